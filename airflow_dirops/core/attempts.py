@@ -1,0 +1,150 @@
+"""Who is trying: the logical run, the attempt, and whether an attempt's process is still alive."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import socket
+import time
+from contextlib import suppress
+from functools import lru_cache
+from pathlib import Path
+
+import msgspec
+import uuid6
+
+from airflow_dirops.core.durable import write_file
+from airflow_dirops.core.errors import storage_errors
+from airflow_dirops.core.manifest import AttemptRecord
+
+# How long the lock file of an attempt on another host must lie untouched before that attempt counts as gone.
+FOREIGN_HOST_GRACE_SECONDS = 15 * 60.0
+
+
+class LogicalRun(msgspec.Struct, frozen=True):
+    """What a scheduler retries: the same for every try of one task in one run."""
+
+    dag_id: str = ""
+    run_id: str = ""
+    task_id: str = ""
+    map_index: int = -1
+
+    @property
+    def fence_key(self) -> str:
+        return msgspec.json.encode((self.dag_id, self.run_id, self.task_id, self.map_index)).decode()
+
+    def __str__(self) -> str:
+        name = ".".join(filter(None, (self.dag_id, self.task_id))) or "a run outside Airflow"
+        mapped = f"[{self.map_index}]" if self.map_index >= 0 else ""
+        return f"{name}{mapped} (run {self.run_id!r})"
+
+
+def new_id() -> str:
+    """A unique id that sorts by time."""
+    return str(uuid6.uuid7())
+
+
+class Attempt(msgspec.Struct, frozen=True, kw_only=True):
+    """One try at a target.
+
+    :param try_number: counts up within a logical run, across clears too.
+    :param first_try_number: the first try since the user last cleared the task.
+    :param ti_id: new at every try and every clear; sorts by time.
+    :param order: sorts by the time this run stands for, for ``on_conflict="newest"``.
+    """
+
+    run: LogicalRun
+    try_number: int = 1
+    first_try_number: int = 1
+    ti_id: str = msgspec.field(default_factory=new_id)
+    order: str = ""
+    # Not the ti_id: a scheduler may start one try twice.
+    id: str = msgspec.field(default_factory=new_id)
+
+    @classmethod
+    def outside_airflow(cls, stage: str, run: str | None) -> Attempt:
+        """An attempt of a script; calls that name the same run are tries of it."""
+        return cls(run=LogicalRun(run_id=run or new_id(), task_id=stage))
+
+    def record(self) -> AttemptRecord:
+        return AttemptRecord(
+            id=self.id,
+            dag_id=self.run.dag_id,
+            run_id=self.run.run_id,
+            task_id=self.run.task_id,
+            map_index=self.run.map_index,
+            try_number=self.try_number,
+            ti_id=self.ti_id,
+            order=self.order,
+        )
+
+
+class Owner(msgspec.Struct, frozen=True):
+    """The process behind an attempt, and what its finished files were made with."""
+
+    host: str
+    boot: str
+    process: int
+    fingerprint: str
+
+    @classmethod
+    def this_process(cls, fingerprint: str) -> Owner:
+        return cls(socket.gethostname(), boot_id(), os.getpid(), fingerprint)
+
+    def write(self, directory: Path) -> None:
+        write_file(directory / "owner.json", msgspec.json.encode(self), durable=False)
+
+    @classmethod
+    def read(cls, directory: Path) -> Owner | None:
+        """The owner, or None where the attempt died before it had written one."""
+        with suppress(FileNotFoundError, msgspec.MsgspecError):
+            return msgspec.json.decode((directory / "owner.json").read_bytes(), type=cls)
+        return None
+
+
+@lru_cache(maxsize=1)
+def boot_id() -> str:
+    with suppress(OSError):
+        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    return "unknown"
+
+
+class AliveLock:
+    """The lock that an attempt's process holds for as long as it lives; the kernel lets it go with the process."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self._touched = time.monotonic()
+
+    @classmethod
+    def take(cls, directory: Path) -> AliveLock | None:
+        """Take it, or return None if the attempt may still be alive."""
+        path = directory / "alive"
+        with storage_errors("opening the lock", path):
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(descriptor)
+            return None
+        if _may_live_elsewhere(directory, descriptor):
+            os.close(descriptor)
+            return None
+        return cls(descriptor)
+
+    def touch(self) -> None:
+        """Show hosts that cannot see the lock that this attempt goes on; cheap enough for every file."""
+        now = time.monotonic()
+        if now - self._touched > FOREIGN_HOST_GRACE_SECONDS / 30:
+            self._touched = now
+            os.utime(self._descriptor)
+
+    def release(self) -> None:
+        os.close(self._descriptor)
+
+
+def _may_live_elsewhere(directory: Path, descriptor: int) -> bool:
+    owner = Owner.read(directory)
+    if owner is None or owner.host == socket.gethostname():
+        return False
+    return time.time() - os.fstat(descriptor).st_mtime < FOREIGN_HOST_GRACE_SECONDS

@@ -1,0 +1,145 @@
+"""``npy``: one numpy array per file, never pickled objects."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from io import BufferedReader, BytesIO
+from typing import IO, TYPE_CHECKING, Any, ClassVar, TypeAlias, cast
+
+import numpy as np
+from numpy.lib import format as npy_format
+from numpy.typing import NDArray
+
+from airflow_dirops.core.codecs.refusal import cannot_write
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from airflow_dirops.core.errors import EncodeError
+
+Array: TypeAlias = NDArray[Any]
+
+BLOCK_BYTES = 4 * 1024**2
+_PLAIN = "array.astype(...) with a plain dtype, or codec='pickle'"
+_VERSION_1 = npy_format.magic(1, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class NpyCodec:
+    """The default codec: the same bytes as ``numpy.save``, the same arrays as ``numpy.load``.
+
+    Numbers are written as arrays without dimensions, and come back as such. Files of one directory have
+    mostly the same header, so headers are made and read once per dtype and shape, not once per file.
+    """
+
+    name: ClassVar[str] = "npy"
+    suffix: ClassVar[str] = ".npy"
+
+    def encode(self, value: Any, file: IO[bytes]) -> None:
+        """Write an array, a numpy scalar or a number."""
+        write_array(as_array(value), file)
+
+    def decode(self, file: IO[bytes]) -> Array:
+        """Read an array into memory of its own."""
+        start = file.read(len(_VERSION_1) + 2)
+        if not start.startswith(_VERSION_1):
+            file.seek(0)
+            return npy_format.read_array(file, allow_pickle=False)
+        size = start[len(_VERSION_1) :]
+        shape, fortran, dtype = _read_header(size + file.read(int.from_bytes(size, "little")))
+        array = np.empty(shape, dtype, order="F" if fortran else "C")
+        _fill(array.T if fortran else array, file)
+        return array
+
+
+def as_array(value: Any) -> Array:
+    """The array to write, uncopied.
+
+    :raises EncodeError: if the value is no array, or would not come back as it was.
+    """
+    if isinstance(value, np.ma.MaskedArray):
+        raise cannot_write(
+            "npy", value, "its mask would be lost", instead="value.filled(), or codec='pickle'"
+        )
+    if not isinstance(value, (np.ndarray, np.generic, bool, int, float, complex)):
+        raise cannot_write("npy", value, "it takes numpy arrays and numbers", instead=_instead(value))
+    array = np.asarray(value)
+    if array.dtype.hasobject:
+        raise _object_error(value, array)
+    if not _survives(array.dtype):
+        reason = f"dtype {array.dtype} would come back as another one"
+        raise cannot_write("npy", value, reason, instead=_PLAIN)
+    return array
+
+
+def write_array(array: Array, file: IO[bytes]) -> None:
+    """Write an array that :func:`as_array` has passed."""
+    if array.dtype.names is not None:
+        # Field names can be long or not latin-1, and only numpy's own writer chooses a version for them.
+        return npy_format.write_array(file, array, allow_pickle=False)
+    fortran = array.flags.fnc
+    file.write(_header(array.dtype, array.shape, fortran))
+    for block in _blocks(array.T if fortran else array):
+        file.write(_bytes_of(block))
+    return None
+
+
+def _instead(value: Any) -> str | None:
+    return "codec='json', or return numpy.array(...)" if isinstance(value, (list, tuple)) else None
+
+
+def _object_error(value: Any, array: Array) -> EncodeError:
+    if isinstance(value, int):
+        return cannot_write("npy", value, "the number needs more than 64 bits", instead="codec='json'")
+    reason = f"dtype {array.dtype} holds Python objects, which npy could only pickle"
+    return cannot_write("npy", value, reason, instead=_PLAIN)
+
+
+@lru_cache(maxsize=256)
+def _survives(dtype: np.dtype[Any]) -> bool:
+    try:
+        return bool(npy_format.descr_to_dtype(npy_format.dtype_to_descr(dtype)) == dtype)
+    except (TypeError, ValueError):
+        return False
+
+
+@lru_cache(maxsize=256)
+def _header(dtype: np.dtype[Any], shape: tuple[int, ...], fortran: bool) -> bytes:
+    header = BytesIO()
+    fields = {"descr": npy_format.dtype_to_descr(dtype), "fortran_order": fortran, "shape": shape}
+    npy_format.write_array_header_1_0(header, fields)
+    return header.getvalue()
+
+
+@lru_cache(maxsize=256)
+def _read_header(header: bytes) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+    shape, fortran, dtype = npy_format.read_array_header_1_0(BytesIO(header))
+    if dtype.hasobject:
+        raise ValueError(f"the array of dtype {dtype} holds pickled objects, which codec 'npy' never reads")
+    return shape, fortran, dtype
+
+
+def _blocks(array: Array) -> Iterator[Array]:
+    """The array in C order, in parts that are contiguous already or small enough to copy."""
+    if array.flags.c_contiguous or array.nbytes <= BLOCK_BYTES:
+        yield array
+    elif len(array) == 1:
+        yield from _blocks(array[0])
+    else:
+        half = len(array) // 2
+        yield from _blocks(array[:half])
+        yield from _blocks(array[half:])
+
+
+def _bytes_of(array: Array) -> memoryview:
+    # As bytes, since a memoryview knows nothing of dates and byte orders.
+    return np.ascontiguousarray(array).reshape(-1).view(np.uint8).data if array.nbytes else memoryview(b"")
+
+
+def _fill(array: Array, file: IO[bytes]) -> None:
+    reader, missing = cast("BufferedReader", file), _bytes_of(array)
+    while missing and (count := reader.readinto(missing)):
+        missing = missing[count:]
+    if missing:
+        raise ValueError(f"the file ends {len(missing):,} bytes before the array of shape {array.shape} does")

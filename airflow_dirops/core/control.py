@@ -1,0 +1,160 @@
+"""The control directory: everything about a target that its readers need not see, beside it on the same file system.
+
+::
+
+    interim/to_numpy/2026-11-01/            the target
+    interim/to_numpy/.dirops/2026-11-01/    its control directory
+        lock  fence.json  intent.json  attempts/<attempt>/  retired/<snapshot>/
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TypeVar
+
+import msgspec
+
+from airflow_dirops.core.durable import replace_file, sync_directory
+from airflow_dirops.core.entries import CONTROL_DIRECTORY
+from airflow_dirops.core.errors import ManifestDamaged, TargetBusy, storage_errors
+
+LOCK_TIMEOUT_SECONDS = 60.0
+T = TypeVar("T")
+_LOCK_POLL_SECONDS = 0.02
+# A run that has not been heard of for so many others has no try left that could still commit.
+_MAX_FENCED_RUNS = 256
+
+
+class FencedRun(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The newest claim of one logical run, and what that run committed, by which try."""
+
+    try_number: int
+    ti_id: str
+    attempt: str
+    committed: str | None = None
+    committed_try: int = 0
+
+
+class Intent(msgspec.Struct, frozen=True):
+    """A two-rename swap under way: the attempt whose tree becomes the target, and where the old one goes."""
+
+    attempt: str
+    snapshot: str
+    retired: str
+
+
+class ControlDirectory:
+    """Paths and small files of one target's control directory.
+
+    :param target: the target's real path.
+    """
+
+    def __init__(self, target: Path) -> None:
+        self.target = target
+        self.path = target.parent / CONTROL_DIRECTORY / target.name
+        self.attempts = self.path / "attempts"
+        self.retired = self.path / "retired"
+        self._lock = self.path / "lock"
+        self._fence = self.path / "fence.json"
+        self._intent = self.path / "intent.json"
+
+    def create(self) -> None:
+        """Make it where it is missing, open to the same users as the target's parent."""
+        with storage_errors("making the control directory", self.path):
+            like = self.target.parent.stat()
+            for path in (self.path.parent, self.path, self.attempts, self.retired):
+                _make_like(path, like)
+
+    @contextmanager
+    def locked(self, who: str, timeout: float | None = None) -> Iterator[None]:
+        """Hold the target's lock: for milliseconds, at claim and at commit.
+
+        :param who: for the error that others get.
+        :raises TargetBusy: if another process holds it for longer than the timeout.
+        """
+        with storage_errors("opening the lock", self._lock):
+            # Writable, since locks over NFS are refused otherwise.
+            descriptor = os.open(self._lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        try:
+            self._acquire(descriptor, LOCK_TIMEOUT_SECONDS if timeout is None else timeout)
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, f"{who}, process {os.getpid()} on {socket.gethostname()}".encode(), 0)
+            yield
+        finally:
+            os.close(descriptor)
+
+    def _acquire(self, descriptor: int, timeout: float) -> None:
+        deadline = time.monotonic() + timeout
+        while True:
+            with suppress(BlockingIOError):
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                return
+            if time.monotonic() >= deadline:
+                owner = os.pread(descriptor, 1024, 0).decode(errors="replace") or "an unknown process"
+                raise TargetBusy(
+                    f"the target {str(self.target)!r} has been locked for {timeout:.0f} s by {owner}; "
+                    "a lock is held for milliseconds, so look at that process, then try again"
+                )
+            time.sleep(_LOCK_POLL_SECONDS)
+
+    def read_fence(self) -> dict[str, FencedRun]:
+        """Claims by logical run, oldest first."""
+        return self._read(self._fence, dict[str, FencedRun]) or {}
+
+    def write_fence(self, run: str, claim: FencedRun) -> None:
+        """Make a claim the newest, durably."""
+        fence = self.read_fence()
+        fence.pop(run, None)
+        fence[run] = claim
+        kept = dict(list(fence.items())[-_MAX_FENCED_RUNS:])
+        replace_file(self._fence, msgspec.json.format(msgspec.json.encode(kept), indent=1))
+
+    def read_intent(self) -> Intent | None:
+        return self._read(self._intent, Intent)
+
+    def write_intent(self, intent: Intent) -> None:
+        replace_file(self._intent, msgspec.json.encode(intent))
+
+    def remove_intent(self) -> None:
+        with storage_errors("removing", self._intent):
+            self._intent.unlink(missing_ok=True)
+        sync_directory(self.path)
+
+    def tree_of(self, attempt: str) -> Path:
+        return self.attempts / attempt / "tree"
+
+    def trees(self) -> Iterator[Path]:
+        """Where a snapshot of this target may lie besides the target: retired, or just swapped out."""
+        for directory, inner in ((self.retired, ""), (self.attempts, "tree")):
+            with suppress(FileNotFoundError):
+                for name in sorted(os.listdir(directory)):
+                    yield directory / name / inner
+
+    @staticmethod
+    def _read(path: Path, kind: type[T]) -> T | None:
+        try:
+            content = path.read_bytes()
+        except FileNotFoundError:
+            return None
+        try:
+            return msgspec.json.decode(content, type=kind)
+        except msgspec.MsgspecError as error:
+            raise ManifestDamaged(
+                f"{str(path)!r} cannot be read: {error}; if no run is at work on this target, remove the file"
+            ) from error
+
+
+def _make_like(path: Path, like: os.stat_result) -> None:
+    try:
+        path.mkdir()
+    except FileExistsError:
+        return
+    with suppress(PermissionError):
+        os.chown(path, -1, like.st_gid)
+    path.chmod(like.st_mode & 0o7777)

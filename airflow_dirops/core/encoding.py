@@ -1,0 +1,61 @@
+"""Encode a value straight into a file, and digest its bytes on the way."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from pathlib import Path
+from typing import Any, BinaryIO, cast
+
+from airflow_dirops.core.codecs.base import Codec
+from airflow_dirops.core.durable import write_all
+from airflow_dirops.core.errors import EncodeError, StorageError
+
+_WRITE_BUFFER = 1 << 17
+
+
+def encode_into(descriptor: int, value: Any, key: str, codec: Codec, where: Path) -> str:
+    """Write a value to an open file.
+
+    :returns: the sha256 of the bytes, in hex.
+    :raises EncodeError: if the codec cannot write it; names the key.
+    :raises StorageError: if the file system refuses the bytes.
+    """
+    raw = _DigestingWriter(descriptor)
+    file = io.BufferedWriter(raw, _WRITE_BUFFER)
+    try:
+        codec.encode(value, cast("BinaryIO", file))
+        file.flush()
+    except EncodeError as error:
+        raise EncodeError(f"the value of key {key!r} cannot be written: {error}") from error
+    except OSError as error:
+        if error is raw.failure:
+            raise StorageError("writing", where, error) from error
+        raise
+    finally:
+        raw.descriptor = -1
+    return raw.digest.hexdigest()
+
+
+class _DigestingWriter(io.RawIOBase):
+    """Writes to a descriptor that somebody else closes, and digests on the way."""
+
+    def __init__(self, descriptor: int) -> None:
+        self.descriptor = descriptor
+        self.digest = hashlib.sha256()
+        self.failure: OSError | None = None
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, content: Any) -> int:
+        if self.descriptor < 0:
+            return len(memoryview(content).cast("B"))
+        view = memoryview(content).cast("B")
+        try:
+            write_all(self.descriptor, view)
+        except OSError as error:
+            self.failure = error
+            raise
+        self.digest.update(view)
+        return len(view)

@@ -1,0 +1,94 @@
+"""Entries, inputs and keys, and the rules for the paths that name them.
+
+Paths are ``str`` as ``os.fsdecode`` gives them: a name that is not UTF-8 carries surrogate escapes.
+"""
+
+from __future__ import annotations
+
+import os
+import posixpath
+
+import msgspec
+
+from airflow_dirops.core.errors import KeyRefused
+
+MANIFEST_DIRECTORY = "_dirops"
+CONTROL_DIRECTORY = ".dirops"
+RESERVED = frozenset({MANIFEST_DIRECTORY, CONTROL_DIRECTORY})
+
+# What ext4, xfs, btrfs, tmpfs and NFS take; PATH_MAX less room for the directories above the target.
+MAX_NAME_BYTES = 255
+MAX_PATH_BYTES = 3072
+
+
+class Entry(msgspec.Struct, frozen=True):
+    """One file of a snapshot: its path relative to the target, its size in bytes, its digest in hex."""
+
+    path: str
+    size: int
+    digest: str
+
+
+class Input(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One file of a source, and what tells whether it changed: a digest where there is one, else its time."""
+
+    path: str
+    size: int
+    mtime_ns: int | None = None
+    digest: str | None = None
+
+    @property
+    def key(self) -> str:
+        return key_of(self.path)
+
+
+def key_of(path: str) -> str:
+    """The name of a record: the path of its entry without the last suffix."""
+    return posixpath.splitext(path)[0]
+
+
+def order_of(path: str) -> bytes:
+    """What inputs are sorted by: bytewise by key, then by path, so that inputs sharing a key are neighbours."""
+    return os.fsencode(key_of(path)) + b"\0" + os.fsencode(path)
+
+
+def output_path(key: str, suffix: str) -> str:
+    """The entry that a record is stored as.
+
+    :param key: from a user's function or an input's name; relative, POSIX.
+    :param suffix: the codec's, such as ``".npy"``.
+    :raises KeyRefused: if the key could leave the target, hide in it, or not be a file name at all.
+    """
+    if problem := path_problem(key) or path_problem(f"{key}{suffix}"):
+        raise KeyRefused(f"the key {key!r} cannot name a file in the target: {problem}")
+    return key + suffix
+
+
+def path_problem(path: object) -> str | None:
+    """Why this is no path of an entry, or None if it is one."""
+    if not isinstance(path, str):
+        return f"it is a {type(path).__name__}, and a path is a str"
+    if not path:
+        return "it is empty"
+    if "\0" in path:
+        return "it contains a NUL character"
+    if path.startswith("/"):
+        return "it is absolute"
+    try:
+        encoded = os.fsencode(path)
+    except UnicodeEncodeError:
+        return "it contains characters that no file name can hold"
+    if len(encoded) > MAX_PATH_BYTES:
+        return f"it is longer than {MAX_PATH_BYTES} bytes"
+    return _component_problem(encoded.split(b"/"))
+
+
+def _component_problem(components: list[bytes]) -> str | None:
+    for component in components:
+        if component in (b"", b".", b".."):
+            return f"{os.fsdecode(component)!r} is not allowed as a part of it"
+        if os.fsdecode(component) in RESERVED:
+            return f"{os.fsdecode(component)!r} is reserved for manifests and staging"
+        if len(component) > MAX_NAME_BYTES:
+            return f"a part of it is longer than {MAX_NAME_BYTES} bytes"
+    return None

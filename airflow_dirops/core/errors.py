@@ -1,0 +1,185 @@
+"""What can go wrong, grouped by what the caller does next.
+
+::
+
+    DiropsError
+    ├── InputError              fix the input, then run again
+    │   ├── SourceMissing           the source is not there, or is not a directory
+    │   ├── SourceEmpty             no file matched, and ``empty="fail"``
+    │   ├── RecordFailed            the user's function raised, or returned something that cannot be used
+    │   ├── EncodeError             a codec cannot write this value
+    │   ├── KeyRefused              a key cannot become a file name in the target
+    │   │   └── KeyTaken                another record has it already
+    │   ├── TooManyFailures         more inputs failed than ``max_failures`` allows
+    │   ├── ManifestMissing         the directory carries no manifest
+    │   ├── ManifestDamaged         the manifest cannot be read, or contradicts itself
+    │   └── SnapshotDamaged         an entry is not what the manifest says
+    ├── SetupError              fix the DAG or the machine; trying again alone does not help
+    │   ├── ArgumentRefused         an argument, template, partition or codec that cannot be used
+    │   ├── TargetRefused           writing there could harm something that is not ours
+    │   ├── ManifestTooNew          written by a newer version of this package
+    │   └── UntrustedPickle         decoding would run code, and nobody vouched for it
+    ├── TransientError          try again
+    │   ├── TargetBusy              another process holds the target's lock
+    │   ├── SourceChanged           a file vanished or changed while it was read
+    │   ├── SnapshotExpired         a pinned snapshot is no longer kept
+    │   └── StorageError            the file system refused: full, read-only, no permission, input/output error
+    └── ConflictError           another attempt won; look at who, then decide
+        ├── TargetConflict          another run committed since this attempt began
+        └── AttemptSuperseded       a newer try of the same run has begun
+
+    Stopped (BaseException)     the run was asked to stop; no ``except Exception`` may swallow it
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from os import PathLike, fsdecode, strerror
+
+
+class DiropsError(Exception):
+    """Base of all errors of this package.
+
+    :param message: what happened, where, and what to do about it.
+    :param findings: the single findings, where several were collected before raising.
+    """
+
+    def __init__(self, message: str, findings: Iterable[str] = ()) -> None:
+        self.findings = tuple(findings)
+        super().__init__("\n  - ".join((message, *self.findings)))
+
+    @property
+    def kind(self) -> str:
+        """A stable name for alerts and for the manifest."""
+        return type(self).__name__
+
+
+class InputError(DiropsError):
+    """Fix the input, then run again."""
+
+
+class SetupError(DiropsError):
+    """Fix the DAG or the machine; trying again alone does not help."""
+
+
+class TransientError(DiropsError):
+    """Try again."""
+
+
+class ConflictError(DiropsError):
+    """Another attempt won; look at who, then decide."""
+
+
+class SourceMissing(InputError): ...
+
+
+class SourceEmpty(InputError): ...
+
+
+class RecordFailed(InputError): ...
+
+
+class EncodeError(InputError): ...
+
+
+class KeyRefused(InputError): ...
+
+
+class KeyTaken(KeyRefused):
+    """Two records want the same file.
+
+    :param path: the entry that is made already.
+    """
+
+    def __init__(self, message: str, path: str) -> None:
+        super().__init__(message)
+        self.path = path
+
+
+class TooManyFailures(InputError): ...
+
+
+class ManifestMissing(InputError): ...
+
+
+class ManifestDamaged(InputError): ...
+
+
+class SnapshotDamaged(InputError): ...
+
+
+class ArgumentRefused(SetupError, ValueError): ...
+
+
+class TargetRefused(SetupError): ...
+
+
+class ManifestTooNew(SetupError): ...
+
+
+class UntrustedPickle(SetupError): ...
+
+
+class TargetBusy(TransientError): ...
+
+
+class SourceChanged(TransientError): ...
+
+
+class SnapshotExpired(TransientError): ...
+
+
+class StorageError(TransientError, OSError):
+    """The file system refused a call.
+
+    :param doing: what was being done, as a phrase: "writing", "making the directory".
+    :param path: the path it was done to.
+    :param cause: the operating system's answer; its ``errno`` is kept.
+    """
+
+    def __init__(self, doing: str, path: str | PathLike[str], cause: OSError) -> None:
+        where = fsdecode(path)
+        reason = strerror(cause.errno) if cause.errno else str(cause)
+        super().__init__(f"{doing} {where!r} failed: {reason}. {_remedy(cause)}")
+        self.errno, self.strerror, self.filename = cause.errno, reason, where
+
+    def __str__(self) -> str:
+        # OSError would otherwise print its own errno, strerror and filename form.
+        return str(self.args[0])
+
+
+class TargetConflict(ConflictError): ...
+
+
+class AttemptSuperseded(ConflictError): ...
+
+
+class Stopped(BaseException):
+    """The run was asked to stop. Not an Exception, so that a user's ``except Exception`` lets it through."""
+
+
+@contextmanager
+def storage_errors(doing: str, path: str | PathLike[str]) -> Iterator[None]:
+    """Turn an ``OSError`` of the block into a :class:`StorageError` that names what was done, and to what."""
+    try:
+        yield
+    except StorageError:
+        raise
+    except OSError as error:
+        raise StorageError(doing, path, error) from error
+
+
+def _remedy(cause: OSError) -> str:
+    import errno
+
+    remedies = {
+        errno.ENOSPC: "Free space or inodes on that file system, then try again; finished files are kept.",
+        errno.EDQUOT: "Free space within the quota, then try again; finished files are kept.",
+        errno.EACCES: "Give the user that runs the task permission for it.",
+        errno.EPERM: "Give the user that runs the task permission for it.",
+        errno.EROFS: "The file system is mounted read-only; remount it or choose another target.",
+        errno.EIO: "The device reported an error; check the disk and the kernel log before trying again.",
+        errno.ENOENT: "Something removed it while it was in use; try again.",
+    }
+    return remedies.get(cause.errno or 0, "Nothing that was committed has changed.")

@@ -1,0 +1,182 @@
+"""The manifest: what one snapshot contains, and where each entry came from. ``docs/format.md`` is the promise.
+
+A header and three lists (:mod:`airflow_dirops.core.lists`) lie in ``_dirops/`` inside the snapshot. The header
+is small, holds the digests of the lists, and is all that a sensor needs to read.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from airflow_dirops.core.beneath import HeldDirectory
+from airflow_dirops.core.durable import write_all
+from airflow_dirops.core.entries import MANIFEST_DIRECTORY
+from airflow_dirops.core.errors import ManifestDamaged, ManifestMissing, ManifestTooNew, storage_errors
+
+FORMAT_NAME = "dirops"
+FORMAT_VERSION = 1
+FORMAT = f"{FORMAT_NAME}/{FORMAT_VERSION}"
+
+HEADER = f"{MANIFEST_DIRECTORY}/manifest.json"
+
+# A header is a few hundred bytes; what is far larger was not written by us.
+_MAX_HEADER_BYTES = 1 << 20
+
+
+class ManifestModel(msgspec.Struct, frozen=True, kw_only=True):
+    """Unknown members are ignored, so that later minor additions stay readable."""
+
+
+class AttemptRecord(ManifestModel, frozen=True):
+    """Who committed: the attempt, and the logical run it belongs to."""
+
+    id: str
+    dag_id: str = ""
+    run_id: str = ""
+    task_id: str = ""
+    map_index: int = -1
+    try_number: int = 1
+    ti_id: str = ""
+    order: str = ""
+
+
+class SourceRecord(ManifestModel, frozen=True):
+    """Where the inputs came from: relative to the directory that holds the target."""
+
+    location: str
+    snapshot: str | None = None
+    stage: str | None = None
+
+
+class FunctionRecord(ManifestModel, frozen=True):
+    name: str
+    fingerprint: str | None = None
+
+
+class CodecRecord(ManifestModel, frozen=True):
+    name: str
+    suffix: str
+
+
+class ListRecord(ManifestModel, frozen=True):
+    """One of the lists: how many lines, how many bytes, and their sha256."""
+
+    lines: int
+    bytes: int
+    digest: str
+
+
+class Counts(ManifestModel, frozen=True):
+    """How many files: matched in the source, made, gave nothing, failed, and passed over by the listing."""
+
+    inputs: int
+    entries: int
+    skipped: int
+    quarantined: int
+    ignored: int
+
+
+class Manifest(ManifestModel, frozen=True):
+    """The header of a snapshot.
+
+    ``bytes`` counts the entries only; ``created`` is UTC in ISO 8601; ``seconds`` is the attempt's wall time.
+    """
+
+    format: str
+    snapshot: str
+    base: str | None
+    stage: str
+    partition: str | None
+    created: str
+    attempt: AttemptRecord
+    source: SourceRecord
+    function: FunctionRecord
+    codec: CodecRecord
+    durability: str
+    digest: str
+    counts: Counts
+    bytes: int
+    lists: dict[str, ListRecord]
+    seconds: float
+    writer: dict[str, str]
+
+    def summary(self) -> dict[str, Any]:
+        """What fits into an XCom or an asset event."""
+        return {
+            "snapshot": self.snapshot,
+            "stage": self.stage,
+            "partition": self.partition,
+            "created": self.created,
+            "counts": msgspec.to_builtins(self.counts),
+            "bytes": self.bytes,
+        }
+
+
+def write_header(directory: HeldDirectory, manifest: Manifest) -> None:
+    """Write ``manifest.json`` beneath a snapshot's directory, and sync it."""
+    content = msgspec.json.format(msgspec.json.encode(manifest), indent=2) + b"\n"
+    with storage_errors("writing", directory.path / HEADER):
+        descriptor = directory.create_file(HEADER)
+        try:
+            write_all(descriptor, content)
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def read_manifest(target: str | os.PathLike[str]) -> Manifest:
+    """Read the header of a target's current snapshot, and nothing else.
+
+    :raises ManifestMissing: if there is no such directory, or it has no manifest.
+    :raises ManifestDamaged: if the header is not a manifest.
+    :raises ManifestTooNew: if a newer version of this package wrote it.
+    """
+    path = Path(target)
+    try:
+        directory = HeldDirectory.open(path)
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise ManifestMissing(f"there is no snapshot at {str(path)!r}: no such directory") from error
+    with directory:
+        return read_header(directory)
+
+
+def read_header(directory: HeldDirectory) -> Manifest:
+    """As :func:`read_manifest`, of a directory that is held open."""
+    where = directory.path / HEADER
+    try:
+        with directory.reading(HEADER) as descriptor, storage_errors("reading", where):
+            content = os.read(descriptor, _MAX_HEADER_BYTES)
+    except FileNotFoundError as error:
+        raise ManifestMissing(
+            f"{str(directory.path)!r} has no manifest ({HEADER}), so no stage committed it; "
+            "read it as a bare directory, or wait for the stage"
+        ) from error
+    except NotADirectoryError as error:
+        raise ManifestDamaged(f"{str(where)!r} is no file; run the stage again") from error
+    return _parse_header(content, where)
+
+
+class _FormatOnly(msgspec.Struct):
+    format: str
+
+
+def _parse_header(content: bytes, where: Path) -> Manifest:
+    try:
+        found = msgspec.json.decode(content, type=_FormatOnly).format
+        name, _, version = found.partition("/")
+        if name != FORMAT_NAME or not version.isdecimal():
+            raise ManifestDamaged(f"{str(where)!r} is no manifest of this package: its format is {found!r}")
+        if int(version) > FORMAT_VERSION:
+            raise ManifestTooNew(
+                f"{str(where)!r} has format {found}, and this version of airflow-dirops reads up to {FORMAT}; "
+                "upgrade airflow-dirops here"
+            )
+        return msgspec.json.decode(content, type=Manifest)
+    except (msgspec.MsgspecError, UnicodeError) as error:
+        raise ManifestDamaged(
+            f"{str(where)!r} cannot be read as a manifest: {error}; run the stage again, or roll the target back"
+        ) from error

@@ -1,0 +1,96 @@
+"""Sort any number of lines in constant memory.
+
+Lines gather in memory up to a bound; beyond it they go to disk as sorted runs and are merged on the way out.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterator
+from operator import itemgetter
+from pathlib import Path
+from struct import Struct
+from typing import BinaryIO
+
+from airflow_dirops.core.errors import storage_errors
+
+# About 5 MiB of names; a run of that size sorts in some 20 ms.
+MAX_IN_MEMORY = 16_384
+# Each run costs an open file and a buffer while merging.
+_MAX_RUNS = 128
+
+_LENGTHS = Struct("<II")
+Line = tuple[bytes, bytes]
+
+
+class Sorter:
+    """Collects ``(key, line)`` pairs and gives them back bytewise by key, as often as asked.
+
+    :param directory: where sorted runs go; made when the first one is needed, owned by the caller.
+    :param name: what the runs are called; one sorter a name.
+    :param max_in_memory: how many lines may wait in memory.
+    """
+
+    def __init__(self, directory: Path, name: str, max_in_memory: int = MAX_IN_MEMORY) -> None:
+        self._directory = directory
+        self._name = name
+        self._max_in_memory = max_in_memory
+        self._waiting: list[Line] = []
+        self._runs: list[Path] = []
+        self._runs_written = 0
+        self._count = 0
+        self._is_sorted = True
+
+    def add(self, key: bytes, line: bytes) -> None:
+        if self._waiting and key < self._waiting[-1][0]:
+            self._is_sorted = False
+        self._waiting.append((key, line))
+        self._count += 1
+        if len(self._waiting) >= self._max_in_memory:
+            self._spill()
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __iter__(self) -> Iterator[Line]:
+        self._sort()
+        if not self._runs:
+            return iter(self._waiting)
+        return heapq.merge(*map(_read_run, self._runs), iter(self._waiting), key=itemgetter(0))
+
+    def _sort(self) -> None:
+        if not self._is_sorted:
+            self._waiting.sort(key=itemgetter(0))
+            self._is_sorted = True
+
+    def _spill(self) -> None:
+        self._sort()
+        self._runs.append(self._write_run(iter(self._waiting)))
+        self._waiting = []
+        if len(self._runs) >= _MAX_RUNS:
+            merged = self._write_run(heapq.merge(*map(_read_run, self._runs), key=itemgetter(0)))
+            for run in self._runs:
+                run.unlink()
+            self._runs = [merged]
+
+    def _write_run(self, lines: Iterator[Line]) -> Path:
+        self._directory.mkdir(exist_ok=True)
+        path = self._directory / f"{self._name}-{self._runs_written}"
+        self._runs_written += 1
+        with storage_errors("writing a sorted run to", path), open(path, "wb") as file:
+            file.writelines(_LENGTHS.pack(len(key), len(line)) + key + line for key, line in lines)
+        return path
+
+
+def _read_run(path: Path) -> Iterator[Line]:
+    with storage_errors("reading a sorted run from", path), open(path, "rb") as file:
+        while lengths := file.read(_LENGTHS.size):
+            key_length, line_length = _LENGTHS.unpack(lengths)
+            yield _read_exactly(file, key_length), _read_exactly(file, line_length)
+
+
+def _read_exactly(file: BinaryIO, length: int) -> bytes:
+    content = file.read(length)
+    if len(content) != length:
+        raise OSError(f"a sorted run ends early: {file.name}")
+    return content

@@ -1,0 +1,118 @@
+"""Look before anything is written: can this target be replaced whole, and would that harm nobody?"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from airflow_dirops.core.entries import CONTROL_DIRECTORY, MANIFEST_DIRECTORY, RESERVED
+from airflow_dirops.core.errors import ManifestDamaged, ManifestMissing, TargetRefused, storage_errors
+from airflow_dirops.core.manifest import HEADER, Manifest, read_manifest
+
+
+def resolve_target(target: str | os.PathLike[str], source: Path | None) -> Path:
+    """The real path of a target, checked, with its parent made.
+
+    :param target: absolute, or relative to the working directory; a link stays one, and what it points to is
+        replaced.
+    :param source: the directory that the stage reads.
+    :raises TargetRefused: with every reason found.
+    """
+    path = Path(os.path.realpath(target))
+    if findings := list(_findings(path, source)):
+        raise TargetRefused(f"the target {str(target)!r} cannot be written", findings)
+    with storage_errors("making the directory above the target", path.parent):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    if not os.access(path.parent, os.W_OK | os.X_OK):
+        raise TargetRefused(
+            f"the directory {str(path.parent)!r} is not writable for user {os.geteuid()}; "
+            "a target is replaced by renaming within it, so give that user permission to write there"
+        )
+    return path
+
+
+def check_same_device(target: Path, control: Path) -> None:
+    """
+    :raises TargetRefused: if staging would lie on another file system, where a rename is a copy.
+    """
+    if target.parent.stat().st_dev != control.stat().st_dev:
+        raise TargetRefused(
+            f"{str(control)!r} is on another file system than {str(target.parent)!r}, so nothing can be renamed "
+            "between them; remove that mount or link, or choose another target"
+        )
+
+
+def read_base(target: Path, stage: str, *, replace_unmanaged: bool, take_over_stage: bool) -> Manifest | None:
+    """The manifest of the snapshot that would be replaced, or None where there is none.
+
+    :raises TargetRefused: if the directory there is not ours, or another stage's, and nobody allowed it.
+    """
+    try:
+        base = read_manifest(target)
+    except (ManifestMissing, ManifestDamaged) as error:
+        _check_unmanaged(target, error, replace_unmanaged)
+        return None
+    if base.stage != stage and not take_over_stage:
+        raise TargetRefused(
+            f"the target {str(target)!r} belongs to stage {base.stage!r}, and this is stage {stage!r}; "
+            "choose another target, or set take_over_stage=True to replace that stage's snapshot"
+        )
+    return base
+
+
+def _check_unmanaged(target: Path, error: ManifestMissing | ManifestDamaged, replace: bool) -> None:
+    if not target.exists() or (isinstance(error, ManifestMissing) and not any(os.scandir(target))):
+        return
+    if not replace:
+        raise TargetRefused(
+            f"the target {str(target)!r} is there already and is no snapshot of ours ({error}); "
+            "choose another target, or set replace_unmanaged=True to move it aside and keep it for ever"
+        ) from error
+    if findings := list(_precious(target)):
+        raise TargetRefused(f"the target {str(target)!r} cannot be moved aside", findings) from error
+
+
+def _findings(path: Path, source: Path | None) -> Iterator[str]:
+    if path.exists() and not path.is_dir():
+        yield f"{str(path)!r} is a file; a target is a directory"
+    if path.is_mount():
+        yield f"{str(path)!r} is a mount point, which cannot be renamed; use a directory below it"
+    for name in RESERVED.intersection(path.parts):
+        yield f"it lies in {name!r}, which is reserved for manifests and staging"
+    for above in path.parents:
+        if (above / HEADER).exists():
+            yield f"it lies inside another target, {str(above)!r}"
+    if (path / CONTROL_DIRECTORY).exists():
+        yield f"another target lies inside it, staged in {str(path / CONTROL_DIRECTORY)!r}"
+    yield from _nested(path, source)
+
+
+def _nested(path: Path, source: Path | None) -> Iterator[str]:
+    if source is None:
+        return
+    real = Path(os.path.realpath(source))
+    if real == path:
+        yield f"it is the source, {str(source)!r}; a stage never writes where it reads"
+    elif path.is_relative_to(real):
+        yield f"it lies inside the source, {str(source)!r}; the next run would read it"
+    elif real.is_relative_to(path):
+        yield f"the source, {str(source)!r}, lies inside it and would be replaced"
+
+
+def _precious(target: Path) -> Iterator[str]:
+    """Why a directory must not be moved aside, even when the user allowed it."""
+    airflow_home = Path(os.environ.get("AIRFLOW_HOME", "~/airflow")).expanduser()
+    dag_folder = Path(os.environ.get("AIRFLOW__CORE__DAGS_FOLDER", airflow_home / "dags")).expanduser()
+    named = {"the root directory": Path("/"), "a home directory": Path.home()}
+    named |= {"AIRFLOW_HOME": airflow_home, "the DAG folder": dag_folder}
+    for what, where in named.items():
+        if (real := Path(os.path.realpath(where))).is_relative_to(target) or target == real:
+            yield f"it is, or holds, {what} ({str(real)!r})"
+    if target.parent == Path(os.path.realpath("/home")):
+        yield "it is a home directory"
+    for directory, folders, _ in os.walk(target):
+        for name in RESERVED.intersection(folders):
+            inner = Path(directory, name)
+            if inner != target / MANIFEST_DIRECTORY:
+                yield f"a target lies inside it: {str(inner)!r}"

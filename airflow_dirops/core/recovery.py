@@ -1,0 +1,76 @@
+"""Make sense of what a crash left in the control directory. Always under the target's lock."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+
+from airflow_dirops.core.attempts import AliveLock
+from airflow_dirops.core.control import ControlDirectory
+from airflow_dirops.core.durable import sync_directory
+from airflow_dirops.core.errors import ManifestDamaged, ManifestMissing, ManifestTooNew, storage_errors
+from airflow_dirops.core.manifest import read_manifest
+from airflow_dirops.core.retention import remove_tree, retire
+
+log = logging.getLogger(__name__)
+
+
+@dataclass
+class DeadAttempt:
+    """A staging area whose process is gone. Ours while its lock is held."""
+
+    directory: Path
+    lock: AliveLock
+
+    def remove(self) -> None:
+        remove_tree(self.directory)
+        self.lock.release()
+
+
+def recover(control: ControlDirectory) -> list[DeadAttempt]:
+    """Finish a swap that was cut off, keep what was swapped out, and take what dead attempts left.
+
+    :returns: dead attempts, the latest first; their finished files may be reused.
+    """
+    finish_swap(control)
+    dead = []
+    for directory in sorted(control.attempts.iterdir(), reverse=True):
+        if lock := AliveLock.take(directory):
+            keep_swapped_out(control, directory)
+            dead.append(DeadAttempt(directory, lock))
+    return dead
+
+
+def finish_swap(control: ControlDirectory) -> None:
+    """Roll a two-rename swap forward if its first rename happened; else forget it."""
+    intent = control.read_intent()
+    if intent is None:
+        return
+    tree = control.tree_of(intent.attempt)
+    if not control.target.exists() and tree.exists():
+        with storage_errors("finishing the swap of", control.target):
+            tree.rename(control.target)
+        sync_directory(control.target.parent)
+        log.warning("finished the commit of snapshot %s, which a crash had cut off", intent.snapshot)
+    control.remove_intent()
+
+
+def keep_swapped_out(control: ControlDirectory, directory: Path) -> None:
+    """After an exchange, an attempt's own tree holds the snapshot it replaced: that is retired, never deleted."""
+    tree = directory / "tree"
+    if tree.exists() and not was_staged_by(tree, directory.name):
+        retire(control, tree)
+
+
+def was_staged_by(tree: Path, attempt: str) -> bool:
+    """Whether a tree is this attempt's own work, sealed or not."""
+    try:
+        return read_manifest(tree).attempt.id == attempt
+    except (ManifestMissing, ManifestDamaged, ManifestTooNew):
+        return not mark_of_unmanaged(tree.parent).exists()
+
+
+def mark_of_unmanaged(directory: Path) -> Path:
+    """The file that tells, in an attempt's directory, that its tree may hold a directory of somebody else's."""
+    return directory / "replaces-unmanaged"

@@ -1,0 +1,122 @@
+"""Seal a staging area: write its lists and its manifest, and make everything durable, in that order."""
+
+from __future__ import annotations
+
+import platform
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import msgspec
+
+import airflow_dirops
+from airflow_dirops.core.attempts import new_id
+from airflow_dirops.core.claim import Claim
+from airflow_dirops.core.entries import order_of
+from airflow_dirops.core.journal import JournalLine
+from airflow_dirops.core.lists import (
+    FILES,
+    LISTS,
+    QUARANTINE,
+    SKIPPED,
+    FileLine,
+    QuarantineLine,
+    SkippedLine,
+    encode_line,
+    write_list,
+)
+from airflow_dirops.core.manifest import (
+    FORMAT,
+    CodecRecord,
+    Counts,
+    FunctionRecord,
+    ListRecord,
+    Manifest,
+    SourceRecord,
+    write_header,
+)
+from airflow_dirops.core.ordering import Sorter
+from airflow_dirops.core.stage import Stage
+from airflow_dirops.core.staging import StagingArea
+
+
+@dataclass
+class Sealing:
+    """What the header says besides what the lists hold."""
+
+    stage: Stage
+    claim: Claim
+    source: SourceRecord
+    fingerprint: str
+    ignored: int
+    began: float
+
+
+def seal(staging: StagingArea, sealing: Sealing) -> Manifest:
+    """Write the lists from the journal, then the header with their digests, then sync every directory.
+
+    :returns: the header, as written.
+    :raises StorageError: if anything cannot be made durable; the attempt is dead then.
+    """
+    staging.drain()
+    sorters = {name: Sorter(sealing.claim.spill, name) for name in LISTS}
+    inputs = size = 0
+    for line in staging.journal:
+        inputs += 1
+        for name, path, encoded in _list_lines(line):
+            sorters[name].add(order_of(path), encoded)
+        size += sum(output.size for output in line.outputs)
+    lists = {name: write_list(staging.tree, name, (line for _, line in sorter)) for name, sorter in sorters.items()}
+    manifest = _header(sealing, lists, inputs, size)
+    write_header(staging.tree, manifest)
+    staging.sync_tree()
+    return manifest
+
+
+def _list_lines(line: JournalLine) -> Iterator[tuple[str, str, bytes]]:
+    item = line.input
+    for output in line.outputs:
+        yield FILES, output.path, encode_line(FileLine(output.path, output.size, output.digest, (item,)))
+    if line.state == "skipped":
+        skipped = SkippedLine(item.path, item.size, item.mtime_ns, item.digest)
+        yield SKIPPED, item.path, encode_line(skipped)
+    if line.failure:
+        failed = QuarantineLine(
+            path=item.path,
+            size=item.size,
+            mtime_ns=item.mtime_ns,
+            digest=item.digest,
+            **msgspec.structs.asdict(line.failure),
+        )
+        yield QUARANTINE, item.path, encode_line(failed)
+
+
+def _header(sealing: Sealing, lists: dict[str, ListRecord], inputs: int, size: int) -> Manifest:
+    stage, claim = sealing.stage, sealing.claim
+    codec = stage.output_codec
+    return Manifest(
+        format=FORMAT,
+        snapshot=new_id(),
+        base=claim.base.snapshot if claim.base else None,
+        stage=stage.name,
+        partition=stage.partition,
+        created=datetime.now(UTC).isoformat(timespec="milliseconds"),
+        attempt=claim.attempt.record(),
+        source=sealing.source,
+        function=FunctionRecord(name=stage.function_name, fingerprint=sealing.fingerprint),
+        codec=CodecRecord(name=codec.name, suffix=codec.suffix),
+        durability=stage.durability,
+        digest="sha256",
+        counts=Counts(
+            inputs=inputs,
+            entries=lists[FILES].lines,
+            skipped=lists[SKIPPED].lines,
+            quarantined=lists[QUARANTINE].lines,
+            ignored=sealing.ignored,
+        ),
+        bytes=size,
+        lists=lists,
+        seconds=round(time.monotonic() - sealing.began, 3),
+        writer={"airflow-dirops": airflow_dirops.__version__, "python": platform.python_version()},
+    )

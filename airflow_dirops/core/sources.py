@@ -1,0 +1,209 @@
+"""What a stage reads from: a bare directory, or a snapshot that another stage committed.
+
+Both list their inputs in order, open them, and notice when one is not what was listed.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import msgspec
+
+from airflow_dirops.core.codecs.base import Codec
+from airflow_dirops.core.entries import Entry, Input, order_of
+from airflow_dirops.core.errors import ArgumentRefused, SourceChanged, SourceMissing
+from airflow_dirops.core.listing import Listing, compile_pattern
+from airflow_dirops.core.lists import FILES, iter_list
+from airflow_dirops.core.manifest import HEADER, SourceRecord
+from airflow_dirops.core.ordering import Sorter
+from airflow_dirops.core.reader import Record, Snapshot, open_snapshot
+
+SourceLike = str | os.PathLike[str] | Mapping[str, Any]
+
+
+class Source(Protocol):
+    """A directory of inputs, held open while a stage runs."""
+
+    path: Path
+
+    def list_inputs(self, sorter: Sorter) -> Iterable[Input]:
+        """Every input, in order, as often as asked. A bare directory is walked into the sorter once."""
+
+    def path_of(self, item: Input) -> str:
+        """A path that opens this very input."""
+
+    def record_of(self, item: Input) -> Record | InputRecord:
+        """What a user's function sees of this input."""
+
+    def read(self, item: Input) -> Any:
+        """
+        :returns: the decoded value, where the source is a snapshot.
+        :raises ArgumentRefused: where nothing says how to decode.
+        """
+
+    def check(self, item: Input) -> None:
+        """
+        :raises SourceChanged: if the input is no longer what was listed.
+        """
+
+    @property
+    def snapshot(self) -> Snapshot | None:
+        """The snapshot, where the source is one."""
+
+    @property
+    def ignored(self) -> int:
+        """How many names the listing passed over."""
+
+    def close(self) -> None: ...
+
+
+def open_source(
+    source: SourceLike, *, pattern: str, codec: str | Codec | None = None, follow_symlinks: bool = False
+) -> Source:
+    """Hold a source open.
+
+    :param source: a path; or a mapping with ``target`` and ``snapshot``, which pins that snapshot.
+    :raises SourceMissing: if there is no such directory.
+    :raises SnapshotExpired: if a pinned snapshot is no longer kept.
+    """
+    if isinstance(source, Mapping):
+        return SnapshotSource(open_snapshot(source, codec=codec), pattern)
+    path = Path(checked_path("source", source))
+    if not path.exists():
+        raise SourceMissing(f"the source {str(path)!r} does not exist; check the path and that it is mounted")
+    if not path.is_dir():
+        raise SourceMissing(f"the source {str(path)!r} is a file; a stage reads a directory")
+    if (path / HEADER).exists():
+        return SnapshotSource(open_snapshot(path, codec=codec), pattern)
+    return BareDirectory(path, pattern, follow_symlinks)
+
+
+def checked_path(name: str, value: object) -> str:
+    """A path argument as text.
+
+    :raises ArgumentRefused: if it is empty or no path; an empty path never means "here" or "everything".
+    """
+    if isinstance(value, os.PathLike | str) and str(text := os.fspath(value)).strip():
+        return str(text)
+    raise ArgumentRefused(f"{name}= must be the path of a directory, and it is {value!r}")
+
+
+class BareDirectory:
+    """A directory that no stage committed; its files may change under our hands."""
+
+    snapshot: Snapshot | None = None
+
+    def __init__(self, path: Path, pattern: str, follow_symlinks: bool) -> None:
+        self.path = path
+        self._listing = Listing(path, pattern, follow_symlinks)
+        self._prefix = os.path.join(os.fspath(path), "")
+
+    @property
+    def ignored(self) -> int:
+        return self._listing.ignored
+
+    def list_inputs(self, sorter: Sorter) -> Iterable[Input]:
+        for item in self._listing:
+            sorter.add(order_of(item.path), msgspec.msgpack.encode((item.size, item.mtime_ns)))
+        return _SortedInputs(sorter)
+
+    def record_of(self, item: Input) -> InputRecord:
+        return InputRecord(item.key, self.path_of(item), item.size)
+
+    def read(self, item: Input) -> Any:
+        raise ArgumentRefused(
+            f"nothing says how to decode {self.path_of(item)!r}, which no stage committed; "
+            "give read=, a function that takes a path, or name a stage's target as the source"
+        )
+
+    def path_of(self, item: Input) -> str:
+        return self._prefix + item.path
+
+    def check(self, item: Input) -> None:
+        path = self.path_of(item)
+        try:
+            status = os.stat(path)
+        except OSError as error:
+            raise SourceChanged(
+                f"{path!r} went away between listing and reading; run again when its writer has finished"
+            ) from error
+        if (status.st_size, status.st_mtime_ns) != (item.size, item.mtime_ns):
+            raise SourceChanged(
+                f"{path!r} changed while it was read ({item.size} bytes when listed, {status.st_size} now); "
+                "run again when its writer has finished"
+            )
+
+    def close(self) -> None:
+        """Nothing is held: names in a directory that others write are looked up each time."""
+
+
+class SnapshotSource:
+    """A snapshot: complete, immutable, listed by its manifest and never by the directory."""
+
+    ignored = 0
+
+    def __init__(self, snapshot: Snapshot, pattern: str) -> None:
+        self.snapshot: Snapshot | None = snapshot
+        self._held = snapshot
+        self.path = snapshot.path
+        self._matches = compile_pattern(pattern)
+
+    def list_inputs(self, sorter: Sorter) -> Iterable[Input]:  # noqa: ARG002 - a manifest is sorted
+        return self
+
+    def __iter__(self) -> Iterator[Input]:
+        for line in iter_list(self._held.directory, self._held.manifest, FILES):
+            if self._matches(line.path):
+                yield Input(line.path, line.size, digest=line.digest)
+
+    def record_of(self, item: Input) -> Record:
+        return Record(self._held, _entry_of(item))
+
+    def read(self, item: Input) -> Any:
+        return self._held.read(_entry_of(item))
+
+    def path_of(self, item: Input) -> str:
+        return self._held.path_of(item.path)
+
+    def check(self, item: Input) -> None:
+        """A snapshot is not written to; ``verify`` is the tool for one that was damaged."""
+
+    def close(self) -> None:
+        self._held.close()
+
+
+def _entry_of(item: Input) -> Entry:
+    return Entry(item.path, item.size, item.digest or "")
+
+
+@dataclass(frozen=True)
+class InputRecord:
+    """A file of a bare directory: its key, a path that opens it, its size in bytes."""
+
+    key: str
+    path: str
+    size: int
+
+
+class _SortedInputs:
+    def __init__(self, sorter: Sorter) -> None:
+        self._sorter = sorter
+        self._decode = msgspec.msgpack.Decoder(tuple[int, int]).decode
+
+    def __iter__(self) -> Iterator[Input]:
+        for order, line in self._sorter:
+            size, mtime_ns = self._decode(line)
+            yield Input(os.fsdecode(order.partition(b"\0")[2]), size, mtime_ns)
+
+
+def describe_source(source: Source, target: Path) -> SourceRecord:
+    """What the manifest of the target says about its source."""
+    location = Path(os.path.relpath(source.path.resolve(), target.parent)).as_posix()
+    if source.snapshot is None:
+        return SourceRecord(location=location)
+    manifest = source.snapshot.manifest
+    return SourceRecord(location=location, snapshot=manifest.snapshot, stage=manifest.stage)

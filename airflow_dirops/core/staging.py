@@ -1,0 +1,269 @@
+"""The staging area: an attempt's private directory, where outputs are written, journaled and sealed.
+
+Nobody reads it, so files are written under their final names; the journal says which of them are finished.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Literal, Self
+
+import msgspec
+
+from airflow_dirops.core.attempts import AliveLock
+from airflow_dirops.core.beneath import HeldDirectory
+from airflow_dirops.core.codecs.base import Codec
+from airflow_dirops.core.durable import FsyncPool, sync_directory, write_all
+from airflow_dirops.core.encoding import encode_into
+from airflow_dirops.core.entries import output_path
+from airflow_dirops.core.errors import (
+    KeyRefused,
+    KeyTaken,
+    SnapshotDamaged,
+    StorageError,
+    storage_errors,
+)
+from airflow_dirops.core.journal import Journal, JournalLine, Output
+
+Durability = Literal["full", "process"]
+
+
+class StagingArea:
+    """Where one attempt writes.
+
+    :param directory: the attempt's directory.
+    :param like: the status of the directory that will be replaced, whose mode and group the new one gets.
+    :param durability: ``full`` makes every finished file survive a power loss; ``process`` only a crash of the
+        process.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        alive: AliveLock,
+        *,
+        durability: Durability = "full",
+        like: Path | None = None,
+    ) -> None:
+        self.path = directory / "tree"
+        self.durability = durability
+        self._alive = alive
+        self._mode = _make_tree(self.path, like)
+        self.tree = HeldDirectory.open(self.path)
+        self.journal = Journal.create(directory)
+        self._pool = FsyncPool()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._pool.__exit__(kind, error, trace)
+        self.journal.close()
+        self.tree.close()
+
+    def stage(self, line: JournalLine, records: Iterator[tuple[str, Any]], codec: Codec) -> JournalLine:
+        """Write what one input gave, and journal the input once all of it is durable.
+
+        :param line: the input's line, still without outputs.
+        :returns: the line as it is journaled.
+        :raises KeyRefused: if a key cannot name a file, or its name is taken.
+        :raises EncodeError: if the codec cannot write a value; names the key.
+        :raises StorageError: if the file system refuses; the attempt is dead then.
+        """
+        outputs: list[Output] = []
+        finished = _Countdown(lambda: self.journal.append(_closed(line, outputs)))
+        try:
+            for key, value in records:
+                outputs.append(self._write(key, value, codec, finished))
+        except BaseException:
+            self._take_back(outputs)
+            raise
+        self._alive.touch()
+        finished.one_done()
+        return _closed(line, outputs)
+
+    def drain(self) -> None:
+        """Wait until all that was staged is durable and journaled."""
+        self._pool.drain()
+
+    def note(self, line: JournalLine) -> None:
+        """Journal an input that leaves no file here: one that failed, or gave nothing before."""
+        self._alive.touch()
+        self.journal.append(line)
+
+    def carry_over(self, line: JournalLine, base: HeldDirectory, *, is_durable: bool) -> JournalLine:
+        """Take an input's outputs from the base snapshot: linked, or copied where links are refused.
+
+        :param is_durable: the base was committed so that its files survive a power loss.
+        """
+        finished = _Countdown(lambda: self.journal.append(line))
+        for output in line.outputs:
+            if not self._link(output.path, base):
+                self._copy(output, base)
+            if not is_durable:
+                self._sync(output.path, finished)
+        self._alive.touch()
+        finished.one_done()
+        return line
+
+    def take_over(self, line: JournalLine, dead: HeldDirectory, *, is_checked: bool) -> JournalLine | None:
+        """Take an input's finished files from a dead attempt.
+
+        :param is_checked: size, inode and time are proof enough; else, after a reboot, the bytes are digested.
+        :returns: None if a file is not the one that was finished; the input must run again then.
+        """
+        if not all(_is_still_there(output, dead, is_checked=is_checked) for output in line.outputs):
+            return None
+        finished = _Countdown(lambda: self.journal.append(line))
+        for output in line.outputs:
+            if not self._link(output.path, dead):
+                with storage_errors("reusing", dead.path / output.path):
+                    dead.move_file(output.path, self.tree)
+            self._sync(output.path, finished)
+        self._alive.touch()
+        finished.one_done()
+        return line
+
+    def _link(self, path: str, source: HeldDirectory) -> bool:
+        """Whether a file could be linked here; not every file system can."""
+        try:
+            source.link_file(path, self.tree)
+        except FileExistsError as error:
+            raise KeyTaken(f"the name {path!r} is wanted twice", path) from error
+        except FileNotFoundError:
+            raise
+        except OSError:
+            return False
+        return True
+
+    def _sync(self, path: str, finished: _Countdown) -> None:
+        if self.durability == "full":
+            with storage_errors("opening", self.path / path):
+                descriptor = self.tree.open_file(path)
+            self._finish(descriptor, path, finished)
+
+    def _copy(self, output: Output, base: HeldDirectory) -> None:
+        where = self.path / output.path
+        with storage_errors("copying an unchanged file to", where), base.reading(output.path) as source:
+            target = self.tree.create_file(output.path)
+            try:
+                digest = hashlib.sha256()
+                while block := os.read(source, 1 << 20):
+                    digest.update(block)
+                    write_all(target, block)
+                if self.durability == "full":
+                    os.fsync(target)
+            finally:
+                os.close(target)
+        if digest.hexdigest() != output.digest:
+            raise SnapshotDamaged(
+                f"{str(base.path / output.path)!r} is not what its manifest says: its digest differs; "
+                "run the stage with full=True"
+            )
+
+    def sync_tree(self) -> None:
+        """Give the tree its final mode, and make all its names durable."""
+        self.path.chmod(self._mode)
+        if self.durability == "full":
+            for directory, _, _ in os.walk(self.path, topdown=False):
+                sync_directory(Path(directory))
+
+    def _write(self, key: str, value: Any, codec: Codec, finished: _Countdown) -> Output:
+        path = output_path(key, codec.suffix)
+        where = self.path / path
+        try:
+            descriptor = self.tree.create_file(path)
+        except FileExistsError as error:
+            raise KeyTaken(f"the key {key!r} is given twice: {path!r} is made already", path) from error
+        except NotADirectoryError as error:
+            raise KeyRefused(f"the key {key!r} needs a directory where another key made a file") from error
+        except OSError as error:
+            raise StorageError("making", where, error) from error
+        try:
+            digest = encode_into(descriptor, value, key, codec, where)
+            output = Output.of(path, os.fstat(descriptor), digest)
+        except BaseException:
+            os.close(descriptor)
+            with suppress(OSError):
+                self.tree.remove_file(path)
+            raise
+        self._finish(descriptor, path, finished)
+        return output
+
+    def _finish(self, descriptor: int, path: str, finished: _Countdown) -> None:
+        if self.durability == "full":
+            finished.one_more()
+            self._pool.sync_then_close(descriptor, str(self.path / path), finished.one_done)
+            return
+        with storage_errors("writing", self.path / path):
+            os.close(descriptor)
+
+    def _take_back(self, outputs: list[Output]) -> None:
+        for output in outputs:
+            with suppress(OSError):
+                self.tree.remove_file(output.path)
+
+
+def _closed(line: JournalLine, outputs: list[Output]) -> JournalLine:
+    return msgspec.structs.replace(line, state="made" if outputs else "skipped", outputs=tuple(outputs))
+
+
+def _is_still_there(output: Output, directory: HeldDirectory, *, is_checked: bool) -> bool:
+    try:
+        if is_checked:
+            return output.is_still(directory.status(output.path))
+        with directory.reading(output.path) as descriptor, open(descriptor, "rb", closefd=False) as file:
+            return hashlib.file_digest(file, "sha256").hexdigest() == output.digest
+    except OSError:
+        return False
+
+
+def _make_tree(path: Path, like: Path | None) -> int:
+    """Make the tree; returns the mode it shall have in the end."""
+    with storage_errors("making the staging area", path):
+        path.mkdir()
+        if like is None or not like.exists():
+            return stat.S_IMODE(path.stat().st_mode)
+        before = like.stat()
+        with suppress(PermissionError):
+            os.chown(path, -1, before.st_gid)
+        _copy_access_lists(like, path)
+        mode = stat.S_IMODE(before.st_mode)
+        # Renaming a directory needs write permission on itself: its ".." changes.
+        path.chmod(mode | stat.S_IRWXU)
+        return mode | stat.S_IWUSR
+
+
+def _copy_access_lists(like: Path, path: Path) -> None:
+    for name in ("system.posix_acl_access", "system.posix_acl_default"):
+        with suppress(OSError):
+            os.setxattr(path, name, os.getxattr(like, name))
+
+
+class _Countdown:
+    """Calls ``done`` when all the outputs of an input, and the input itself, are through."""
+
+    def __init__(self, done: Callable[[], None]) -> None:
+        self._left = 1
+        self._lock = threading.Lock()
+        self._done = done
+
+    def one_more(self) -> None:
+        with self._lock:
+            self._left += 1
+
+    def one_done(self) -> None:
+        with self._lock:
+            self._left -= 1
+            last = self._left == 0
+        if last:
+            self._done()
