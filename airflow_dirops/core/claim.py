@@ -13,7 +13,7 @@ from airflow_dirops.core.control import ControlDirectory, FencedRun
 from airflow_dirops.core.errors import AttemptSuperseded, storage_errors
 from airflow_dirops.core.manifest import Manifest
 from airflow_dirops.core.preflight import check_same_device, read_base
-from airflow_dirops.core.recovery import DeadAttempt, recover
+from airflow_dirops.core.recovery import DeadAttempt, recover, was_staged_by
 from airflow_dirops.core.retention import remove_tree
 
 log = logging.getLogger(__name__)
@@ -75,7 +75,9 @@ class Claim:
         self.alive.release()
 
     def _clean(self) -> None:
-        remove_tree(self.directory)
+        # A tree that is not our own work is a replaced snapshot that could not be retired: the next run does.
+        if was_staged_by(self.control.tree_of(self.attempt.id), self.attempt.id):
+            remove_tree(self.directory)
         while self.dead:
             self.dead.pop().remove()
 

@@ -4,7 +4,7 @@
 
     interim/to_numpy/2026-11-01/            the target
     interim/to_numpy/.dirops/2026-11-01/    its control directory
-        lock  fence.json  intent.json  attempts/<attempt>/  retired/<snapshot>/
+        lock  fence.json  intent.json  attempts/<attempt>/  retired/<snapshot>/  removing/<snapshot>/
 """
 
 from __future__ import annotations
@@ -60,6 +60,7 @@ class ControlDirectory:
         self.path = target.parent / CONTROL_DIRECTORY / target.name
         self.attempts = self.path / "attempts"
         self.retired = self.path / "retired"
+        self.removing = self.path / "removing"
         self._lock = self.path / "lock"
         self._fence = self.path / "fence.json"
         self._intent = self.path / "intent.json"
@@ -128,6 +129,12 @@ class ControlDirectory:
 
     def tree_of(self, attempt: str) -> Path:
         return self.attempts / attempt / "tree"
+
+    def list_removing(self) -> list[Path]:
+        """What is being deleted, or was when a crash came."""
+        with suppress(FileNotFoundError):
+            return sorted(self.removing.iterdir())
+        return []
 
     def trees(self) -> Iterator[Path]:
         """Where a snapshot of this target may lie besides the target: retired, or just swapped out."""

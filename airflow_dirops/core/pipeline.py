@@ -140,7 +140,7 @@ class _Run:
                 return self._nothing_new()
             manifest = seal(staging, self._sealing())
         commit(self._claim, manifest, self._stage.on_conflict)
-        drop_expired(self._claim.control)
+        drop_expired(self._claim.control, self._stage.retention)
         return self._outcome("committed", manifest, reporter)
 
     def _plan(self, base: Snapshot | None) -> Plan:
@@ -153,6 +153,7 @@ class _Run:
             base=base,
             code_changed=base is not None and base.manifest.function.fingerprint != self._fingerprint,
             full=full,
+            verify=self._stage.verify,
         )
         plan.survey()
         log.info("%d inputs in %s: %s", plan.total, self._source.path, plan.describe())

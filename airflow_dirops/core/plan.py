@@ -60,6 +60,7 @@ class Plan:
     :param finished: what dead attempts finished.
     :param code_changed: the base was made by another version of the function.
     :param full: redo everything.
+    :param verify: look at the digests of the base's outputs, and not only at their sizes.
     """
 
     inputs: Iterable[Input]
@@ -68,6 +69,7 @@ class Plan:
     base: Snapshot | None
     code_changed: bool = False
     full: bool = False
+    verify: bool = False
     reasons: Counter[str] = field(default_factory=Counter)
     total: int = 0
     shared: int = 0
@@ -137,7 +139,9 @@ class Plan:
         return None if self._all_there(before) else "missing"
 
     def _all_there(self, before: JournalLine) -> bool:
-        return self.base is not None and all(_is_there(self.base, output) for output in before.outputs)
+        return self.base is not None and all(
+            _is_there(self.base, output, verify=self.verify) for output in before.outputs
+        )
 
 
 def recorded_inputs(base: Snapshot, sorter: Sorter) -> Sorter:
@@ -179,7 +183,7 @@ def _finished_as(item: Input, lines: list[bytes]) -> tuple[JournalLine | None, i
     return None, None
 
 
-def _is_there(base: Snapshot, output: Output) -> bool:
+def _is_there(base: Snapshot, output: Output, *, verify: bool) -> bool:
     try:
         status = base.directory.status(output.path)
     except OSError:
@@ -187,7 +191,8 @@ def _is_there(base: Snapshot, output: Output) -> bool:
     if status.st_size != output.size:
         return False
     # The header is written last: what is newer was touched after the commit.
-    return status.st_mtime_ns <= base.sealed_ns or base.has_digest(output.path, output.digest)
+    is_untouched = status.st_mtime_ns <= base.sealed_ns and not verify
+    return is_untouched or base.has_digest(output.path, output.digest)
 
 
 def _mark_shared_keys(inputs: Iterable[Input]) -> Iterator[tuple[Input, bool]]:

@@ -8,14 +8,19 @@ import os
 import shutil
 import time
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 from airflow_dirops.core.control import ControlDirectory
-from airflow_dirops.core.errors import ManifestDamaged, ManifestMissing, ManifestTooNew, storage_errors
+from airflow_dirops.core.errors import (
+    DiropsError,
+    ManifestDamaged,
+    ManifestMissing,
+    ManifestTooNew,
+    storage_errors,
+)
 from airflow_dirops.core.manifest import read_manifest
 
-KEEP_SNAPSHOTS = 1
-KEEP_SECONDS = 24 * 3600.0
 UNMANAGED = "unmanaged-"
 
 log = logging.getLogger(__name__)
@@ -59,16 +64,41 @@ def list_retired(control: ControlDirectory) -> list[Path]:
     return []
 
 
-def drop_expired(
-    control: ControlDirectory, *, keep_snapshots: int = KEEP_SNAPSHOTS, keep_seconds: float = KEEP_SECONDS
-) -> list[Path]:
-    """Delete retired snapshots past their retention that no reader holds.
+@dataclass(frozen=True)
+class Retention:
+    """How long replaced snapshots are kept: both bounds hold.
 
-    :returns: what was deleted.
+    :param keep_snapshots: at least so many.
+    :param keep_hours: at least for so long.
     """
-    oldest = time.time() - keep_seconds
-    expired = [path for path in list_retired(control)[keep_snapshots:] if path.stat().st_mtime < oldest]
-    return [path for path in expired if _delete_unless_held(path)]
+
+    keep_snapshots: int = 1
+    keep_hours: float = 24.0
+
+    def expired(self, control: ControlDirectory) -> list[Path]:
+        """Retired snapshots past their retention, whether or not a reader holds them."""
+        oldest = time.time() - self.keep_hours * 3600
+        return [path for path in list_retired(control)[self.keep_snapshots :] if path.stat().st_mtime < oldest]
+
+
+def drop_expired(control: ControlDirectory, retention: Retention) -> list[str]:
+    """Delete retired snapshots past their retention that no reader holds. Failing at it only warns.
+
+    :returns: the ids of what was deleted.
+    """
+    try:
+        with control.locked("retention"):
+            # Only the move is under the lock: a rollback cannot take a snapshot that is half deleted.
+            going = [held for path in retention.expired(control) if (held := _set_aside(control, path))]
+    except (DiropsError, OSError) as error:
+        log.warning("could not look for expired snapshots: %s", error)
+        return []
+    for path, descriptor in going:
+        remove_tree(path)
+        os.close(descriptor)
+    for path in control.list_removing():
+        remove_tree(path)
+    return [path.name for path, _ in going]
 
 
 def remove_tree(path: Path) -> None:
@@ -81,18 +111,20 @@ def remove_tree(path: Path) -> None:
         shutil.rmtree(path, onerror=warn)
 
 
-def _delete_unless_held(path: Path) -> bool:
+def _set_aside(control: ControlDirectory, path: Path) -> tuple[Path, int] | None:
+    """Move an expired snapshot to where nobody looks for one, unless a reader holds it."""
     descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         # Readers hold a shared lock on the directory itself.
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        control.removing.mkdir(exist_ok=True)
+        return path.rename(control.removing / path.name), descriptor
     except BlockingIOError:
-        return False
-    else:
-        remove_tree(path)
-        return not path.exists()
-    finally:
         os.close(descriptor)
+        return None
+    except BaseException:
+        os.close(descriptor)
+        raise
 
 
 def _free_name(path: Path) -> Path:

@@ -15,6 +15,7 @@ from airflow_dirops.core.errors import ArgumentRefused
 from airflow_dirops.core.fingerprint import fingerprint
 from airflow_dirops.core.functions import UserFunction
 from airflow_dirops.core.outcome import Progress
+from airflow_dirops.core.retention import Retention
 from airflow_dirops.core.sources import SourceLike, checked_path
 from airflow_dirops.core.staging import Durability
 
@@ -34,7 +35,9 @@ class StageOptions(TypedDict, total=False):
     ``durability``: ``full`` survives a power loss, ``process`` a crash of the process. ``on_conflict``: when
     another run committed meanwhile. ``full``: redo everything. ``version``: stands for the function's code.
     ``follow_symlinks``: descend into links to directories. ``replace_unmanaged``: move a directory that is not
-    ours aside. ``take_over_stage``: replace another stage's snapshot. ``on_progress``: called about once a second.
+    ours aside. ``take_over_stage``: replace another stage's snapshot. ``retention``: how long replaced snapshots
+    are kept. ``verify``: compare kept outputs with their digests, and make damaged ones again. ``on_progress``:
+    called about once a second.
     """
 
     pattern: str
@@ -55,6 +58,8 @@ class StageOptions(TypedDict, total=False):
     follow_symlinks: bool
     replace_unmanaged: bool
     take_over_stage: bool
+    retention: Retention
+    verify: bool
     on_progress: Callable[[Progress], None] | None
 
 
@@ -89,6 +94,8 @@ class Stage:
     follow_symlinks: bool = False
     replace_unmanaged: bool = False
     take_over_stage: bool = False
+    retention: Retention = field(default_factory=Retention)
+    verify: bool = False
     on_progress: Callable[[Progress], None] | None = None
     functions: tuple[UserFunction, ...] = field(init=False, default=())
 

@@ -48,6 +48,7 @@ USES = {
     "import inside": "def read(path):\n    import lib as renamed\n    return renamed.scale(path)",
     "from-import inside": "def read(path):\n    from lib import scale\n    return scale(path)",
     "inside a lambda": "import lib\nread = lambda path: (lambda x: lib.scale(x))(path)",
+    "in a closure": "def make():\n    import lib\n    return lambda path: lib.scale(path)\nread = make()",
     "in a table": "import lib\nBY_SUFFIX = {'.png': lib.scale}\ndef read(path): return BY_SUFFIX[path](path)",
     "as a class": "import lib\nclass Mine(lib.Scaler): pass\ndef read(path): return Mine().scale(path)",
     "as a decorator": "import lib\n@lib.scaled\ndef read(path): return path",
@@ -74,9 +75,7 @@ def scaled(function):
 
 
 @pytest.mark.parametrize("source", USES.values(), ids=USES)
-def test_modules_beside_the_dag_are_followed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, source: str
-) -> None:
+def test_modules_beside_the_dag_are_followed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, source: str) -> None:
     monkeypatch.syspath_prepend(tmp_path)
 
     def with_lib(content: str) -> str:
@@ -103,9 +102,7 @@ def test_modules_beside_the_dag_are_followed(
 def test_packages_are_followed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, use: str) -> None:
     monkeypatch.syspath_prepend(tmp_path)
     (tmp_path / "pkg/sub").mkdir(parents=True)
-    (tmp_path / "pkg/__init__.py").write_text(
-        "def relative(x):\n    from .sub import deep\n    return deep.scale(x)"
-    )
+    (tmp_path / "pkg/__init__.py").write_text("def relative(x):\n    from .sub import deep\n    return deep.scale(x)")
     (tmp_path / "pkg/sub/__init__.py").touch()
 
     def with_body(body: str) -> str:
@@ -139,9 +136,7 @@ def install(site: Path, version: str, body: str, *, metadata: Path | None = None
         "from lib_import_name import scale as read",
     ],
 )
-def test_distributions_count_by_their_version(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, use: str
-) -> None:
+def test_distributions_count_by_their_version(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, use: str) -> None:
     monkeypatch.syspath_prepend(tmp_path / "site")
 
     def with_version(version: str, body: str) -> str:

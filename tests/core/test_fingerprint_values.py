@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import threading
+from collections import OrderedDict, defaultdict, deque
+from enum import Enum
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -80,6 +83,11 @@ def test_other_processes_seeds_names_and_folders_agree(tmp_path: Path) -> None:
     assert len(found) == 1
 
 
+class Colour(Enum):
+    RED = 1
+    BLUE = 2
+
+
 PAIRS: Mapping[str, tuple[object, object]] = {
     "array": (np.arange(4), np.arange(4)[::-1]),
     "array type": (np.zeros(2, "f4"), np.zeros(2, "f8")),
@@ -94,6 +102,11 @@ PAIRS: Mapping[str, tuple[object, object]] = {
     "true and one": (True, 1),
     "signed zero": (0.0, -0.0),
     "bytes": (b"a", b"b"),
+    "members of an enum": (Colour.RED, Colour.BLUE),
+    "deque": (deque([1]), deque([2])),
+    "order of an ordered dict": (OrderedDict(a=1, b=2), OrderedDict(b=2, a=1)),
+    "default dict": (defaultdict(int, a=1), defaultdict(int, a=2)),
+    "regex": (re.compile("a"), re.compile("a", re.IGNORECASE)),
     "method of a value": ("a".join, "b".join),
     "types of opaque objects": (threading.Lock(), threading.local()),
     "unpaired surrogate": ("\ud800", "\ud801"),
@@ -135,9 +148,7 @@ class Hostile:
 
 
 def test_objects_that_refuse_everything_count_by_their_type() -> None:
-    assert fingerprint(partial(print, Hostile()), codec="npy") == fingerprint(
-        partial(print, Hostile()), codec="npy"
-    )
+    assert fingerprint(partial(print, Hostile()), codec="npy") == fingerprint(partial(print, Hostile()), codec="npy")
 
 
 def test_codec_params_and_version_count() -> None:

@@ -58,7 +58,9 @@ class Definitions:
         namespace = function.__globals__
         owner = self._origins.owner(str(namespace.get("__name__", "")))
         if owner is not None:
-            return _foreign_function(function, owner)
+            # A decorator's wrapper holds the function of ours that it wraps.
+            held = (_closure(function), function.__defaults__)
+            return Parts("foreign", f"{owner} {function.__qualname__}", held=held)
         text = self._sources.text(function.__code__, namespace)
         used = parts_of_mapping(self._used(function))
         defaults = function.__defaults__, function.__kwdefaults__
@@ -69,8 +71,7 @@ class Definitions:
         namespace, found = function.__globals__, references(function.__code__)
         attributes = frozenset(found.attributes)
         for name in found.names & namespace.keys():
-            value = namespace[name]
-            yield name, UsedModule(value, attributes) if isinstance(value, ModuleType) else value
+            yield name, _as_used(namespace[name], attributes)
         for each in found.imports:
             yield (each.level, each.module, each.names), self._imported(each, namespace, attributes)
 
@@ -92,13 +93,7 @@ class Definitions:
         if owner is not None:
             return Parts("foreign", owner)
         names = used.attributes & set(dir(module))
-        values = {name: getattr(module, name, None) for name in names}
-        return parts_of_mapping(
-            {
-                name: UsedModule(value, used.attributes) if isinstance(value, ModuleType) else value
-                for name, value in values.items()
-            }
-        )
+        return parts_of_mapping((name, _as_used(getattr(module, name, None), used.attributes)) for name in names)
 
     def _class(self, kind: type) -> Parts:
         owner = self._origins.owner(str(kind.__module__))
@@ -115,18 +110,16 @@ class Definitions:
         return Parts("method", function.__name__, held=(holder,))
 
 
-def _foreign_function(function: FunctionType, owner: str) -> Parts:
-    """A distribution's function counts by its version, and by what of ours it wraps or holds."""
-    wrapped = [each for name, each in vars(function).items() if name in ("__wrapped__", "registry")]
-    held = wrapped or (_closure(function), function.__defaults__)
-    return Parts("foreign", f"{owner} {function.__qualname__}", held=tuple(held))
+def _as_used(value: object, attributes: frozenset[str]) -> object:
+    return UsedModule(value, attributes) if isinstance(value, ModuleType) else value
 
 
 def _closure(function: FunctionType) -> dict[str, object]:
+    attributes = frozenset(references(function.__code__).attributes)
     held = {}
     for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
         try:
-            held[name] = cell.cell_contents
+            held[name] = _as_used(cell.cell_contents, attributes)
         except ValueError:  # not assigned yet
             continue
     return held

@@ -44,7 +44,8 @@ class Sources:
         if code.co_filename not in self._files:
             self._files[code.co_filename] = _compiled(code.co_filename, namespace)
         running = _unplaced(code)
-        same = [pair for pair in self._files[code.co_filename] if _unplaced(pair[0]) == running]
+        named = (pair for pair in self._files[code.co_filename] if pair[0].co_name == code.co_name)
+        same = [pair for pair in named if _unplaced(pair[0]) == running]
         nearest = min(same, key=lambda pair: abs(pair[0].co_firstlineno - code.co_firstlineno), default=None)
         return None if nearest is None else nearest[1]
 

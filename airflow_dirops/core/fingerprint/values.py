@@ -74,9 +74,7 @@ def _rebuilt(value: object) -> Parts:
         return Parts("global", recipe, held=(kind,))
     missing: tuple[Any, ...] = (None, None, None)
     build, arguments, state, items, pairs, *_ = recipe + missing
-    return Parts(
-        "object", held=(kind, _builder(build), arguments, state, (*(items or ()),), (*(pairs or ()),))
-    )
+    return Parts("object", held=(kind, _builder(build), arguments, state, (*(items or ()),), (*(pairs or ()),)))
 
 
 def _builder(build: Any) -> object:

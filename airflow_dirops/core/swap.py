@@ -1,0 +1,110 @@
+"""Swap a whole directory for another: the same few calls for one file and for a million.
+
+Whatever the calls answered, the snapshot that is read back from the target afterwards decides what happened.
+"""
+
+from __future__ import annotations
+
+import errno
+import logging
+import os
+from pathlib import Path
+
+from airflow_dirops.core.claim import Claim
+from airflow_dirops.core.control import ControlDirectory, Intent
+from airflow_dirops.core.durable import ExchangeUnsupported, exchange, sync_directory, write_file
+from airflow_dirops.core.errors import StorageError, TargetConflict
+from airflow_dirops.core.manifest import Manifest
+from airflow_dirops.core.recovery import mark_of_unmanaged
+from airflow_dirops.core.retention import retire, retirement_place, snapshot_in
+
+log = logging.getLogger(__name__)
+
+
+def swap(claim: Claim, snapshot: str) -> None:
+    """Put the tree of a claim's attempt in the place of its target. Under the lock.
+
+    :param snapshot: the id of the snapshot in that tree.
+    :raises TargetConflict: if something that is not ours appeared there, or the file system lied.
+    :raises StorageError: if the file system refused; the target is as it was.
+    """
+    target, tree = claim.target, claim.control.tree_of(claim.attempt.id)
+    try:
+        if not target.exists() or not any(os.scandir(target)):
+            # Onto an absent or empty directory only: the kernel refuses any other.
+            tree.rename(target)
+        else:
+            _replace(claim, tree, snapshot)
+    except OSError as error:
+        # The answer may be wrong, over NFS for one; what lies at the target is not.
+        if snapshot_in(target) != snapshot:
+            raise _refused(target, error) from error
+    # Both directories that the rename changed.
+    sync_directory(target.parent)
+    sync_directory(tree.parent)
+    _read_back(target, snapshot)
+
+
+def keep_replaced(claim: Claim, before: Manifest | None) -> None:
+    """Retire what a swap left in the attempt's tree. The commit stands, whatever happens here.
+
+    :param before: what the target held before the swap.
+    """
+    replaced = claim.control.tree_of(claim.attempt.id)
+    if not replaced.exists():
+        return
+    try:
+        place = retire(claim.control, replaced)
+    except StorageError as error:
+        log.warning("%s The new snapshot is in place; the next run keeps the old one.", error)
+        return
+    if before and place.name != before.snapshot:
+        log.warning("%s held another snapshot than expected; it is kept as %s", claim.target, place)
+
+
+def _refused(target: Path, error: OSError) -> Exception:
+    if error.errno in (errno.ENOTEMPTY, errno.EEXIST):
+        return TargetConflict(
+            f"the target {str(target)!r} appeared while this attempt was at work, and nothing of it was touched; "
+            "see who made it, then run the task again"
+        )
+    return StorageError("putting the new snapshot in place of", target, error)
+
+
+def _replace(claim: Claim, tree: Path, snapshot: str) -> None:
+    if snapshot_in(claim.target) is None:
+        if not claim.replaces_unmanaged:
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(claim.target))
+        write_file(mark_of_unmanaged(claim.directory), b"")
+        sync_directory(claim.directory)
+    try:
+        exchange(tree, claim.target)
+    except ExchangeUnsupported:
+        _swap_by_two_renames(claim.control, claim.attempt.id, snapshot)
+
+
+def _swap_by_two_renames(control: ControlDirectory, attempt: str, snapshot: str) -> None:
+    """Where names cannot be exchanged: for a moment there is no target, and the intent says what becomes it."""
+    target, tree = control.target, control.tree_of(attempt)
+    place = retirement_place(control, target)
+    control.write_intent(Intent(attempt=attempt, snapshot=snapshot, retired=place.name))
+    target.rename(place)
+    try:
+        tree.rename(target)
+    except OSError:
+        # Not undoing a swap: the new snapshot never was in place.
+        place.rename(target)
+        raise
+    finally:
+        sync_directory(target.parent)
+        sync_directory(place.parent)
+        control.remove_intent()
+
+
+def _read_back(target: Path, snapshot: str) -> None:
+    visible = snapshot_in(target)
+    if visible != snapshot:
+        raise TargetConflict(
+            f"the file system reported that {str(target)!r} was replaced, but it holds "
+            f"{visible or 'no snapshot'} and not {snapshot}; check that file system, then run again"
+        )
