@@ -61,8 +61,17 @@ def read_base(target: Path, stage: str, *, replace_unmanaged: bool, take_over_st
     return base
 
 
+def is_vacant(target: Path) -> bool:
+    """Whether there is nothing at the target that a rename could not replace: no directory, or an empty one."""
+    try:
+        with os.scandir(target) as entries:
+            return next(entries, None) is None
+    except FileNotFoundError:
+        return True
+
+
 def _check_unmanaged(target: Path, error: ManifestMissing | ManifestDamaged, replace: bool) -> None:
-    if not target.exists() or (isinstance(error, ManifestMissing) and not any(os.scandir(target))):
+    if is_vacant(target):
         return
     if not replace:
         raise TargetRefused(

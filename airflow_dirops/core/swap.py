@@ -15,6 +15,7 @@ from airflow_dirops.core.control import ControlDirectory, Intent
 from airflow_dirops.core.durable import ExchangeUnsupported, exchange, sync_directory, write_file
 from airflow_dirops.core.errors import StorageError, TargetConflict
 from airflow_dirops.core.manifest import Manifest
+from airflow_dirops.core.preflight import is_vacant
 from airflow_dirops.core.recovery import mark_of_unmanaged
 from airflow_dirops.core.retention import retire, retirement_place, snapshot_in
 
@@ -30,7 +31,7 @@ def swap(claim: Claim, snapshot: str) -> None:
     """
     target, tree = claim.target, claim.control.tree_of(claim.attempt.id)
     try:
-        if not target.exists() or not any(os.scandir(target)):
+        if is_vacant(target):
             # Onto an absent or empty directory only: the kernel refuses any other.
             tree.rename(target)
         else:

@@ -59,9 +59,7 @@ def as_array(value: Any) -> Array:
     :raises EncodeError: if the value is no array, or would not come back as it was.
     """
     if isinstance(value, np.ma.MaskedArray):
-        raise cannot_write(
-            "npy", value, "its mask would be lost", instead="value.filled(), or codec='pickle'"
-        )
+        raise cannot_write("npy", value, "its mask would be lost", instead="value.filled(), or codec='pickle'")
     if not isinstance(value, (np.ndarray, np.generic, bool, int, float, complex)):
         raise cannot_write("npy", value, "it takes numpy arrays and numbers", instead=_instead(value))
     array = np.asarray(value)

@@ -16,9 +16,7 @@ def cannot_write(codec: str, value: object, reason: str, *, instead: str | None 
     :param instead: what to use; by default the codec that fits the value's type.
     """
     use = instead or fitting_codec(value)
-    return EncodeError(
-        f"codec {codec!r} cannot write a value of type {type_name(value)}: {reason}. Use {use}."
-    )
+    return EncodeError(f"codec {codec!r} cannot write a value of type {type_name(value)}: {reason}. Use {use}.")
 
 
 def type_name(value: object) -> str:

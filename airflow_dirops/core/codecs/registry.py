@@ -54,9 +54,7 @@ def _built_in(name: str) -> Codec:
 def _third_party(name: str) -> Codec:
     found = [entry for entry in _entry_points() if entry.name == name]
     if not found:
-        raise ArgumentRefused(
-            f"there is no codec {name!r}{_suggestion(name)}. Known: {', '.join(codec_names())}."
-        )
+        raise ArgumentRefused(f"there is no codec {name!r}{_suggestion(name)}. Known: {', '.join(codec_names())}.")
     if len(found) > 1:
         rivals = " and ".join(sorted(map(_origin, found)))
         raise ArgumentRefused(f"codec {name!r} is registered by {rivals}; uninstall all but one of them.")
