@@ -1,13 +1,8 @@
-"""Directory stages for Apache Airflow: a folder in, a folder out, whole or not at all.
+"""Directory stages for Apache Airflow: a folder in, a folder out, whole or not at all."""
 
-The Airflow classes are looked up when first asked for, so that the core can be used without Airflow
-and importing this package costs nothing.
-"""
+from typing import TYPE_CHECKING
 
-from __future__ import annotations
-
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+import lazy_loader
 
 if TYPE_CHECKING:
     from airflow_dirops.operators.directory_read import DirectoryReadOperator as DirectoryReadOperator
@@ -18,22 +13,13 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-_HOMES = {
-    "DirectoryReadOperator": "airflow_dirops.operators.directory_read",
-    "ManifestSensor": "airflow_dirops.sensors.manifest",
-    "StagedTransformOperator": "airflow_dirops.operators.staged_transform",
-    "daily_partitions": "airflow_dirops.partitions",
-    "dirops_params": "airflow_dirops.partitions",
-}
-
-__all__ = ["__version__", *sorted(_HOMES)]
-
-
-def __getattr__(name: str) -> Any:
-    if home := _HOMES.get(name):
-        return getattr(import_module(home), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    return __all__
+# Looked up when first asked for, so that the core can be used without Airflow, and an import costs nothing.
+__getattr__, __dir__, __all__ = lazy_loader.attach(
+    __name__,
+    submod_attrs={
+        "operators.directory_read": ["DirectoryReadOperator"],
+        "operators.staged_transform": ["StagedTransformOperator"],
+        "partitions": ["daily_partitions", "dirops_params"],
+        "sensors.manifest": ["ManifestSensor"],
+    },
+)

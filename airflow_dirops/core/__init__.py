@@ -1,21 +1,32 @@
 """Directory stages without Airflow, for scripts, notebooks and tests: what the operators are thin doors to."""
 
-from airflow_dirops.core.attempts import Attempt, LogicalRun
-from airflow_dirops.core.manifest import Manifest, read_manifest
-from airflow_dirops.core.outcome import Outcome, Progress
-from airflow_dirops.core.pipeline import read_directory, transform_directory
-from airflow_dirops.core.reader import Record, Snapshot, open_snapshot
+from typing import TYPE_CHECKING
 
-__all__ = [
-    "Attempt",
-    "LogicalRun",
-    "Manifest",
-    "Outcome",
-    "Progress",
-    "Record",
-    "Snapshot",
-    "open_snapshot",
-    "read_directory",
-    "read_manifest",
-    "transform_directory",
-]
+import lazy_loader
+
+if TYPE_CHECKING:
+    from airflow_dirops.core.attempts import Attempt as Attempt
+    from airflow_dirops.core.attempts import LogicalRun as LogicalRun
+    from airflow_dirops.core.manifest import Manifest as Manifest
+    from airflow_dirops.core.manifest import read_manifest as read_manifest
+    from airflow_dirops.core.outcome import Outcome as Outcome
+    from airflow_dirops.core.outcome import Progress as Progress
+    from airflow_dirops.core.pipeline import read_directory as read_directory
+    from airflow_dirops.core.pipeline import transform_directory as transform_directory
+    from airflow_dirops.core.reader import Record as Record
+    from airflow_dirops.core.reader import Snapshot as Snapshot
+    from airflow_dirops.core.reader import open_snapshot as open_snapshot
+    from airflow_dirops.core.retention import Retention as Retention
+
+# Looked up when first asked for: a DAG file that needs one error class must not pay for numpy.
+__getattr__, __dir__, __all__ = lazy_loader.attach(
+    __name__,
+    submod_attrs={
+        "attempts": ["Attempt", "LogicalRun"],
+        "manifest": ["Manifest", "read_manifest"],
+        "outcome": ["Outcome", "Progress"],
+        "pipeline": ["read_directory", "transform_directory"],
+        "reader": ["Record", "Snapshot", "open_snapshot"],
+        "retention": ["Retention"],
+    },
+)

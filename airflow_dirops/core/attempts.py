@@ -47,7 +47,7 @@ def new_id() -> str:
 class Attempt(msgspec.Struct, frozen=True, kw_only=True):
     """One try at a target.
 
-    :param try_number: counts up within a logical run, across clears too.
+    :param try_number: counts up within a logical run, across clears too; 0 where nobody but the fence counts.
     :param first_try_number: the first try since the user last cleared the task.
     :param ti_id: new at every try and every clear; sorts by time.
     :param order: sorts by the time this run stands for, for ``on_conflict="newest"``.
@@ -63,8 +63,8 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
 
     @classmethod
     def outside_airflow(cls, stage: str, run: str | None) -> Attempt:
-        """An attempt of a script; calls that name the same run are tries of it."""
-        return cls(run=LogicalRun(run_id=run or new_id(), task_id=stage))
+        """An attempt of a script; calls that name the same run are tries of it, counted when they claim the target."""
+        return cls(run=LogicalRun(run_id=run or new_id(), task_id=stage), try_number=0)
 
     def record(self) -> AttemptRecord:
         return AttemptRecord(
@@ -123,14 +123,15 @@ class AliveLock:
         with storage_errors("opening the lock", path):
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+            with storage_errors("locking", path):
+                is_ours = _lock(descriptor) and not _may_live_elsewhere(directory, descriptor)
+        except BaseException:
             os.close(descriptor)
-            return None
-        if _may_live_elsewhere(directory, descriptor):
-            os.close(descriptor)
-            return None
-        return cls(descriptor)
+            raise
+        if is_ours:
+            return cls(descriptor)
+        os.close(descriptor)
+        return None
 
     def touch(self) -> None:
         """Show hosts that cannot see the lock that this attempt goes on; cheap enough for every file."""
@@ -141,6 +142,14 @@ class AliveLock:
 
     def release(self) -> None:
         os.close(self._descriptor)
+
+
+def _lock(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def _may_live_elsewhere(directory: Path, descriptor: int) -> bool:

@@ -8,13 +8,15 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+import msgspec
+
 from airflow_dirops.core.attempts import AliveLock, Attempt, Owner
 from airflow_dirops.core.control import ControlDirectory, FencedRun
 from airflow_dirops.core.errors import AttemptSuperseded, storage_errors
 from airflow_dirops.core.manifest import Manifest
-from airflow_dirops.core.preflight import check_same_device, read_base
-from airflow_dirops.core.recovery import DeadAttempt, recover, was_staged_by
-from airflow_dirops.core.retention import remove_tree
+from airflow_dirops.core.preflight import check_same_device, is_vacant, read_base
+from airflow_dirops.core.recovery import DeadAttempt, recover, release_all, swapped_out
+from airflow_dirops.core.retention import discard, remove_rest
 
 log = logging.getLogger(__name__)
 
@@ -50,16 +52,17 @@ class Claim:
     @property
     def committed_before(self) -> bool:
         """Whether the base was committed by an earlier try that nobody has cleared since."""
-        return self._base_is_own and self.fenced.committed_try >= self.attempt.first_try_number
+        return self._base_try >= self.attempt.first_try_number
 
     @property
     def was_cleared(self) -> bool:
         """Whether the base was committed by this very run before a user cleared the task."""
-        return self._base_is_own and self.fenced.committed_try < self.attempt.first_try_number
+        return 0 < self._base_try < self.attempt.first_try_number
 
     @property
-    def _base_is_own(self) -> bool:
-        return self.base is not None and self.base.snapshot == self.fenced.committed
+    def _base_try(self) -> int:
+        """The try of this run that committed the base; 0 if none did."""
+        return self.fenced.committed.get(self.base.snapshot, 0) if self.base else 0
 
     def __enter__(self) -> Self:
         return self
@@ -70,16 +73,16 @@ class Claim:
         """Let go. What a failed attempt finished stays for the next one; what is of no more use is removed."""
         if error is None:
             self._clean()
-        for attempt in self.dead:
-            attempt.lock.release()
+        release_all(self.dead)
         self.alive.release()
 
     def _clean(self) -> None:
-        # A tree that is not our own work is a replaced snapshot that could not be retired: the next run does.
-        if was_staged_by(self.control.tree_of(self.attempt.id), self.attempt.id):
-            remove_tree(self.directory)
+        # A replaced snapshot that could not be retired stays: the next run does it.
+        if swapped_out(self.directory) is None:
+            discard(self.control, self.directory)
         while self.dead:
             self.dead.pop().remove()
+        remove_rest(self.control)
 
 
 def claim_target(
@@ -109,11 +112,11 @@ def claim_target(
                 replace_unmanaged=replace_unmanaged,
                 take_over_stage=take_over_stage,
             )
+            attempt = _numbered(control, attempt)
             fenced = _raise_fence(control, attempt)
             directory, alive = _make_directory(control, attempt, fingerprint)
         except BaseException:
-            for left in dead:
-                left.lock.release()
+            release_all(dead)
             raise
     return Claim(
         control=control,
@@ -122,7 +125,7 @@ def claim_target(
         directory=directory,
         fenced=fenced,
         alive=alive,
-        replaces_unmanaged=base is None and control.target.exists(),
+        replaces_unmanaged=base is None and not is_vacant(control.target),
         dead=dead,
     )
 
@@ -136,6 +139,14 @@ def check_fence(control: ControlDirectory, attempt: Attempt) -> None:
         raise AttemptSuperseded(_superseded(control, attempt, newest))
 
 
+def _numbered(control: ControlDirectory, attempt: Attempt) -> Attempt:
+    """The attempt with its number among the tries of its run, where no scheduler has counted them."""
+    if attempt.try_number:
+        return attempt
+    before = control.read_fence().get(attempt.run.fence_key)
+    return msgspec.structs.replace(attempt, try_number=before.try_number + 1 if before else 1)
+
+
 def _raise_fence(control: ControlDirectory, attempt: Attempt) -> FencedRun:
     before = control.read_fence().get(attempt.run.fence_key)
     if before and before.try_number > attempt.try_number and before.ti_id > attempt.ti_id:
@@ -146,8 +157,7 @@ def _raise_fence(control: ControlDirectory, attempt: Attempt) -> FencedRun:
         try_number=attempt.try_number,
         ti_id=attempt.ti_id,
         attempt=attempt.id,
-        committed=before.committed if before and same_incarnation else None,
-        committed_try=before.committed_try if before and same_incarnation else 0,
+        committed=before.committed if before and same_incarnation else {},
     )
     control.write_fence(attempt.run.fence_key, fenced)
     return fenced

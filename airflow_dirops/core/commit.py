@@ -13,6 +13,7 @@ from typing import Literal
 import msgspec
 
 from airflow_dirops.core.claim import Claim, check_fence
+from airflow_dirops.core.control import FencedRun
 from airflow_dirops.core.errors import ManifestDamaged, ManifestMissing, TargetConflict
 from airflow_dirops.core.manifest import Manifest, read_manifest
 from airflow_dirops.core.recovery import finish_swap
@@ -37,10 +38,15 @@ def commit(claim: Claim, manifest: Manifest, on_conflict: OnConflict = "fail") -
         current = _current(control.target)
         _check_base(claim, current, manifest.stage, on_conflict)
         # Before the swap, so that a try that dies right after it is recognised by the next one.
-        fenced = msgspec.structs.replace(claim.fenced, committed=manifest.snapshot, committed_try=attempt.try_number)
-        control.write_fence(attempt.run.fence_key, fenced)
+        control.write_fence(attempt.run.fence_key, _with_commit(claim, current, manifest))
         swap(claim, manifest.snapshot)
         keep_replaced(claim, current)
+
+
+def _with_commit(claim: Claim, current: Manifest | None, manifest: Manifest) -> FencedRun:
+    before = claim.fenced.committed
+    kept = {current.snapshot: before[current.snapshot]} if current and current.snapshot in before else {}
+    return msgspec.structs.replace(claim.fenced, committed=kept | {manifest.snapshot: claim.attempt.try_number})
 
 
 def _current(target: Path) -> Manifest | None:

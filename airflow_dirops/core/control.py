@@ -32,13 +32,15 @@ _MAX_FENCED_RUNS = 256
 
 
 class FencedRun(msgspec.Struct, frozen=True, omit_defaults=True):
-    """The newest claim of one logical run, and what that run committed, by which try."""
+    """The newest claim of one logical run, and the snapshots that its tries committed.
+
+    :param committed: the try of each: of the one that is replaced, too, for it stays the target if the swap fails.
+    """
 
     try_number: int
     ti_id: str
     attempt: str
-    committed: str | None = None
-    committed_try: int = 0
+    committed: dict[str, int] = {}
 
 
 class Intent(msgspec.Struct, frozen=True):
@@ -93,7 +95,7 @@ class ControlDirectory:
     def _acquire(self, descriptor: int, timeout: float) -> None:
         deadline = time.monotonic() + timeout
         while True:
-            with suppress(BlockingIOError):
+            with storage_errors("locking", self._lock), suppress(BlockingIOError):
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 return
             if time.monotonic() >= deadline:
@@ -165,3 +167,5 @@ def _make_like(path: Path, like: os.stat_result) -> None:
     with suppress(PermissionError):
         os.chown(path, -1, like.st_gid)
     path.chmod(like.st_mode & 0o7777)
+    # What is kept below outlives the machine's power only if this name does.
+    sync_directory(path.parent)

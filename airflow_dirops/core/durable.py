@@ -8,8 +8,9 @@ from __future__ import annotations
 import ctypes
 import errno
 import os
+from collections import deque
 from collections.abc import Callable
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -58,6 +59,16 @@ def sync_directory(path: Path) -> None:
             os.close(descriptor)
 
 
+def make_directories(path: Path) -> None:
+    """Make a directory and what is missing above it, so that the names survive a power loss."""
+    if path.is_dir():
+        return
+    make_directories(path.parent)
+    with storage_errors("making the directory", path):
+        path.mkdir(exist_ok=True)
+    sync_directory(path.parent)
+
+
 def write_file(path: Path, content: bytes, *, mode: int = 0o666, durable: bool = True) -> None:
     """Write a new file and, unless told otherwise, make its bytes survive a power loss."""
     with storage_errors("writing", path):
@@ -94,7 +105,7 @@ class FsyncPool:
 
     def __init__(self) -> None:
         self._threads: ThreadPoolExecutor | None = None
-        self._running: set[Future[None]] = set()
+        self._running: deque[Future[None]] = deque()
 
     def sync_then_close(self, descriptor: int, path: str, done: Callable[[], None]) -> None:
         """Fsync a file, close it, and call ``done``; at once if the pool has room, else after a wait.
@@ -108,7 +119,7 @@ class FsyncPool:
         except BaseException:
             os.close(descriptor)
             raise
-        self._running.add(self._threads.submit(_sync_then_close, descriptor, path, done))
+        self._running.append(self._threads.submit(_sync_then_close, descriptor, path, done))
 
     def drain(self) -> None:
         """Wait until everything handed over is durable.
@@ -130,9 +141,7 @@ class FsyncPool:
 
     def _reap(self, until: int) -> None:
         while len(self._running) > until:
-            finished, self._running = wait(self._running, return_when=FIRST_COMPLETED)
-            for future in finished:
-                future.result()
+            self._running.popleft().result()
 
 
 def _sync_then_close(descriptor: int, path: str, done: Callable[[], None]) -> None:

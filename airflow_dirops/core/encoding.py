@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 from airflow_dirops.core.codecs.base import Codec
@@ -14,7 +13,7 @@ from airflow_dirops.core.errors import EncodeError, StorageError
 _WRITE_BUFFER = 1 << 17
 
 
-def encode_into(descriptor: int, value: Any, key: str, codec: Codec, where: Path) -> str:
+def encode_into(descriptor: int, value: Any, key: str, codec: Codec, where: str) -> str:
     """Write a value to an open file.
 
     :returns: the sha256 of the bytes, in hex.
@@ -26,15 +25,20 @@ def encode_into(descriptor: int, value: Any, key: str, codec: Codec, where: Path
     try:
         codec.encode(value, cast("BinaryIO", file))
         file.flush()
-    except EncodeError as error:
-        raise EncodeError(f"the value of key {key!r} cannot be written: {error}") from error
-    except OSError as error:
-        if error is raw.failure:
-            raise StorageError("writing", where, error) from error
-        raise
+    except Exception as error:
+        if raw.failure is None:
+            raise EncodeError(f"the value of key {key!r} cannot be written: {_reason(error, codec)}") from error
     finally:
         raw.descriptor = -1
+    if raw.failure is not None:
+        raise StorageError("writing", where, raw.failure) from raw.failure
     return raw.digest.hexdigest()
+
+
+def _reason(error: Exception, codec: Codec) -> str:
+    if isinstance(error, EncodeError):
+        return str(error)
+    return f"codec {codec.name!r} raised {type(error).__name__}: {error}"
 
 
 class _DigestingWriter(io.RawIOBase):

@@ -19,6 +19,8 @@ RESERVED = frozenset({MANIFEST_DIRECTORY, CONTROL_DIRECTORY})
 # What ext4, xfs, btrfs, tmpfs and NFS take; PATH_MAX less room for the directories above the target.
 MAX_NAME_BYTES = 255
 MAX_PATH_BYTES = 3072
+# What walks a tree by recursion, as Python 3.11 does, ends near a thousand.
+MAX_PARTS = 255
 
 
 class Entry(msgspec.Struct, frozen=True):
@@ -59,9 +61,15 @@ def output_path(key: str, suffix: str) -> str:
     :param suffix: the codec's, such as ``".npy"``.
     :raises KeyRefused: if the key could leave the target, hide in it, or not be a file name at all.
     """
-    if problem := path_problem(key) or path_problem(f"{key}{suffix}"):
+    path = f"{key}{suffix}"
+    if problem := path_problem(key) or path_problem(path) or _ambiguity(key, path):
         raise KeyRefused(f"the key {key!r} cannot name a file in the target: {problem}")
-    return key + suffix
+    return path
+
+
+def _ambiguity(key: str, path: str) -> str | None:
+    back = key_of(path)
+    return f"as {path!r} it would be read back as {back!r}" if back != key else None
 
 
 def path_problem(path: object) -> str | None:
@@ -84,6 +92,8 @@ def path_problem(path: object) -> str | None:
 
 
 def _component_problem(components: list[bytes]) -> str | None:
+    if len(components) > MAX_PARTS:
+        return f"it has more than {MAX_PARTS} parts"
     for component in components:
         if component in (b"", b".", b".."):
             return f"{os.fsdecode(component)!r} is not allowed as a part of it"

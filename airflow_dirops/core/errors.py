@@ -36,6 +36,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from os import PathLike, fsdecode, strerror
+from os.path import isabs
 
 
 class DiropsError(Exception):
@@ -168,6 +169,21 @@ def storage_errors(doing: str, path: str | PathLike[str]) -> Iterator[None]:
         raise
     except OSError as error:
         raise StorageError(doing, path, error) from error
+
+
+@contextmanager
+def remaining_storage_errors(target: str | PathLike[str]) -> Iterator[None]:
+    """At a door: whatever ``OSError`` nobody had a better word for becomes a :class:`StorageError` too.
+
+    :param target: named where the call itself does not say which path it was about.
+    """
+    try:
+        yield
+    except DiropsError:
+        raise
+    except OSError as error:
+        path = error.filename if isinstance(error.filename, str) and isabs(error.filename) else target
+        raise StorageError("working on", path, error) from error
 
 
 def _remedy(cause: OSError) -> str:

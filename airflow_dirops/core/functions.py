@@ -72,15 +72,18 @@ def _wanted(function: Callable[..., Any], role: str) -> tuple[bool, tuple[str, .
         return True, ()
     first = next((p for p in parameters if p.kind in _POSITIONAL), None)
     takes_value = first is not None or any(p.kind is p.VAR_POSITIONAL for p in parameters)
-    rest = [p for p in parameters if p is not first]
+    # What a partial has bound by name is settled.
+    bound = getattr(function, "keywords", {})
+    rest = [p for p in parameters if p is not first and p.name not in bound]
     impossible = [p.name for p in rest if p.name not in BY_NAME and _is_required(p)]
-    if impossible or not (takes_value or rest):
+    wanted = tuple(p.name for p in rest if p.name in BY_NAME and p.kind in _NAMED)
+    if impossible or not (takes_value or wanted):
         raise ArgumentRefused(
             f"{role}={name_of(function)} cannot be called for a file: "
             + (f"nothing gives it {', '.join(impossible)}; " if impossible else "it takes no argument; ")
             + f"it gets one positional argument, and by name any of {', '.join(BY_NAME)}"
         )
-    return takes_value, tuple(p.name for p in rest if p.name in BY_NAME and p.kind in _NAMED)
+    return takes_value, wanted
 
 
 def _is_required(parameter: inspect.Parameter) -> bool:

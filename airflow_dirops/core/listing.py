@@ -18,9 +18,11 @@ from pathlib import Path
 from wcmatch import glob
 
 from airflow_dirops.core.entries import RESERVED, Input
-from airflow_dirops.core.errors import ArgumentRefused, StorageError
+from airflow_dirops.core.errors import ArgumentRefused, StorageError, storage_errors
 
 _GLOB_FLAGS = glob.GLOBSTAR | glob.BRACE | glob.CASE | glob.DOTGLOB | glob.EXTGLOB
+
+Identity = tuple[int, int]
 
 
 @dataclass
@@ -50,35 +52,41 @@ class Listing:
         :raises StorageError: if a directory or a file's status cannot be read.
         """
         self.ignored = 0
-        start = frozenset({self._identity("")}) if self.follow_symlinks else frozenset()
-        yield from self._walk("", 0, start)
+        # A list instead of recursion, which Python ends near a thousand folders.
+        folders = [("", frozenset({self._identity("")}))]
+        while folders:
+            folder, above = folders.pop()
+            for entry in self._scan(folder):
+                path = folder + entry.name
+                if self._is_folder(entry):
+                    folders.extend(self._step_into(path + "/", above))
+                elif self._matches(path) and (found := self._describe(entry, path)):
+                    yield found
 
-    def _walk(self, prefix: str, depth: int, above: frozenset[tuple[int, int]]) -> Iterator[Input]:
-        folders: list[str] = []
-        for entry in self._scan(prefix):
-            path = prefix + entry.name
-            if entry.name.startswith(".") or entry.name in RESERVED:
-                self.ignored += 1
-            elif self._is_folder(entry):
-                if self._is_recursive or depth < self._depth:
-                    folders.append(path)
-            elif self._matches(path) and (found := self._describe(entry, path)):
-                yield found
-        for folder in folders:
-            here = self._identity(folder) if self.follow_symlinks else None
-            if here is None or here not in above:
-                yield from self._walk(folder + "/", depth + 1, above | {here} if here else above)
+    def _scan(self, folder: str) -> Iterator[os.DirEntry[str]]:
+        where = self.directory / folder
+        with storage_errors("listing", where), os.scandir(where) as entries:
+            for entry in entries:
+                if entry.name.startswith(".") or entry.name in RESERVED:
+                    self.ignored += 1
+                else:
+                    yield entry
 
-    def _scan(self, prefix: str) -> Iterator[os.DirEntry[str]]:
-        where = self.directory / prefix
-        try:
-            with os.scandir(where) as entries:
-                yield from entries
-        except OSError as error:
-            raise StorageError("listing", where, error) from error
+    def _step_into(self, folder: str, above: frozenset[Identity]) -> Iterator[tuple[str, frozenset[Identity]]]:
+        """The folder, if the pattern reaches into it, and no link in it led back to one that it lies in."""
+        if not self._is_recursive and folder.count("/") > self._depth:
+            return
+        if not self.follow_symlinks:
+            yield folder, above
+        elif (here := self._identity(folder)) not in above:
+            yield folder, above | {here}
 
     def _is_folder(self, entry: os.DirEntry[str]) -> bool:
-        return entry.is_dir(follow_symlinks=self.follow_symlinks)
+        try:
+            return entry.is_dir(follow_symlinks=self.follow_symlinks)
+        except OSError:
+            # A link that leads nowhere, for one: a look at its status will tell.
+            return False
 
     def _describe(self, entry: os.DirEntry[str], path: str) -> Input | None:
         try:
@@ -94,8 +102,10 @@ class Listing:
             return None
         return Input(path, status.st_size, status.st_mtime_ns)
 
-    def _identity(self, folder: str) -> tuple[int, int]:
-        status = (self.directory / folder).stat()
+    def _identity(self, folder: str) -> Identity:
+        where = self.directory / folder
+        with storage_errors("listing", where):
+            status = where.stat()
         return status.st_dev, status.st_ino
 
 
@@ -112,4 +122,5 @@ def compile_pattern(pattern: object) -> Callable[[str], re.Match[str] | bool | N
     if pattern in ("**", "**/*"):
         return lambda _: True
     included, _ = glob.translate(pattern, flags=_GLOB_FLAGS)
-    return re.compile("|".join(f"(?:{expression})" for expression in included)).match
+    # The whole name: a bare match would end before a newline that a name ends with.
+    return re.compile("|".join(f"(?:{expression})" for expression in included)).fullmatch

@@ -100,8 +100,8 @@ def write_list(directory: HeldDirectory, name: str, lines: Iterable[bytes]) -> L
     :param lines: encoded lines, in order.
     """
     digest, count, size, pending = hashlib.sha256(), 0, 0, bytearray()
-    descriptor = directory.create_file(f"{MANIFEST_DIRECTORY}/{name}")
     with storage_errors("writing", directory.path / MANIFEST_DIRECTORY / name):
+        descriptor = directory.create_file(f"{MANIFEST_DIRECTORY}/{name}")
         try:
             for line in lines:
                 pending += line
@@ -130,26 +130,30 @@ def iter_list(directory: HeldDirectory, manifest: Manifest, name: str) -> Iterat
         try:
             decoded = decode(line)
         except (msgspec.MsgspecError, ValueError, UnicodeError) as error:
-            raise ManifestDamaged(f"line {count} of {str(where)!r} cannot be read: {error}") from error
+            raise ManifestDamaged(_damaged(where, f"line {count} cannot be read: {error}")) from error
         if problem := path_problem(decoded.path):
-            raise ManifestDamaged(f"line {count} of {str(where)!r} names {decoded.path!r}: {problem}")
+            raise ManifestDamaged(_damaged(where, f"line {count} names {decoded.path!r}: {problem}"))
         order = order_of(decoded.path)
         if order <= before:
-            raise ManifestDamaged(f"line {count} of {str(where)!r} is out of order: {decoded.path!r}")
+            raise ManifestDamaged(_damaged(where, f"line {count} is out of order: {decoded.path!r}"))
         before = order
         yield decoded
     record = manifest.lists.get(name)
     if record is None or (count, digest.hexdigest()) != (record.lines, record.digest):
-        raise ManifestDamaged(f"{str(where)!r} is not the list that its manifest.json describes")
+        raise ManifestDamaged(_damaged(where, "it is not the list that its manifest.json describes"))
 
 
 def _iter_lines(directory: HeldDirectory, name: str, where: Path) -> Iterator[bytes]:
     try:
         descriptor = directory.open_file(f"{MANIFEST_DIRECTORY}/{name}")
     except OSError as error:
-        raise ManifestDamaged(f"{str(where)!r} cannot be opened: {os.strerror(error.errno or 0)}") from error
+        raise ManifestDamaged(_damaged(where, f"it cannot be opened: {os.strerror(error.errno or 0)}")) from error
     with open(descriptor, "rb", buffering=1 << 18) as file, storage_errors("reading", where):
         yield from file
+
+
+def _damaged(where: Path, what: str) -> str:
+    return f"{str(where)!r} is damaged: {what}; run the stage that made it with full=True, or roll the target back"
 
 
 def _write_out(descriptor: int, pending: bytearray, digest: Any) -> int:

@@ -6,6 +6,7 @@ is small, holds the digests of the lists, and is all that a sensor needs to read
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ import msgspec
 from airflow_dirops.core.beneath import HeldDirectory
 from airflow_dirops.core.durable import write_all
 from airflow_dirops.core.entries import MANIFEST_DIRECTORY
-from airflow_dirops.core.errors import ManifestDamaged, ManifestMissing, ManifestTooNew, storage_errors
+from airflow_dirops.core.errors import ManifestDamaged, ManifestMissing, ManifestTooNew, StorageError, storage_errors
 
 FORMAT_NAME = "dirops"
 FORMAT_VERSION = 1
@@ -25,6 +26,8 @@ HEADER = f"{MANIFEST_DIRECTORY}/manifest.json"
 
 # A header is a few hundred bytes; what is far larger was not written by us.
 _MAX_HEADER_BYTES = 1 << 20
+_REMEDY = "roll that target back with 'dirops rollback', or run its stage with replace_unmanaged=True"
+_NO_FILE = (errno.ENOTDIR, errno.ELOOP, errno.EISDIR)
 
 
 class ManifestModel(msgspec.Struct, frozen=True, kw_only=True):
@@ -135,28 +138,40 @@ def read_manifest(target: str | os.PathLike[str]) -> Manifest:
     :raises ManifestDamaged: if the header is not a manifest.
     :raises ManifestTooNew: if a newer version of this package wrote it.
     """
-    path = Path(target)
-    try:
-        directory = HeldDirectory.open(path)
-    except (FileNotFoundError, NotADirectoryError) as error:
-        raise ManifestMissing(f"there is no snapshot at {str(path)!r}: no such directory") from error
-    with directory:
+    with hold_snapshot(Path(target)) as directory:
         return read_header(directory)
+
+
+def hold_snapshot(path: Path) -> HeldDirectory:
+    """Hold a directory that shall be a snapshot.
+
+    :raises ManifestMissing: if there is no such directory.
+    :raises StorageError: if it may not be opened.
+    """
+    try:
+        with storage_errors("opening", path):
+            return HeldDirectory.open(path)
+    except StorageError as error:
+        if error.errno in (errno.ENOENT, errno.ENOTDIR):
+            raise ManifestMissing(f"there is no snapshot at {str(path)!r}: no such directory") from error
+        raise
 
 
 def read_header(directory: HeldDirectory) -> Manifest:
     """As :func:`read_manifest`, of a directory that is held open."""
     where = directory.path / HEADER
     try:
-        with directory.reading(HEADER) as descriptor, storage_errors("reading", where):
+        with storage_errors("reading", where), directory.reading(HEADER) as descriptor:
             content = os.read(descriptor, _MAX_HEADER_BYTES)
-    except FileNotFoundError as error:
-        raise ManifestMissing(
-            f"{str(directory.path)!r} has no manifest ({HEADER}), so no stage committed it; "
-            "read it as a bare directory, or wait for the stage"
-        ) from error
-    except NotADirectoryError as error:
-        raise ManifestDamaged(f"{str(where)!r} is no file; run the stage again") from error
+    except StorageError as error:
+        if error.errno == errno.ENOENT:
+            raise ManifestMissing(
+                f"{str(directory.path)!r} has no manifest ({HEADER}), so no stage committed it; "
+                "read it as a bare directory, or wait for the stage"
+            ) from error
+        if error.errno in _NO_FILE:
+            raise ManifestDamaged(f"{str(where)!r} is no file; {_REMEDY}") from error
+        raise
     return _parse_header(content, where)
 
 
@@ -169,7 +184,7 @@ def _parse_header(content: bytes, where: Path) -> Manifest:
         found = msgspec.json.decode(content, type=_FormatOnly).format
         name, _, version = found.partition("/")
         if name != FORMAT_NAME or not version.isdecimal():
-            raise ManifestDamaged(f"{str(where)!r} is no manifest of this package: its format is {found!r}")
+            raise ManifestDamaged(f"{str(where)!r} is no manifest of this package: its format is {found!r}; {_REMEDY}")
         if int(version) > FORMAT_VERSION:
             raise ManifestTooNew(
                 f"{str(where)!r} has format {found}, and this version of airflow-dirops reads up to {FORMAT}; "
@@ -177,6 +192,4 @@ def _parse_header(content: bytes, where: Path) -> Manifest:
             )
         return msgspec.json.decode(content, type=Manifest)
     except (msgspec.MsgspecError, UnicodeError) as error:
-        raise ManifestDamaged(
-            f"{str(where)!r} cannot be read as a manifest: {error}; run the stage again, or roll the target back"
-        ) from error
+        raise ManifestDamaged(f"{str(where)!r} cannot be read as a manifest: {error}; {_REMEDY}") from error

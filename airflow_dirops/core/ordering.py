@@ -7,19 +7,27 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Iterator
+from itertools import islice
 from operator import itemgetter
 from pathlib import Path
 from struct import Struct
 from typing import BinaryIO
 
+import msgspec
+
 from airflow_dirops.core.errors import storage_errors
 
-# About 5 MiB of names; a run of that size sorts in some 20 ms.
-MAX_IN_MEMORY = 16_384
+# Some 18,000 names, or 9,000 lines of a list; they sort in about 20 ms.
+MAX_IN_MEMORY = 4 * 1024**2
+# What CPython keeps for two ``bytes`` and their tuple besides the content.
+_OVERHEAD = 140
 # Each run costs an open file and a buffer while merging.
 _MAX_RUNS = 128
 
-_LENGTHS = Struct("<II")
+# Few enough that all runs together need little memory, and enough that a line costs little time.
+_LINES_PER_BLOCK = 32
+
+_LENGTH = Struct("<I")
 Line = tuple[bytes, bytes]
 
 
@@ -28,7 +36,7 @@ class Sorter:
 
     :param directory: where sorted runs go; made when the first one is needed, owned by the caller.
     :param name: what the runs are called; one sorter a name.
-    :param max_in_memory: how many lines may wait in memory.
+    :param max_in_memory: how many bytes of lines may wait in memory.
     """
 
     def __init__(self, directory: Path, name: str, max_in_memory: int = MAX_IN_MEMORY) -> None:
@@ -36,6 +44,7 @@ class Sorter:
         self._name = name
         self._max_in_memory = max_in_memory
         self._waiting: list[Line] = []
+        self._waiting_bytes = 0
         self._runs: list[Path] = []
         self._runs_written = 0
         self._count = 0
@@ -45,8 +54,9 @@ class Sorter:
         if self._waiting and key < self._waiting[-1][0]:
             self._is_sorted = False
         self._waiting.append((key, line))
+        self._waiting_bytes += len(key) + len(line) + _OVERHEAD
         self._count += 1
-        if len(self._waiting) >= self._max_in_memory:
+        if self._waiting_bytes >= self._max_in_memory:
             self._spill()
 
     def __len__(self) -> int:
@@ -66,7 +76,7 @@ class Sorter:
     def _spill(self) -> None:
         self._sort()
         self._runs.append(self._write_run(iter(self._waiting)))
-        self._waiting = []
+        self._waiting, self._waiting_bytes = [], 0
         if len(self._runs) >= _MAX_RUNS:
             merged = self._write_run(heapq.merge(*map(_read_run, self._runs), key=itemgetter(0)))
             for run in self._runs:
@@ -78,15 +88,17 @@ class Sorter:
         path = self._directory / f"{self._name}-{self._runs_written}"
         self._runs_written += 1
         with storage_errors("writing a sorted run to", path), open(path, "wb") as file:
-            file.writelines(_LENGTHS.pack(len(key), len(line)) + key + line for key, line in lines)
+            while block := list(islice(lines, _LINES_PER_BLOCK)):
+                encoded = msgspec.msgpack.encode(block)
+                file.write(_LENGTH.pack(len(encoded)) + encoded)
         return path
 
 
 def _read_run(path: Path) -> Iterator[Line]:
+    decode = msgspec.msgpack.Decoder(list[Line]).decode
     with storage_errors("reading a sorted run from", path), open(path, "rb") as file:
-        while lengths := file.read(_LENGTHS.size):
-            key_length, line_length = _LENGTHS.unpack(lengths)
-            yield _read_exactly(file, key_length), _read_exactly(file, line_length)
+        while length := file.read(_LENGTH.size):
+            yield from decode(_read_exactly(file, *_LENGTH.unpack(length)))
 
 
 def _read_exactly(file: BinaryIO, length: int) -> bytes:

@@ -12,7 +12,7 @@ from typing import Any, Unpack
 from airflow_dirops.core.claim import Claim, claim_target
 from airflow_dirops.core.commit import commit
 from airflow_dirops.core.control import ControlDirectory
-from airflow_dirops.core.errors import ArgumentRefused, KeyRefused, SourceEmpty
+from airflow_dirops.core.errors import ArgumentRefused, KeyRefused, SourceEmpty, remaining_storage_errors
 from airflow_dirops.core.manifest import Manifest
 from airflow_dirops.core.ordering import Sorter
 from airflow_dirops.core.outcome import Outcome, OutcomeName, Reporter
@@ -71,7 +71,11 @@ def transform_directory(
 
 def run_stage(stage: Stage) -> Outcome:
     """Run one stage: its target is then one new snapshot, or the one it was."""
-    began = time.monotonic()
+    with remaining_storage_errors(stage.target):
+        return _run_stage(stage, began=time.monotonic())
+
+
+def _run_stage(stage: Stage, began: float) -> Outcome:
     with closing(
         open_source(
             stage.source,
@@ -148,11 +152,12 @@ class _Run:
         dead = [] if full else self._claim.dead
         plan = Plan(
             inputs=self._source.list_inputs(Sorter(spill, "source")),
-            recorded=recorded_inputs(base, Sorter(spill, "recorded")) if base else None,
+            recorded=None if base is None or full else recorded_inputs(base, Sorter(spill, "recorded")),
             finished=finished_inputs(dead, self._fingerprint, Sorter(spill, "finished")),
             base=base,
             code_changed=base is not None and base.manifest.function.fingerprint != self._fingerprint,
             full=full,
+            is_due=full or base is None or base.manifest.stage != self._stage.name,
             verify=self._stage.verify,
         )
         plan.survey()
@@ -165,17 +170,18 @@ class _Run:
         worker = Worker(self._stage, self._source, staging)
         is_new = not plan.only_retries
         with Steps(self._stage, worker, staging, plan, self._claim.dead) as steps:
-            for planned in plan:
-                if planned.reason is None and not is_new:
-                    return False
-                try:
-                    done = steps.take(planned)
-                except KeyRefused as error:
-                    refusals.note(planned.input.path, error)
-                    continue
-                is_new = is_new or done not in ("quarantined", "carried")
-                reporter.count(done, planned.input.path)
-        refusals.raise_all()
+            for inputs in plan.passes():
+                for planned in inputs:
+                    try:
+                        done = steps.take(planned)
+                    except KeyRefused as error:
+                        refusals.note(planned.input.path, error)
+                        continue
+                    is_new = is_new or done != "quarantined"
+                    reporter.count(done, planned.input.path)
+                refusals.raise_all()
+                if not is_new:
+                    break
         return is_new
 
     def _empty(self) -> Outcome:

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from itertools import filterfalse
+from itertools import filterfalse, groupby
+from operator import itemgetter
 from typing import Literal
 
 import msgspec
@@ -56,10 +57,11 @@ class Plan:
     """A plan, walked as often as needed.
 
     :param inputs: the source, in order.
-    :param recorded: what the base says of its inputs, or None without a base.
+    :param recorded: what the base says of its inputs, or None where that does not count.
     :param finished: what dead attempts finished.
     :param code_changed: the base was made by another version of the function.
     :param full: redo everything.
+    :param is_due: a new snapshot is wanted even if nothing in it is new.
     :param verify: look at the digests of the base's outputs, and not only at their sizes.
     """
 
@@ -69,6 +71,7 @@ class Plan:
     base: Snapshot | None
     code_changed: bool = False
     full: bool = False
+    is_due: bool = False
     verify: bool = False
     reasons: Counter[str] = field(default_factory=Counter)
     total: int = 0
@@ -92,29 +95,30 @@ class Plan:
     @property
     def has_work(self) -> bool:
         """Whether a new snapshot would differ from the base; failed inputs are retried before that is known."""
-        return self.base is None or self.removed > 0 or self.reasons["carried"] != self.total
+        return self.is_due or self.removed > 0 or self.reasons["carried"] != self.total
 
-    def __iter__(self) -> Iterator[Planned]:
-        """First those that decide whether the rest is worth doing.
+    def passes(self) -> Iterator[Iterator[Planned]]:
+        """All inputs; in the first of two passes those that decide whether the rest is worth doing.
 
-        Inputs that share a key, since two of them may want one name; or failed ones that are retried while nothing
-        else is new.
+        These are failed ones that are retried while nothing else is new; or inputs that share a key, since two of
+        them may want one name.
         """
         if self.only_retries:
-            yield from self._in_two_passes(lambda planned: planned.reason == "retry")
-        elif self.shared:
-            yield from self._in_two_passes(lambda planned: planned.shares_key)
-        else:
-            yield from self._walk(_Beside(self.recorded))
+            return self._in_two_passes(lambda planned: planned.reason == "retry")
+        if self.shared:
+            return self._in_two_passes(lambda planned: planned.shares_key)
+        return iter([self._walk(_Beside(self.recorded))])
 
     @property
     def only_retries(self) -> bool:
         """Whether all that runs has failed before; if it fails again, nothing is new."""
-        return not self.removed and self.reasons["retry"] + self.reasons["carried"] == self.total
+        if self.is_due or self.removed:
+            return False
+        return self.reasons["retry"] + self.reasons["carried"] == self.total
 
-    def _in_two_passes(self, comes_first: Callable[[Planned], bool]) -> Iterator[Planned]:
-        yield from filter(comes_first, self._walk(_Beside(self.recorded)))
-        yield from filterfalse(comes_first, self._walk(_Beside(self.recorded)))
+    def _in_two_passes(self, comes_first: Callable[[Planned], bool]) -> Iterator[Iterator[Planned]]:
+        yield filter(comes_first, self._walk(_Beside(self.recorded)))
+        yield filterfalse(comes_first, self._walk(_Beside(self.recorded)))
 
     def _walk(self, recorded: _Beside) -> Iterator[Planned]:
         finished = _Beside(self.finished)
@@ -157,7 +161,8 @@ def finished_inputs(dead: list[DeadAttempt], fingerprint: str, sorter: Sorter) -
     """What dead attempts have in their journals, where they ran the same function."""
     for number, attempt in enumerate(dead):
         owner = Owner.read(attempt.directory)
-        if owner is None or owner.fingerprint != fingerprint:
+        # Without a tree it died after its commit: what it finished is, or was, the target.
+        if owner is None or owner.fingerprint != fingerprint or not (attempt.directory / "tree").is_dir():
             continue
         for line in read_journal(attempt.directory):
             if line.state in ("made", "skipped"):
@@ -198,13 +203,13 @@ def _is_there(base: Snapshot, output: Output, *, verify: bool) -> bool:
 def _mark_shared_keys(inputs: Iterable[Input]) -> Iterator[tuple[Input, bool]]:
     """Inputs come sorted by key, so those that share one are neighbours."""
     waiting: Input | None = None
-    shared_with_last = False
+    last_key, shared_with_last = "", False
     for item in inputs:
+        key = item.key
         if waiting is not None:
-            same = waiting.key == item.key
-            yield waiting, same or shared_with_last
-            shared_with_last = same
-        waiting = item
+            yield waiting, shared_with_last or key == last_key
+            shared_with_last = key == last_key
+        waiting, last_key = item, key
     if waiting is not None:
         yield waiting, shared_with_last
 
@@ -213,19 +218,20 @@ class _Beside:
     """A sorted stream of lines, followed beside another one."""
 
     def __init__(self, lines: Iterable[Line] | None) -> None:
-        self._lines = iter(lines or ())
-        self._next = next(self._lines, None)
+        self._groups = groupby(lines or (), itemgetter(0))
+        self._order: bytes | None
         self._passed = 0
+        self._step()
 
     def lines_at(self, order: bytes) -> list[bytes]:
         """The lines of this key; those of keys before it are passed."""
-        found = []
-        while self._next is not None and self._next[0] <= order:
-            if self._next[0] == order:
-                found.append(self._next[1])
-            else:
-                self._passed += 1
-            self._next = next(self._lines, None)
+        while self._order is not None and self._order < order:
+            self._passed += 1
+            self._step()
+        if self._order != order:
+            return []
+        found = self._lines
+        self._step()
         return found
 
     def at(self, order: bytes) -> JournalLine | None:
@@ -237,8 +243,12 @@ class _Beside:
         return msgspec.structs.replace(lines[0], outputs=outputs)
 
     def count_passed(self) -> int:
-        """How many lines belong to keys that the other stream does not have."""
-        return self._passed + sum(1 for _ in self._lines) + (self._next is not None)
+        """How many keys the other stream does not have, once that one is at its end."""
+        return self._passed + (self._order is not None) + sum(1 for _ in self._groups)
+
+    def _step(self) -> None:
+        self._order, group = next(self._groups, (None, ()))
+        self._lines = [line for _, line in group]
 
 
 _decode: Callable[[bytes], JournalLine] = LineDecoder(JournalLine)

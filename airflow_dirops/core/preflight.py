@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from airflow_dirops.core.durable import make_directories
 from airflow_dirops.core.entries import CONTROL_DIRECTORY, MANIFEST_DIRECTORY, RESERVED
 from airflow_dirops.core.errors import ManifestDamaged, ManifestMissing, TargetRefused, storage_errors
 from airflow_dirops.core.manifest import HEADER, Manifest, read_manifest
@@ -20,10 +21,11 @@ def resolve_target(target: str | os.PathLike[str], source: Path | None) -> Path:
     :raises TargetRefused: with every reason found.
     """
     path = Path(os.path.realpath(target))
-    if findings := list(_findings(path, source)):
+    with storage_errors("looking at the target", path):
+        findings = list(_findings(path, source))
+    if findings:
         raise TargetRefused(f"the target {str(target)!r} cannot be written", findings)
-    with storage_errors("making the directory above the target", path.parent):
-        path.parent.mkdir(parents=True, exist_ok=True)
+    make_directories(path.parent)
     if not os.access(path.parent, os.W_OK | os.X_OK):
         raise TargetRefused(
             f"the directory {str(path.parent)!r} is not writable for user {os.geteuid()}; "

@@ -12,6 +12,7 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from functools import cached_property
+from io import BufferedReader
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -30,7 +31,7 @@ from airflow_dirops.core.errors import (
     UntrustedPickle,
 )
 from airflow_dirops.core.lists import FILES, iter_list
-from airflow_dirops.core.manifest import HEADER, Manifest, read_header
+from airflow_dirops.core.manifest import HEADER, Manifest, hold_snapshot, read_header
 
 
 class Record:
@@ -136,12 +137,8 @@ class Snapshot:
         """
         codec = self.codec
         where = self.path / entry.path
-        try:
-            descriptor = self.directory.open_file(entry.path)
-        except OSError as error:
-            raise SnapshotDamaged(_damaged(where, f"it cannot be opened: {os.strerror(error.errno or 0)}")) from error
-        with open(descriptor, "rb") as file:
-            if (size := os.fstat(descriptor).st_size) != entry.size:
+        with self._open(entry, where) as file:
+            if (size := os.fstat(file.fileno()).st_size) != entry.size:
                 raise SnapshotDamaged(_damaged(where, f"it has {size} bytes instead of {entry.size}"))
             if self._verify:
                 if hashlib.file_digest(file, "sha256").hexdigest() != entry.digest:
@@ -155,6 +152,17 @@ class Snapshot:
                 raise SnapshotDamaged(
                     _damaged(where, f"codec {codec.name!r} cannot decode it: {type(error).__name__}: {error}")
                 ) from error
+
+    def _open(self, entry: Entry, where: Path) -> BufferedReader:
+        try:
+            descriptor = self.directory.open_file(entry.path)
+            try:
+                return open(descriptor, "rb")
+            except BaseException:
+                os.close(descriptor)
+                raise
+        except OSError as error:
+            raise SnapshotDamaged(_damaged(where, f"it cannot be opened: {os.strerror(error.errno or 0)}")) from error
 
     def _choose_codec(self) -> Codec:
         written = self.manifest.codec.name
@@ -205,14 +213,13 @@ def _open_current(target: Path) -> tuple[HeldDirectory, Manifest]:
     try:
         return _hold(target)
     except ManifestMissing:
-        # Between the two renames of the fallback swap there is no target, and the intent says what becomes it.
         control = ControlDirectory(Path(os.path.realpath(target)))
-        if (intent := control.read_intent()) is None:
-            raise
-        for place in (control.tree_of(intent.attempt), target):
+        # Between the two renames of the fallback swap there is no target, and the intent says what becomes it.
+        if (intent := control.read_intent()) and not control.target.exists():
             with suppress(ManifestMissing):
-                return _hold(place)
-        raise
+                return _hold(control.tree_of(intent.attempt))
+        # The swap may have been finished since we looked.
+        return _hold(target)
 
 
 def _open_pinned(target: Path, snapshot: str) -> tuple[HeldDirectory, Manifest]:
@@ -232,10 +239,7 @@ def _open_pinned(target: Path, snapshot: str) -> tuple[HeldDirectory, Manifest]:
 
 
 def _hold(path: Path) -> tuple[HeldDirectory, Manifest]:
-    try:
-        directory = HeldDirectory.open(path)
-    except (FileNotFoundError, NotADirectoryError) as error:
-        raise ManifestMissing(f"there is no snapshot at {str(path)!r}: no such directory") from error
+    directory = hold_snapshot(path)
     try:
         _share(directory)
         return directory, read_header(directory)

@@ -11,7 +11,7 @@ from airflow_dirops.core.control import ControlDirectory
 from airflow_dirops.core.durable import sync_directory
 from airflow_dirops.core.errors import ManifestDamaged, ManifestMissing, ManifestTooNew, storage_errors
 from airflow_dirops.core.manifest import read_manifest
-from airflow_dirops.core.retention import remove_tree, retire
+from airflow_dirops.core.retention import discard, retire
 
 log = logging.getLogger(__name__)
 
@@ -20,11 +20,12 @@ log = logging.getLogger(__name__)
 class DeadAttempt:
     """A staging area whose process is gone. Ours while its lock is held."""
 
+    control: ControlDirectory
     directory: Path
     lock: AliveLock
 
     def remove(self) -> None:
-        remove_tree(self.directory)
+        discard(self.control, self.directory)
         self.lock.release()
 
 
@@ -34,12 +35,22 @@ def recover(control: ControlDirectory) -> list[DeadAttempt]:
     :returns: dead attempts, the latest first; their finished files may be reused.
     """
     finish_swap(control)
-    dead = []
-    for directory in sorted(control.attempts.iterdir(), reverse=True):
-        if lock := AliveLock.take(directory):
-            keep_swapped_out(control, directory)
-            dead.append(DeadAttempt(directory, lock))
+    dead: list[DeadAttempt] = []
+    try:
+        for directory in sorted(control.attempts.iterdir(), reverse=True):
+            if lock := AliveLock.take(directory):
+                dead.append(DeadAttempt(control, directory, lock))
+                keep_swapped_out(control, directory)
+    except BaseException:
+        release_all(dead)
+        raise
     return dead
+
+
+def release_all(dead: list[DeadAttempt]) -> None:
+    """Leave dead attempts to whoever comes next."""
+    for attempt in dead:
+        attempt.lock.release()
 
 
 def finish_swap(control: ControlDirectory) -> None:
@@ -58,12 +69,17 @@ def finish_swap(control: ControlDirectory) -> None:
 
 def keep_swapped_out(control: ControlDirectory, directory: Path) -> None:
     """After an exchange, an attempt's own tree holds the snapshot it replaced: that is retired, never deleted."""
-    tree = directory / "tree"
-    if tree.exists() and not was_staged_by(tree, directory.name):
+    if tree := swapped_out(directory):
         retire(control, tree)
 
 
-def was_staged_by(tree: Path, attempt: str) -> bool:
+def swapped_out(directory: Path) -> Path | None:
+    """An attempt's tree, where it is not the attempt's own work but what a swap took out of the target."""
+    tree = directory / "tree"
+    return tree if tree.exists() and not _was_staged_by(tree, directory.name) else None
+
+
+def _was_staged_by(tree: Path, attempt: str) -> bool:
     """Whether a tree is this attempt's own work, sealed or not."""
     try:
         return read_manifest(tree).attempt.id == attempt

@@ -96,19 +96,38 @@ def drop_expired(control: ControlDirectory, retention: Retention) -> list[str]:
     for path, descriptor in going:
         remove_tree(path)
         os.close(descriptor)
-    for path in control.list_removing():
-        remove_tree(path)
+    remove_rest(control)
     return [path.name for path, _ in going]
+
+
+def discard(control: ControlDirectory, directory: Path) -> None:
+    """Delete a staging area; out of sight first, so that nobody takes the rest of one for the whole."""
+    place = control.removing / directory.name
+    try:
+        control.removing.mkdir(exist_ok=True)
+        directory.rename(place)
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        log.warning("could not remove %s: %s; the next run of this stage tries again", directory, error)
+        return
+    remove_tree(place)
 
 
 def remove_tree(path: Path) -> None:
     """Delete a directory of ours; what cannot be deleted stays, with a warning, for the next clean-up."""
 
-    def warn(_: object, where: str, error: BaseException | tuple[object, ...]) -> None:
-        log.warning("could not remove %s: %s; the next run of this stage tries again", where, error)
+    def warn(_: object, where: str, error: tuple[type[BaseException], BaseException, object]) -> None:
+        if not isinstance(error[1], FileNotFoundError):
+            log.warning("could not remove %s: %s; the next run of this stage tries again", where, error[1])
 
-    if path.exists():
-        shutil.rmtree(path, onerror=warn)
+    shutil.rmtree(path, onerror=warn)
+
+
+def remove_rest(control: ControlDirectory) -> None:
+    """Delete what a crash left half deleted."""
+    for path in control.list_removing():
+        remove_tree(path)
 
 
 def _set_aside(control: ControlDirectory, path: Path) -> tuple[Path, int] | None:

@@ -15,7 +15,7 @@ import msgspec
 
 from airflow_dirops.core.codecs.base import Codec
 from airflow_dirops.core.entries import Entry, Input, order_of
-from airflow_dirops.core.errors import ArgumentRefused, SourceChanged, SourceMissing
+from airflow_dirops.core.errors import ArgumentRefused, SourceChanged, SourceMissing, storage_errors
 from airflow_dirops.core.listing import Listing, compile_pattern
 from airflow_dirops.core.lists import FILES, iter_list
 from airflow_dirops.core.manifest import HEADER, SourceRecord
@@ -73,12 +73,13 @@ def open_source(
     if isinstance(source, Mapping):
         return SnapshotSource(open_snapshot(source, codec=codec), pattern)
     path = Path(checked_path("source", source))
-    if not path.exists():
-        raise SourceMissing(f"the source {str(path)!r} does not exist; check the path and that it is mounted")
-    if not path.is_dir():
-        raise SourceMissing(f"the source {str(path)!r} is a file; a stage reads a directory")
-    if (path / HEADER).exists():
-        return SnapshotSource(open_snapshot(path, codec=codec), pattern)
+    with storage_errors("opening the source", path):
+        if not path.exists():
+            raise SourceMissing(f"the source {str(path)!r} does not exist; check the path and that it is mounted")
+        if not path.is_dir():
+            raise SourceMissing(f"the source {str(path)!r} is a file; a stage reads a directory")
+        if (path / HEADER).exists():
+            return SnapshotSource(open_snapshot(path, codec=codec), pattern)
     return BareDirectory(path, pattern, follow_symlinks)
 
 
@@ -87,8 +88,8 @@ def checked_path(name: str, value: object) -> str:
 
     :raises ArgumentRefused: if it is empty or no path; an empty path never means "here" or "everything".
     """
-    if isinstance(value, os.PathLike | str) and str(text := os.fspath(value)).strip():
-        return str(text)
+    if isinstance(value, os.PathLike | str) and (text := os.fsdecode(value)).strip() and "\0" not in text:
+        return text
     raise ArgumentRefused(f"{name}= must be the path of a directory, and it is {value!r}")
 
 
@@ -202,7 +203,9 @@ class _SortedInputs:
 
 def describe_source(source: Source, target: Path) -> SourceRecord:
     """What the manifest of the target says about its source."""
-    location = Path(os.path.relpath(source.path.resolve(), target.parent)).as_posix()
+    path = os.fsencode(os.path.relpath(source.path.resolve(), target.parent))
+    # For people to read; JSON has no letters for a name that is not UTF-8.
+    location = path.decode(errors="backslashreplace")
     if source.snapshot is None:
         return SourceRecord(location=location)
     manifest = source.snapshot.manifest

@@ -124,9 +124,14 @@ class Stage:
         return resolve_codec(self.codec)
 
     def fingerprint(self) -> str:
-        """What the outputs were made with: the functions' code, the codec, the params."""
+        """What the outputs were made with: the functions' code, the codec, and the params that a function asks for."""
         parts = [
-            fingerprint(function.function, codec=self.output_codec.name, params=self.params, version=self.version)
+            fingerprint(
+                function.function,
+                codec=self.output_codec.name,
+                params=self.params if "params" in function.wanted else None,
+                version=self.version,
+            )
             for function in self.functions
         ]
         return "+".join(parts)
@@ -139,7 +144,8 @@ class Stage:
         if self.on_error == "fail":
             return 0
         if self.max_failures is None:
-            return total
+            # If nothing at all can be read, the mount or the function is at fault, and not the files.
+            return max(total - 1, 0)
         if isinstance(self.max_failures, int):
             return self.max_failures
         return int(total * _percentage(self.max_failures) / 100)

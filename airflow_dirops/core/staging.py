@@ -84,6 +84,7 @@ class StagingArea:
         try:
             for key, value in records:
                 outputs.append(self._write(key, value, codec, finished))
+                del value  # else it would live on while the next one is made
         except BaseException:
             self._take_back(outputs)
             raise
@@ -100,7 +101,7 @@ class StagingArea:
         self._alive.touch()
         self.journal.append(line)
 
-    def carry_over(self, line: JournalLine, base: HeldDirectory, *, is_durable: bool) -> JournalLine:
+    def carry_over(self, line: JournalLine, base: HeldDirectory, *, is_durable: bool) -> None:
         """Take an input's outputs from the base snapshot: linked, or copied where links are refused.
 
         :param is_durable: the base was committed so that its files survive a power loss.
@@ -113,16 +114,15 @@ class StagingArea:
                 self._sync(output.path, finished)
         self._alive.touch()
         finished.one_done()
-        return line
 
-    def take_over(self, line: JournalLine, dead: HeldDirectory, *, is_checked: bool) -> JournalLine | None:
+    def take_over(self, line: JournalLine, dead: HeldDirectory, *, is_checked: bool) -> bool:
         """Take an input's finished files from a dead attempt.
 
         :param is_checked: size, inode and time are proof enough; else, after a reboot, the bytes are digested.
-        :returns: None if a file is not the one that was finished; the input must run again then.
+        :returns: False if a file is not the one that was finished; the input must run again then.
         """
         if not all(_is_still_there(output, dead, is_checked=is_checked) for output in line.outputs):
-            return None
+            return False
         finished = _Countdown(lambda: self.journal.append(line))
         for output in line.outputs:
             if not self._link(output.path, dead):
@@ -131,7 +131,7 @@ class StagingArea:
             self._sync(output.path, finished)
         self._alive.touch()
         finished.one_done()
-        return line
+        return True
 
     def _link(self, path: str, source: HeldDirectory) -> bool:
         """Whether a file could be linked here; not every file system can."""
@@ -147,12 +147,12 @@ class StagingArea:
 
     def _sync(self, path: str, finished: _Countdown) -> None:
         if self.durability == "full":
-            with storage_errors("opening", self.path / path):
+            with storage_errors("opening", self._place(path)):
                 descriptor = self.tree.open_file(path)
             self._finish(descriptor, path, finished)
 
     def _copy(self, output: Output, base: HeldDirectory) -> None:
-        where = self.path / output.path
+        where = self._place(output.path)
         with storage_errors("copying an unchanged file to", where), base.reading(output.path) as source:
             target = self.tree.create_file(output.path)
             try:
@@ -179,7 +179,7 @@ class StagingArea:
 
     def _write(self, key: str, value: Any, codec: Codec, finished: _Countdown) -> Output:
         path = output_path(key, codec.suffix)
-        where = self.path / path
+        where = self._place(path)
         try:
             descriptor = self.tree.create_file(path)
         except FileExistsError as error:
@@ -202,10 +202,13 @@ class StagingArea:
     def _finish(self, descriptor: int, path: str, finished: _Countdown) -> None:
         if self.durability == "full":
             finished.one_more()
-            self._pool.sync_then_close(descriptor, str(self.path / path), finished.one_done)
+            self._pool.sync_then_close(descriptor, self._place(path), finished.one_done)
             return
-        with storage_errors("writing", self.path / path):
+        with storage_errors("writing", self._place(path)):
             os.close(descriptor)
+
+    def _place(self, path: str) -> str:
+        return f"{self.path}/{path}"
 
     def _take_back(self, outputs: list[Output]) -> None:
         for output in outputs:
@@ -245,7 +248,8 @@ def _make_tree(path: Path, like: Path | None) -> int:
 
 def _copy_access_lists(like: Path, path: Path) -> None:
     for name in ("system.posix_acl_access", "system.posix_acl_default"):
-        with suppress(OSError):
+        # Only Linux keeps them as attributes, and not every file system has them.
+        with suppress(OSError, AttributeError):
             os.setxattr(path, name, os.getxattr(like, name))
 
 

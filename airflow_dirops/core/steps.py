@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import logging
 from contextlib import ExitStack
-from typing import Literal, Self
+from typing import Literal, NamedTuple, Self
 
 from airflow_dirops.core.attempts import Owner, boot_id
 from airflow_dirops.core.beneath import HeldDirectory
 from airflow_dirops.core.errors import InputError, KeyRefused, KeyTaken, SourceChanged, TooManyFailures
-from airflow_dirops.core.journal import JournalLine
 from airflow_dirops.core.plan import Plan, Planned
 from airflow_dirops.core.recovery import DeadAttempt
 from airflow_dirops.core.stage import Stage
@@ -18,7 +17,7 @@ from airflow_dirops.core.work import Worker
 
 log = logging.getLogger(__name__)
 
-Done = Literal["computed", "carried", "reused", "skipped", "quarantined"]
+Done = Literal["computed", "carried", "reused", "quarantined"]
 _MAX_REFUSALS = 20
 
 
@@ -61,18 +60,19 @@ class Steps:
             if self._staging.take_over(planned.line, tree.directory, is_checked=tree.is_checked):
                 return "reused"
         try:
-            line = self._worker.run(planned.input)
+            self._worker.run(planned.input)
         except KeyRefused:
             raise
         except (InputError, SourceChanged) as error:
             return self._fail(planned, error)
-        return "computed" if line.outputs else "skipped"
+        return "computed"
 
     def _fail(self, planned: Planned, error: InputError | SourceChanged) -> Done:
         if self._stage.on_error == "fail":
             raise error
         self._failures += 1
-        log.warning("quarantined: %s", error)
+        # As text: a handler that keeps the error would keep the value that it was raised over.
+        log.warning("quarantined: %s", str(error))
         self._worker.quarantine(planned.input, error)
         if self._failures > self._allowed:
             raise TooManyFailures(
@@ -110,13 +110,14 @@ class Refusals:
     def __init__(self, stage: Stage, staging: StagingArea) -> None:
         self._stage = stage
         self._staging = staging
-        self._found: list[tuple[str, KeyRefused]] = []
+        self._found: list[_Refusal] = []
 
     def note(self, path: str, error: KeyRefused) -> None:
         """
         :raises KeyRefused: when there are so many that more would not help.
         """
-        self._found.append((path, error))
+        # Not the error, whose traceback holds on to the value.
+        self._found.append(_Refusal(path, str(error), error.path if isinstance(error, KeyTaken) else None))
         if len(self._found) >= _MAX_REFUSALS:
             self.raise_all()
 
@@ -131,17 +132,21 @@ class Refusals:
             f"{len(self._found)} records of stage {self._stage.name} cannot be named in the target "
             f"{str(self._stage.target)!r}, and nothing was committed; give them other keys, or return None "
             "for those that are not wanted",
-            [
-                f"from {path!r}: {error}{_made_by(makers.get(error.path)) if isinstance(error, KeyTaken) else ''}"
-                for path, error in self._found
-            ],
+            [f"from {found.input!r}: {found.message}{makers.get(found.taken, '')}" for found in self._found],
         )
 
-    def _makers(self) -> dict[str, JournalLine]:
-        taken = {error.path for _, error in self._found if isinstance(error, KeyTaken)}
+    def _makers(self) -> dict[str | None, str]:
+        taken = {found.taken for found in self._found}
         self._staging.drain()
-        return {output.path: line for line in self._staging.journal for output in line.outputs if output.path in taken}
+        return {
+            output.path: f", from {line.input.path!r}"
+            for line in self._staging.journal
+            for output in line.outputs
+            if output.path in taken
+        }
 
 
-def _made_by(line: JournalLine | None) -> str:
-    return f", from {line.input.path!r}" if line else ""
+class _Refusal(NamedTuple):
+    input: str
+    message: str
+    taken: str | None

@@ -36,6 +36,8 @@ def swap(claim: Claim, snapshot: str) -> None:
             tree.rename(target)
         else:
             _replace(claim, tree, snapshot)
+    except StorageError:
+        raise
     except OSError as error:
         # The answer may be wrong, over NFS for one; what lies at the target is not.
         if snapshot_in(target) != snapshot:
@@ -89,17 +91,22 @@ def _swap_by_two_renames(control: ControlDirectory, attempt: str, snapshot: str)
     target, tree = control.target, control.tree_of(attempt)
     place = retirement_place(control, target)
     control.write_intent(Intent(attempt=attempt, snapshot=snapshot, retired=place.name))
-    target.rename(place)
     try:
+        target.rename(place)
         tree.rename(target)
     except OSError:
-        # Not undoing a swap: the new snapshot never was in place.
-        place.rename(target)
+        _put_back(control, place)
         raise
-    finally:
-        sync_directory(target.parent)
-        sync_directory(place.parent)
-        control.remove_intent()
+    for changed in (target.parent, tree.parent, place.parent):
+        sync_directory(changed)
+    control.remove_intent()
+
+
+def _put_back(control: ControlDirectory, place: Path) -> None:
+    """Undo half a swap; never a whole one. If that fails too, the intent stays, and recovery rolls forward."""
+    if not control.target.exists():
+        place.rename(control.target)
+    control.remove_intent()
 
 
 def _read_back(target: Path, snapshot: str) -> None:

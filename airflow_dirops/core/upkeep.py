@@ -6,10 +6,12 @@ Whatever changes the target is a commit like any other: under a claim, by one sw
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import wraps
 from pathlib import Path
+from typing import Concatenate, ParamSpec, TypeVar
 
 import msgspec
 
@@ -20,12 +22,32 @@ from airflow_dirops.core.commit import commit
 from airflow_dirops.core.control import ControlDirectory
 from airflow_dirops.core.durable import sync_directory
 from airflow_dirops.core.entries import MANIFEST_DIRECTORY
-from airflow_dirops.core.errors import DiropsError, ManifestMissing, SnapshotDamaged, SnapshotExpired, storage_errors
+from airflow_dirops.core.errors import (
+    DiropsError,
+    ManifestMissing,
+    SnapshotDamaged,
+    SnapshotExpired,
+    remaining_storage_errors,
+    storage_errors,
+)
 from airflow_dirops.core.manifest import Manifest, read_manifest, write_header
 from airflow_dirops.core.reader import Snapshot, open_snapshot
-from airflow_dirops.core.recovery import finish_swap, recover
-from airflow_dirops.core.retention import UNMANAGED, Retention, drop_expired, list_retired
+from airflow_dirops.core.recovery import recover, release_all
+from airflow_dirops.core.retention import UNMANAGED, Retention, drop_expired, list_retired, snapshot_in
 from airflow_dirops.core.verify import Finding, Verification, verify_snapshot
+
+P = ParamSpec("P")
+T = TypeVar("T")
+Target = str | os.PathLike[str]
+
+
+def _door(function: Callable[Concatenate[Target, P], T]) -> Callable[Concatenate[Target, P], T]:
+    @wraps(function)
+    def call(target: Target, /, *args: P.args, **options: P.kwargs) -> T:
+        with remaining_storage_errors(target):
+            return function(target, *args, **options)
+
+    return call
 
 
 @dataclass(frozen=True)
@@ -60,7 +82,8 @@ class Repaired:
     remaining: list[Finding]
 
 
-def list_snapshots(target: str | os.PathLike[str]) -> list[Kept]:
+@_door
+def list_snapshots(target: Target) -> list[Kept]:
     """The snapshots of a target that are still kept, the latest commit first.
 
     :raises ManifestMissing: if no stage ever committed there.
@@ -72,7 +95,8 @@ def list_snapshots(target: str | os.PathLike[str]) -> list[Kept]:
     return sorted(kept, key=lambda kept: kept.manifest.created, reverse=True)
 
 
-def verify(target: str | os.PathLike[str], *, deep: bool = False) -> Verification:
+@_door
+def verify(target: Target, *, deep: bool = False) -> Verification:
     """Compare a target with its manifest.
 
     :param deep: by digest, reading every byte; else by size.
@@ -82,15 +106,20 @@ def verify(target: str | os.PathLike[str], *, deep: bool = False) -> Verificatio
         return verify_snapshot(snapshot, deep=deep)
 
 
-def rollback(target: str | os.PathLike[str], snapshot: str | None = None) -> Manifest:
+@_door
+def rollback(target: Target, snapshot: str | None = None) -> Manifest:
     """Make a retired snapshot the current one again; the current one is retired.
 
-    :param snapshot: its id; by default the one that was replaced last.
+    :param snapshot: its id; by default the one that was replaced last. Nothing happens if it is the current one, as
+        after a rollback that died before it could say so.
     :returns: the header of the snapshot that is there now.
     :raises SnapshotExpired: if it is not kept.
     :raises SnapshotDamaged: if it is no longer what its manifest says.
     """
     control = _control(target)
+    _recover(control, "rollback")
+    if snapshot is not None and snapshot_in(control.target) == snapshot:
+        return read_manifest(control.target)
     place = _choose_retired(control, snapshot)
     _check_whole(place)
     with _claim(control, "rollback", read_manifest(place).stage) as claim:
@@ -102,7 +131,8 @@ def rollback(target: str | os.PathLike[str], snapshot: str | None = None) -> Man
     return manifest
 
 
-def clean(target: str | os.PathLike[str], retention: Retention | None = None) -> Cleaned:
+@_door
+def clean(target: Target, retention: Retention | None = None) -> Cleaned:
     """Remove orphans and expired snapshots; never a live attempt, the current snapshot or one that is read."""
     control = _control(target)
     if not control.path.is_dir():
@@ -117,7 +147,8 @@ def clean(target: str | os.PathLike[str], retention: Retention | None = None) ->
     return Cleaned(orphans, expired, sorted(unmanaged))
 
 
-def repair(target: str | os.PathLike[str]) -> Repaired:
+@_door
+def repair(target: Target) -> Repaired:
     """Finish a swap that a crash cut off, and restore damaged entries from retired snapshots that have their bytes.
 
     What is in none of them has to be made again: run the stage with ``verify=True``, and it recomputes only that.
@@ -125,9 +156,7 @@ def repair(target: str | os.PathLike[str]) -> Repaired:
     :raises ManifestMissing: if no stage committed there.
     """
     control = _control(target)
-    if control.path.is_dir():
-        with control.locked("repair"):
-            finish_swap(control)
+    _recover(control, "repair")
     with open_snapshot(target) as snapshot:
         findings = verify_snapshot(snapshot, deep=True).findings
         damaged = {finding.path for finding in findings if finding.problem in ("missing", "changed")}
@@ -140,8 +169,15 @@ def repair(target: str | os.PathLike[str]) -> Repaired:
     return Repaired(mended.snapshot, sorted(sources), [])
 
 
-def _control(target: str | os.PathLike[str]) -> ControlDirectory:
+def _control(target: Target) -> ControlDirectory:
     return ControlDirectory(Path(os.path.realpath(target)))
+
+
+def _recover(control: ControlDirectory, why: str) -> None:
+    """Finish what a crash cut off, so that the snapshots lie where they belong."""
+    if control.path.is_dir():
+        with control.locked(why):
+            release_all(recover(control))
 
 
 def _look(path: Path, current: Path) -> Kept | None:
@@ -152,7 +188,10 @@ def _look(path: Path, current: Path) -> Kept | None:
 
 def _claim(control: ControlDirectory, why: str, stage: str) -> Claim:
     run = LogicalRun(run_id=f"{why} {new_id()}", task_id=why)
-    return claim_target(control, Attempt(run=run), stage=stage, fingerprint="", take_over_stage=True)
+    # A target whose own manifest is damaged is the first thing that one rolls back; it is moved aside.
+    return claim_target(
+        control, Attempt(run=run), stage=stage, fingerprint="", replace_unmanaged=True, take_over_stage=True
+    )
 
 
 def _choose_retired(control: ControlDirectory, snapshot: str | None) -> Path:

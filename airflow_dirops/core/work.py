@@ -5,12 +5,15 @@ from __future__ import annotations
 import os
 import traceback
 from collections.abc import Iterator
+from functools import partial
+from itertools import chain, starmap
 from typing import Any
 
 import airflow_dirops
 from airflow_dirops.core.entries import Input
 from airflow_dirops.core.errors import (
     DiropsError,
+    EncodeError,
     InputError,
     RecordFailed,
     SourceChanged,
@@ -23,6 +26,8 @@ from airflow_dirops.core.staging import StagingArea
 
 _PACKAGE = os.path.join(os.path.dirname(airflow_dirops.__file__), "")
 _MAX_TRACEBACK = 4000
+
+Record = tuple[str, Any]
 
 
 class Worker:
@@ -47,6 +52,8 @@ class Worker:
         """
         try:
             return self._staging.stage(JournalLine(item), self._records(item), self._codec)
+        except EncodeError as error:
+            raise EncodeError(f"{self._place(item)}: {error}") from error
         except DiropsError:
             raise
         except Exception as error:
@@ -54,36 +61,37 @@ class Worker:
             self._source.check(item)
             raise RecordFailed(self._describe(item, error)) from error
 
-    def quarantine(self, item: Input, error: InputError | SourceChanged) -> JournalLine:
+    def quarantine(self, item: Input, error: InputError | SourceChanged) -> None:
         """Note an input that failed, with the reason."""
         cause = error.__cause__ if isinstance(error, RecordFailed) and error.__cause__ else error
         failure = Failure(type(cause).__name__, str(cause), _users_part(cause))
-        line = JournalLine(item, "quarantined", failure=failure)
-        self._staging.note(line)
-        return line
+        self._staging.note(JournalLine(item, "quarantined", failure=failure))
 
-    def _records(self, item: Input) -> Iterator[tuple[str, Any]]:
-        path = self._source.path_of(item) if self._stage.read else None
-        result = self._read(item, path)
-        if self._stage.transform is not None and result is not None:
-            result = self._call(self._stage.functions[-1], result, item)
-        yield from records_of(result, item.key, None if self._stage.transform else path)
+    def _records(self, item: Input) -> Iterator[Record]:
+        records = self._read(item)
+        if self._stage.transform is not None:
+            # Not a loop, whose variable would keep a value while the next one is read.
+            records = chain.from_iterable(starmap(partial(self._transform, item), records))
+        yield from records
         self._source.check(item)
 
-    def _read(self, item: Input, path: str | None) -> Any:
-        if path is None:
-            return self._source.read(item)
-        result = self._call(self._stage.functions[0], path, item)
-        if self._stage.transform is None:
-            return result
-        # A reader before a transform gives its value alone, with or without the path.
-        return next((value for _, value in records_of(result, item.key, path)), None)
+    # Generators, so that a StopIteration out of a user's function is an error and not an end.
 
-    def _call(self, function: UserFunction, value: Any, item: Input) -> Any:
+    def _read(self, item: Input) -> Iterator[Record]:
+        if self._stage.read is None:
+            yield item.key, self._source.read(item)
+        else:
+            path = self._source.path_of(item)
+            yield from records_of(self._call(self._stage.functions[0], path, item, item.key), item.key, path)
+
+    def _transform(self, item: Input, key: str, value: Any) -> Iterator[Record]:
+        yield from records_of(self._call(self._stage.functions[-1], value, item, key), key)
+
+    def _call(self, function: UserFunction, value: Any, item: Input, key: str) -> Any:
         def offered(name: str) -> Any:
             match name:
                 case "key":
-                    return item.key
+                    return key
                 case "path":
                     return self._source.path_of(item)
                 case "record":
@@ -95,10 +103,12 @@ class Worker:
 
         return function(value, offered)
 
+    def _place(self, item: Input) -> str:
+        return f"{os.path.join(self._source.path, item.path)!r} (stage {self._stage.name})"
+
     def _describe(self, item: Input, error: Exception) -> str:
-        where = os.path.join(self._source.path, item.path)
         return (
-            f"{self._stage.function_name} failed on {where!r} (stage {self._stage.name}): "
+            f"{self._stage.function_name} failed on {self._place(item)}: "
             f"{type(error).__name__}: {error}. Mend the file or the function, return None to skip such files, "
             "or set on_error='quarantine' to go on without them"
         )

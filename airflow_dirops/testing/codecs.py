@@ -98,9 +98,7 @@ class CodecTests:
         value = _decoded_or_none(self.codec(), tmp_path / "empty")
         if value is not None:
             _expect(not self.framed, f"an empty file is damage, not {value[0]!r:.200}")
-            _expect(
-                write(self.codec(), value[0], tmp_path / "again") == b"", "an empty file is an empty value"
-            )
+            _expect(write(self.codec(), value[0], tmp_path / "again") == b"", "an empty file is an empty value")
 
     def test_a_value_it_cannot_write_is_refused(self, refusal: Any, tmp_path: Path) -> None:
         with pytest.raises(EncodeError) as caught:
@@ -118,9 +116,7 @@ class CodecTests:
 
         with ThreadPoolExecutor(4) as pool:
             together = list(pool.map(work, range(_ROUNDS)))
-        _expect(
-            together == [alone] * _ROUNDS, "threads that share a codec write and read what one thread does"
-        )
+        _expect(together == [alone] * _ROUNDS, "threads that share a codec write and read what one thread does")
 
     def test_forked_workers_can_share_it(self, tmp_path: Path) -> None:
         codec, examples = self.codec(), self.examples()
@@ -129,10 +125,7 @@ class CodecTests:
         _expect(there == here, "a worker that inherits the codec writes and reads what its parent does")
 
     def _expect_faithful(self, value: Any, example: Any, cut: bytes, folder: Path) -> None:
-        if self.framed:
-            faithful = self.equal(value, example)
-        else:
-            faithful = write(self.codec(), value, folder / "again") == cut
+        faithful = self.equal(value, example) if self.framed else write(self.codec(), value, folder / "again") == cut
         _expect(faithful, f"a file cut after {len(cut)} bytes raises, and is not read as {value!r:.200}")
 
 

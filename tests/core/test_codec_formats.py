@@ -63,9 +63,7 @@ class TestNpyIsNumpys:
             read(resolve_codec("npy"), tmp_path / "value.npy")
 
     @given(data=st.data())
-    def test_any_view_of_an_array(
-        self, data: st.DataObject, tmp_path_factory: pytest.TempPathFactory
-    ) -> None:
+    def test_any_view_of_an_array(self, data: st.DataObject, tmp_path_factory: pytest.TempPathFactory) -> None:
         axes = data.draw(st.permutations(range(3)))
         steps = data.draw(st.tuples(*[st.sampled_from((1, -1, 2, -3, 5))] * 3))
         view = PIXELS.transpose(axes)[tuple(slice(None, None, step) for step in steps)]
@@ -128,9 +126,7 @@ class TestImages:
         with pytest.raises(EncodeError, match=r"float64.*skimage\.util\.img_as_ubyte"):
             write(resolve_codec("image"), PIXELS / 255, tmp_path / "value.png")
 
-    def test_what_pillow_would_not_read_is_not_written(
-        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    def test_what_pillow_would_not_read_is_not_written(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         write(resolve_codec("image"), PIXELS, tmp_path / "value.png")
         monkeypatch.setattr(PIL.Image, "MAX_IMAGE_PIXELS", PIXELS[:, :, 0].size // 2 - 1)
         with pytest.raises(PIL.Image.DecompressionBombError):

@@ -45,9 +45,7 @@ class TestRegistry:
     def test_the_names_are_listed(self) -> None:
         assert codec_names()[: len(BUILT_IN)] == BUILT_IN
 
-    @pytest.mark.parametrize(
-        ("name", "hint"), [("pickel", "'pickle'"), ("zarr", "Known: npy, npz"), ("", "Known")]
-    )
+    @pytest.mark.parametrize(("name", "hint"), [("pickel", "'pickle'"), ("zarr", "Known: npy, npz"), ("", "Known")])
     def test_an_unknown_name_lists_the_known_ones(self, name: str, hint: str) -> None:
         with pytest.raises(ArgumentRefused, match=f"no codec {name!r}.*{hint}"):
             resolve_codec(name)
@@ -106,9 +104,7 @@ class TestThirdParties:
         def install(distribution: str, *lines: str) -> None:
             folder = tmp_path / f"{distribution}-1.2.dist-info"
             folder.mkdir()
-            folder.joinpath("METADATA").write_text(
-                f"Metadata-Version: 2.1\nName: {distribution}\nVersion: 1.2\n"
-            )
+            folder.joinpath("METADATA").write_text(f"Metadata-Version: 2.1\nName: {distribution}\nVersion: 1.2\n")
             folder.joinpath("entry_points.txt").write_text("\n".join(["[airflow_dirops.codecs]", *lines, ""]))
 
         yield install

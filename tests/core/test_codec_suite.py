@@ -106,9 +106,7 @@ def test_the_suite_finds_what_is_broken(tmp_path: Path) -> None:
         "test_broken.py",
     ]
     report = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False).stdout
-    failed = {
-        line.split("::", 1)[1].split("[")[0].split(" ")[0] for line in report.splitlines() if "FAILED" in line
-    }
+    failed = {line.split("::", 1)[1].split("[")[0].split(" ")[0] for line in report.splitlines() if "FAILED" in line}
     assert not [name for name in failed if name.startswith("TestSound")], report
     assert failed >= {
         "TestSuffix::test_name_and_suffix_can_be_used",

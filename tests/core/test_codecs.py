@@ -23,9 +23,7 @@ if TYPE_CHECKING:
 RANDOM = np.random.default_rng(20261101)
 PIXELS = RANDOM.integers(0, 256, (37, 53, 3), dtype=np.uint8)
 STRUCTURED = np.array([(1, 2.5, "ä")], dtype=[("a", "<i2"), ("b", ">f8"), ("ключ", "<U3")])
-OVERLAPPING = np.zeros(
-    2, np.dtype({"names": ["a", "b"], "formats": ["<i4", "<i4"], "offsets": [0, 2], "itemsize": 8})
-)
+OVERLAPPING = np.zeros(2, np.dtype({"names": ["a", "b"], "formats": ["<i4", "<i4"], "offsets": [0, 2], "itemsize": 8}))
 
 ARRAYS = [
     PIXELS,

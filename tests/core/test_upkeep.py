@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from airflow_dirops.core import open_snapshot, read_directory, upkeep
-from airflow_dirops.core.errors import ManifestMissing, SnapshotDamaged, SnapshotExpired, TargetConflict
+from airflow_dirops.core.errors import ManifestMissing, SnapshotDamaged, SnapshotExpired, TargetConflict, TargetRefused
 from airflow_dirops.core.retention import Retention
 
 DAY = 24 * 3600
@@ -104,6 +104,18 @@ class TestRollback:
         assert kept == {first.snapshot: True, second.snapshot: False}
         assert upkeep.rollback(target, second.snapshot).snapshot == second.snapshot
         assert values(target)["a0"] == 100
+
+    def test_brings_back_a_target_whose_header_is_damaged_and_keeps_the_damaged_one(self, source, target):
+        first = run(source, target)
+        change(source, "a0.txt", 100)
+        run(source, target)
+        (target / "_dirops" / "manifest.json").write_bytes(b"{")
+        with pytest.raises(TargetRefused, match="roll that target back with 'dirops rollback'"):
+            run(source, target)
+        assert upkeep.rollback(target).snapshot == first.snapshot
+        assert values(target)["a0"] == 0
+        (unmanaged,) = retired(target).glob("unmanaged-*")
+        assert (unmanaged / "_dirops" / "manifest.json").read_bytes() == b"{"
 
     def test_a_run_that_began_before_it_is_in_conflict(self, source, target):
         run(source, target)

@@ -1,0 +1,48 @@
+"""Work that needs a process of its own: one that is killed, measured, or somebody else's."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+NOBODY = 65534
+
+
+def run_python(script: str | Path, *arguments: object, check: bool = True) -> subprocess.CompletedProcess[str]:
+    """Run a script, given as a file or as text, with this interpreter."""
+    program = [str(script)] if isinstance(script, Path) else ["-c", script]
+    command = [sys.executable, *program, *map(str, arguments)]
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, env=environment)
+    assert not check or done.returncode == 0, done.stderr
+    return done
+
+
+def as_nobody(call: Callable[[], object]) -> str:
+    """What a call raises, as ``Kind: message``, or returns, when root's powers are given up.
+
+    In a fork, since the interpreter itself may lie where only root can look.
+    """
+    readable, writable = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.close(readable)
+        if os.geteuid() == 0:
+            os.setgroups([])
+            os.setgid(NOBODY)
+            os.setuid(NOBODY)
+        try:
+            answer = repr(call())
+        except BaseException as error:
+            answer = f"{type(error).__name__}: {error}"
+        os.write(writable, answer.encode(errors="backslashreplace"))
+        os._exit(0)
+    os.close(writable)
+    with open(readable, "rb") as answers:
+        answer = answers.read().decode()
+    os.waitpid(child, 0)
+    return answer
