@@ -1,0 +1,77 @@
+"""Take an error to another process: as itself where it can be pickled, else as its text; always with its traceback."""
+
+from __future__ import annotations
+
+import pickle
+import traceback
+from typing import Any
+
+import msgspec
+
+from airflow_dirops.core.errors import DiropsError
+
+
+class TracebackElsewhere(Exception):
+    """Shown as the cause of an error that was raised in another process."""
+
+    def __str__(self) -> str:
+        return f"in a worker process:\n\n{self.args[0]}"
+
+
+class _Packed(msgspec.Struct, array_like=True):
+    kind: str
+    message: str
+    trace: str
+    pickled: bytes | None
+
+
+def pack_error(error: BaseException) -> bytes:
+    """An error as bytes, for :func:`unpack_error`."""
+    trace = "".join(traceback.format_exception(error))
+    return msgspec.msgpack.encode(_Packed(type(error).__name__, str(error), trace, _pickled(error)))
+
+
+def unpack_error(packed: bytes) -> BaseException:
+    """The error again, caused by its traceback; a RuntimeError where its type does not travel."""
+    found = msgspec.msgpack.decode(packed, type=_Packed)
+    error = _unpickled(found.pickled) or RuntimeError(f"{found.kind}: {found.message}")
+    error.__cause__ = TracebackElsewhere(found.trace)
+    return error
+
+
+def _pickled(error: BaseException) -> bytes | None:
+    try:
+        # Errors of this package take other arguments than those that they hand on to Exception.
+        parts: object = (type(error), error.args, _state(error)) if isinstance(error, DiropsError) else error
+        pickled = pickle.dumps(parts)
+    except Exception:
+        return None
+    # Many errors can be pickled and then come back as another, or not at all.
+    again = _unpickled(pickled)
+    return pickled if type(again) is type(error) and str(again) == str(error) else None
+
+
+def _unpickled(pickled: bytes | None) -> BaseException | None:
+    try:
+        match pickle.loads(pickled or b""):
+            case BaseException() as error:
+                return error
+            case kind, args, state:
+                return _rebuilt(kind, args, state)
+    except Exception:
+        return None
+    return None
+
+
+def _state(error: BaseException) -> dict[str, Any]:
+    # These three are no part of an OSError's __dict__.
+    of_system = ("errno", "strerror", "filename") if isinstance(error, OSError) else ()
+    return vars(error) | {name: getattr(error, name) for name in of_system}
+
+
+def _rebuilt(kind: type[BaseException], args: tuple[Any, ...], state: dict[str, Any]) -> BaseException:
+    error = kind.__new__(kind)
+    error.args = args
+    for name, value in state.items():
+        setattr(error, name, value)
+    return error

@@ -1,0 +1,75 @@
+"""What runs in a worker process: start a job, give it one item after the other, finish it."""
+
+from __future__ import annotations
+
+import faulthandler
+import socket
+import sys
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Protocol
+
+from airflow_dirops.core.workers.cpus import limit_native_threads
+from airflow_dirops.core.workers.failures import pack_error
+from airflow_dirops.core.workers.ledger import Page
+from airflow_dirops.core.workers.messages import Chunk, Reply, encode, read_chunks
+
+# A chunk was cut for a few milliseconds; when its items turn out slower, the rest goes back for others to take.
+_LONGEST_CHUNK_SECONDS = 0.02
+_STDERR = 2
+
+
+class Job(Protocol):
+    """What a worker does; made in it, after the fork."""
+
+    def run(self, item: bytes) -> bytes:
+        """Do one item. An error ends the whole run, so what may fail belongs into the answer."""
+
+    def finish(self) -> None:
+        """All items are done; called once in each worker that did not die."""
+
+
+def work(page: Page, connection: socket.socket, start: Callable[[], Job], threads: int) -> None:
+    """Serve the parent until it says finish, or is gone."""
+    try:
+        _settle_in(threads)
+        _serve(page, connection, start())
+    except BaseException as error:
+        connection.sendall(encode(Reply([], failure=pack_error(error))))
+
+
+def _settle_in(threads: int) -> None:
+    with suppress(OSError):
+        # A segfault then shows in the log where it happened.
+        faulthandler.enable(_STDERR, all_threads=False)
+    limit_native_threads(threads)
+    if numbers := sys.modules.get("numpy.random"):
+        # All workers would draw the same numbers; the standard library reseeds its own after a fork.
+        numbers.seed()
+
+
+def _serve(page: Page, connection: socket.socket, job: Job) -> None:
+    finished = 0
+    for chunk in read_chunks(connection):
+        if not chunk:
+            job.finish()
+            connection.sendall(encode(Reply([], is_last=True)))
+            return
+        reply = _do(page, job, chunk)
+        connection.sendall(encode(reply))
+        finished += len(reply.answers)
+        page.sent(finished)
+
+
+def _do(page: Page, job: Job, chunk: Chunk) -> Reply:
+    answers: list[bytes] = []
+    began = now = time.monotonic()
+    for item in chunk:
+        page.begin(now)
+        answer = job.run(item)
+        now = time.monotonic()
+        answers.append(answer)
+        if not page.finish(answer) or now - began > _LONGEST_CHUNK_SECONDS:
+            break
+    return Reply(answers, now - began)
