@@ -1,0 +1,74 @@
+"""How a decorated function becomes a stage: Airflow calls it once per file, not once per task."""
+
+from __future__ import annotations
+
+import inspect
+from functools import partial, wraps
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from airflow.sdk.bases.decorator import DecoratedOperator
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Sequence
+
+    from airflow.sdk import Context
+
+BY_FILE = ("key", "path", "record", "params", "partition")
+"""What a function gets by keyword for each file, so that the DAG need not give it."""
+
+_POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+
+
+class PerFileTask(DecoratedOperator):
+    """What the decorators put before a stage operator.
+
+    ``red_channel(threshold=3)`` in a DAG is one stage; its function gets the value of each file, and
+    ``threshold=3`` every time.
+    """
+
+    role: ClassVar[str]
+    """The operator's argument that the decorated function is for."""
+
+    shallow_copy_attrs: Sequence[str] = ("python_callable", "read", "transform", "codec", "source_codec")
+
+    def __init__(self, *, python_callable: Callable[..., Any], op_args: Collection[Any] = (), **kwargs: Any) -> None:
+        if op_args:
+            raise TypeError(
+                f"{kwargs['task_id']}() gets its value from each file of its source, not from the DAG: give "
+                "source= to the decorator, and other arguments of the function by keyword"
+            )
+        # A "-> dict" says what comes of a file, not what the task pushes.
+        kwargs |= {self.role: python_callable, "multiple_outputs": False}
+        super().__init__(python_callable=per_file(python_callable), **kwargs)
+
+    def execute(self, context: Context) -> Any:
+        """Run the stage with the function as the DAG called it."""
+        setattr(self, self.role, self.python_callable(**self.op_kwargs))
+        return super().execute(context)
+
+
+def per_file(function: Callable[..., Any]) -> Callable[..., Callable[..., Any]]:
+    """A function that takes only what the DAG gives, and returns one that takes what a file gives.
+
+    Airflow binds the DAG's arguments to a decorated function while it parses, and would miss the value.
+
+    :param function: the decorated function.
+    """
+
+    @wraps(function)
+    def bind(**arguments: Any) -> Callable[..., Any]:
+        return partial(function, **arguments) if arguments else function
+
+    signature = inspect.signature(function)
+    bind.__signature__ = signature.replace(parameters=_given_by_dag(signature))  # type: ignore[attr-defined]
+    return bind
+
+
+def _given_by_dag(signature: inspect.Signature) -> list[inspect.Parameter]:
+    parameters = list(signature.parameters.values())
+    value = next((p for p in parameters if p.kind in _POSITIONAL), None)
+    return [
+        p.replace(kind=p.KEYWORD_ONLY) if p.kind in _POSITIONAL else p
+        for p in parameters
+        if p is not value and p.name not in BY_FILE and p.kind is not p.VAR_POSITIONAL
+    ]

@@ -1,0 +1,216 @@
+"""What the two stage operators share: their arguments, their course, and how they are stopped."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal
+
+from airflow.sdk.exceptions import AirflowSkipException
+
+from airflow_dirops import runtime
+from airflow_dirops.core import errors
+from airflow_dirops.partitions import DAILY
+from airflow_dirops.paths import mentions_partition
+
+if TYPE_CHECKING:
+    from os import PathLike
+
+    from airflow.sdk import Context, XComArg
+    from airflow.sdk.definitions.retry_policy import RetryPolicy
+
+    from airflow_dirops.core import Outcome, Progress
+    from airflow_dirops.core.codecs.base import Codec
+
+_PASSED_ON = (
+    "source",
+    "target",
+    "pattern",
+    "codec",
+    "source_codec",
+    "partition",
+    "empty",
+    "max_failures",
+    "durability",
+    "on_conflict",
+    "version",
+    "verify",
+    "follow_symlinks",
+    "replace_unmanaged",
+    "take_over_stage",
+)
+
+
+class StageOperator(runtime.PathFields):
+    """Runs one stage: a directory in, a new snapshot of another directory out, whole or not at all.
+
+    Relative paths are below ``[dirops] root``. ``{partition}`` in ``source`` and ``target`` stands for the
+    run's partition: its partition key, else ``params["partition"]``, else the logical date in the timezone
+    of the schedule. The fields ``full`` and ``on_error`` of the trigger form (``dirops_params()``) go
+    before the arguments of the same name. The user's function gets the run's other params if it
+    takes ``params`` by keyword.
+
+    :param source: a directory, or an upstream's ``.output``, which pins the snapshot that it committed.
+    :param target: the directory that readers see. Written by this stage alone.
+    :param pattern: which files of the source, as a glob.
+    :param codec: how values become files: a name or a codec object.
+    :param source_codec: how the source's files become values, if its manifest does not say, or says pickle.
+    :param stage: the stage's name in the manifest; ``dag_id.task_id`` if left out.
+    :param partition: names the partition outright; before everything the run says.
+    :param partition_format: the form that partitions must have; None takes any safe relative name.
+    :param empty: what to do when no file matches: "fail", "skip" the task, or "commit" an empty snapshot.
+    :param on_error: "fail" at the first bad file, or put it into "quarantine" and go on.
+    :param max_failures: how many may fail in quarantine mode, as a count or such as "1%".
+    :param durability: "full" survives power loss, "process" only crashes of processes.
+    :param on_conflict: when another run committed meanwhile: "fail", or let the "newest" or the "last" win.
+    :param full: compute everything again, also what is unchanged.
+    :param version: stands for the function's code: change it when the outputs must be made again.
+    :param verify: compare kept outputs with their digests, and make damaged ones again.
+    :param keep_snapshots: how many replaced snapshots to keep at least; by default ``[dirops] keep_snapshots``.
+    :param keep_hours: for how long to keep each of them at least; by default ``[dirops] keep_hours``.
+    :param follow_symlinks: follow links to directories in the source.
+    :param replace_unmanaged: replace a target that no stage wrote; it is kept aside.
+    :param take_over_stage: replace a target that another stage wrote.
+    :param retry_policy: which errors are worth another try.
+    """
+
+    template_fields: Sequence[str] = ("source", "target", "partition", "pattern", "stage")
+    shallow_copy_attrs: Sequence[str] = ("codec", "source_codec")
+    path_fields = ("source", "target")
+    ui_color: str = "#dcefe6"
+
+    _is_running = False
+    _stop_asked = False
+    _next_report = 10.0  # seconds into the run; then after as long again, at most a minute
+
+    def __init__(
+        self,
+        *,
+        source: str | PathLike[str] | XComArg | Mapping[str, Any],
+        target: str | PathLike[str],
+        pattern: str = "**/*",
+        codec: str | Codec = "npy",
+        source_codec: str | Codec | None = None,
+        stage: str | None = None,
+        partition: str | None = None,
+        partition_format: str | None = DAILY,
+        empty: Literal["fail", "skip", "commit"] = "fail",
+        on_error: Literal["fail", "quarantine"] = "fail",
+        max_failures: int | str | None = None,
+        durability: Literal["full", "process"] = "full",
+        on_conflict: Literal["fail", "newest", "last"] = "fail",
+        full: bool = False,
+        version: str | None = None,
+        verify: bool = False,
+        keep_snapshots: int | None = None,
+        keep_hours: float | None = None,
+        follow_symlinks: bool = False,
+        replace_unmanaged: bool = False,
+        take_over_stage: bool = False,
+        retry_policy: RetryPolicy | None = runtime.RETRY_POLICY,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(retry_policy=retry_policy, **kwargs)
+        self.source = source
+        self.target = target
+        self.pattern = pattern
+        self.codec = codec
+        self.source_codec = source_codec
+        self.stage = stage
+        self.partition = partition
+        self.partition_format = partition_format
+        self.empty = empty
+        self.on_error = on_error
+        self.max_failures = max_failures
+        self.durability = durability
+        self.on_conflict = on_conflict
+        self.full = full
+        self.version = version
+        self.verify = verify
+        self.keep_snapshots = keep_snapshots
+        self.keep_hours = keep_hours
+        self.follow_symlinks = follow_symlinks
+        self.replace_unmanaged = replace_unmanaged
+        self.take_over_stage = take_over_stage
+
+    @abstractmethod
+    def run_stage(self, **options: Any) -> Outcome:
+        """Call the core's function for this kind of stage.
+
+        :param options: its arguments, but for the user's function.
+        """
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Run the stage, tell the outlets, and return the outcome for the next stage."""
+        options = self._options(context)
+        self.log.info(
+            "Stage %s: from %s to %s, partition %s",
+            options["stage"],
+            self.source,
+            self.target,
+            self.partition,
+        )
+        outcome = self._run_stoppable(options)
+        self.log.info("Stage %s %s in %.1f s: %s", options["stage"], outcome.outcome, outcome.seconds, outcome.counts)
+        if outcome.outcome == "skipped":
+            raise AirflowSkipException(f"no file in {self.source!r} matches {self.pattern!r}")
+        runtime.announce(self, context, outcome)
+        return outcome.to_dict()
+
+    def on_kill(self) -> None:
+        """Stop a running stage; what it has finished stays in its staging area, the target as it was."""
+        # Airflow calls this in the main thread, and after a timeout once more when nothing runs.
+        if self._is_running and not self._stop_asked:
+            self._stop_asked = True
+            raise errors.Stopped(f"{self.task_id} was asked to stop")
+
+    def _run_stoppable(self, options: dict[str, Any]) -> Outcome:
+        try:
+            self._is_running = True
+            return self.run_stage(**options, on_progress=self._report)
+        finally:
+            self._is_running = False
+
+    def _report(self, progress: Progress) -> None:
+        if self._stop_asked:  # a function that catches everything has caught Stopped as well
+            raise errors.Stopped(f"{self.task_id} was asked to stop")
+        if progress.seconds >= self._next_report:
+            self._next_report = progress.seconds + min(60.0, max(10.0, progress.seconds))
+            self.log.info(
+                "%d of %d inputs, %.1f a second, about %.0f s left, %d quarantined; now at %s",
+                progress.done,
+                progress.total,
+                progress.per_second,
+                progress.seconds_left or 0.0,
+                progress.quarantined,
+                progress.current,
+            )
+
+    def _options(self, context: Context) -> dict[str, Any]:
+        return {
+            **{name: getattr(self, name) for name in _PASSED_ON},
+            "stage": self.stage or f"{self.dag_id}.{self.task_id}",
+            "params": runtime.function_params(context),
+            "retention": runtime.retention(self.keep_snapshots, self.keep_hours),
+            "attempt": runtime.attempt_of(context, self.partition),
+            **runtime.form_choices(context, full=self.full, on_error=self.on_error),
+        }
+
+    def _fill_in(self, templates: Mapping[str, Any], context: Context) -> None:
+        super()._fill_in(templates, context)
+        self._check_partition_of_source(templates)
+
+    def _check_partition_of_source(self, templates: Mapping[str, Any]) -> None:
+        pinned = self.source.get("partition") if isinstance(self.source, Mapping) else None
+        if pinned and self.partition and pinned != self.partition and templates["partition"] is None:
+            raise errors.ArgumentRefused(
+                f"the source is its stage's partition {pinned!r}, but this run is for {self.partition!r}; "
+                "if that is meant, set partition= here"
+            )
+        source = pinned or (mentions_partition(templates["source"]) and self.partition)
+        if source and source not in str(self.target):
+            raise errors.ArgumentRefused(
+                f"source={templates['source']!r} is the partition {source!r}, but target={self.target!r} "
+                "has none in it, so that each partition would replace the one before; "
+                "put {partition} into target"
+            )

@@ -1,0 +1,120 @@
+"""From a rendered field to an absolute path, or to an error that names the field and its template."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from airflow_dirops.core.errors import ArgumentRefused
+
+PLACEHOLDER = "{partition}"
+
+
+def mentions_partition(template: Any) -> bool:
+    """Whether a field's template asks for the partition.
+
+    :param template: a field as the DAG file has it: a path, or a reference to an upstream's output.
+    """
+    return isinstance(template, (str, os.PathLike)) and PLACEHOLDER in os.fspath(template)
+
+
+def refuse_nothing(field: str, template: Any, rendered: Any) -> None:
+    """Refuse a field that its template left empty: it would mean "everything", or "here".
+
+    :param field: the field's name, for the message.
+    :param template: what the DAG file says.
+    :param rendered: what Airflow made of it.
+    """
+    if template is None or not (rendered is None or (isinstance(rendered, str) and _is_nothing(rendered))):
+        return
+    raise ArgumentRefused(
+        f"{field}={_shown(template)} was rendered to {rendered!r}, which names nothing; nothing was read or "
+        "written. Give the value that it asks for, or a default in the template"
+    )
+
+
+def path_text(field: str, template: Any, rendered: Any) -> str:
+    """What a path field was rendered to, if that can be a path at all.
+
+    :param field: the field's name, for the message.
+    :param template: what the DAG file says.
+    :param rendered: what Airflow made of it.
+    """
+    if isinstance(rendered, os.PathLike):
+        rendered = os.fspath(rendered)
+    if not isinstance(rendered, str):
+        raise ArgumentRefused(f"{field}={_shown(template)} is a {type(rendered).__name__}, not a path")
+    if rendered != template and any(map(_is_nothing, _parts(rendered, str(template)))):
+        raise ArgumentRefused(
+            f"{field}={_shown(template)} was rendered to {rendered!r}, where a part of the path is missing; "
+            "nothing was read or written. Give the value that it asks for, or a default in the template"
+        )
+    if "{{" in rendered or "{%" in rendered:
+        raise ArgumentRefused(f"{field}={_shown(template)} was not rendered; write it as a str, not as a Path.")
+    return rendered
+
+
+def absolute_path(field: str, path: str, root: str | None) -> str:
+    """Where a path of a DAG lies: as it says, or beneath the root.
+
+    :param field: the field's name, for the message.
+    :param path: the path, filled in.
+    :param root: the setting ``[dirops] root``, if there is one.
+    """
+    if "://" in path:
+        raise ArgumentRefused(f"{field}={path!r} is a URL; only paths of mounted file systems can be used.")
+    if os.path.isabs(path):
+        return path
+    if not root:
+        raise ArgumentRefused(
+            f"{field}={path!r} is relative, and there is no root for it. It would have meant "
+            f"{os.path.abspath(path)!r}, after the directory this process was started in. "
+            "Set root in the section [dirops] of Airflow's configuration (AIRFLOW__DIROPS__ROOT), "
+            "or write the path absolute."
+        )
+    return _beneath(field, path, root)
+
+
+def pinned_source(template: Any, rendered: Any) -> Mapping[str, Any] | None:
+    """An upstream's output, if that is what a source was rendered to; None for a path.
+
+    :param template: what the DAG file says.
+    :param rendered: what Airflow made of it.
+    """
+    if isinstance(rendered, Mapping):
+        if rendered.get("target") and rendered.get("snapshot"):
+            return rendered
+        raise ArgumentRefused(
+            f"source={_shown(template)} is a mapping without target and snapshot. Take the output of a stage "
+            "or of a ManifestSensor, or give a path."
+        )
+    if isinstance(rendered, Sequence) and not isinstance(rendered, (str, bytes)):
+        raise ArgumentRefused(
+            f"source={_shown(template)} is {len(rendered)} directories, and a stage reads one. Map the stage "
+            "over them with .partial(...).expand(source=...), or let it read the directory that holds them, "
+            'with a pattern such as "*/*.npy".'
+        )
+    return None
+
+
+def _is_nothing(text: str) -> bool:
+    return text.strip() in ("", "None")
+
+
+def _parts(rendered: str, template: str) -> list[str]:
+    # a slash that the template itself ends with is meant; one left over from "raw/{{ x }}" means everything
+    return rendered.removeprefix("/").removesuffix("/" if template.endswith("/") else "").split("/")
+
+
+def _beneath(field: str, path: str, root: str) -> str:
+    if not os.path.isabs(root):
+        raise ArgumentRefused(f"root={root!r} in the section [dirops] is relative itself; make it absolute.")
+    joined = os.path.join(root, path)
+    if os.path.relpath(joined, root).split("/")[0] == "..":
+        raise ArgumentRefused(f"{field}={path!r} leads out of the root {root!r}; write such a path absolute.")
+    return joined
+
+
+def _shown(template: Any) -> str:
+    return repr(template) if isinstance(template, str) else str(template)

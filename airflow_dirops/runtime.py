@@ -1,0 +1,255 @@
+"""The one place that reads Airflow's context: who runs, for which partition, below which root.
+
+What goes the other way is here too: the asset events a stage leaves behind, and which of the core's
+errors are worth another try.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import BaseOperator
+from airflow.sdk.configuration import conf
+from airflow.sdk.definitions.retry_policy import ExceptionRetryPolicy, RetryAction, RetryRule
+
+from airflow_dirops.core import errors
+from airflow_dirops.partitions import DAILY, FORM_FIELDS, check_partition, resolve_partition
+from airflow_dirops.paths import (
+    PLACEHOLDER,
+    absolute_path,
+    mentions_partition,
+    path_text,
+    pinned_source,
+    refuse_nothing,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import jinja2
+    from airflow.sdk import DAG, Context
+
+    from airflow_dirops.core import Attempt, Outcome, Retention
+
+RETRY_POLICY = ExceptionRetryPolicy(
+    rules=[
+        RetryRule(
+            exception=[
+                errors.SetupError,
+                errors.EncodeError,
+                errors.KeyRefused,
+                errors.ManifestDamaged,
+                errors.SnapshotDamaged,
+                errors.SnapshotExpired,  # a retry would ask for the same pinned snapshot
+                errors.AttemptSuperseded,
+            ],
+            action=RetryAction.FAIL,
+            reason="Another try would fail in the same way; see the error for what to do.",
+        )
+    ],
+)
+"""How the operators deal with errors unless told otherwise.
+
+What another try cannot change fails at once. Everything else follows the task's ``retries``: a file
+system that was full, a source that was not there yet, a user's function that raised. So does a
+:class:`~airflow_dirops.core.errors.TargetConflict`: the next try begins on the snapshot that won,
+and mostly finds that nothing is left to do.
+"""
+
+
+class PathFields(BaseOperator):
+    """Renders path fields to the end: ``{partition}`` filled in, below the root, or a clear error.
+
+    It happens while Airflow renders templates, so that the UI shows the real paths.
+    """
+
+    path_fields: tuple[str, ...] = ("target",)
+    partition: str | None
+    partition_format: str | None = DAILY
+
+    def _do_render_template_fields(
+        self,
+        parent: Any,
+        template_fields: Any,
+        context: Context,
+        jinja_env: jinja2.Environment,
+        seen_oids: set[int],
+    ) -> None:
+        # Airflow calls this, not render_template_fields, for a mapped task's instances as well.
+        templates = {name: getattr(self, name) for name in self.template_fields}
+        super()._do_render_template_fields(parent, template_fields, context, jinja_env, seen_oids)
+        if parent is self:
+            self._fill_in(templates, context)
+
+    def _fill_in(self, templates: Mapping[str, Any], context: Context) -> None:
+        for name, template in templates.items():
+            refuse_nothing(name, template, getattr(self, name))
+        if templates["partition"] is not None:
+            self.partition = check_partition(self.partition, "partition", self.partition_format)
+        elif any(mentions_partition(templates[name]) for name in self.path_fields):
+            self.partition = partition_of(context, self.partition_format)
+        for name in self.path_fields:
+            setattr(self, name, self._settled(name, templates[name]))
+
+    def _settled(self, name: str, template: Any) -> str | Mapping[str, Any]:
+        rendered = getattr(self, name)
+        if name == "source" and (pin := pinned_source(template, rendered)):
+            return pin
+        path = path_text(name, template, rendered)
+        return absolute_path(name, path.replace(PLACEHOLDER, self.partition or ""), root())
+
+
+def root() -> str | None:
+    """The directory that relative paths are meant under: ``[dirops] root``."""
+    return conf.get("dirops", "root", fallback=None) or None
+
+
+def retention(keep_snapshots: int | None, keep_hours: float | None) -> Retention:
+    """How long replaced snapshots are kept: as the operator says, else as the ``[dirops]`` section does.
+
+    :param keep_snapshots: what the operator says, or None.
+    :param keep_hours: what the operator says, or None.
+    """
+    from airflow_dirops.core import Retention
+
+    default = Retention()
+    if keep_snapshots is None:
+        keep_snapshots = conf.getint("dirops", "keep_snapshots", fallback=default.keep_snapshots)
+    if keep_hours is None:
+        keep_hours = conf.getfloat("dirops", "keep_hours", fallback=default.keep_hours)
+    return Retention(keep_snapshots, keep_hours)
+
+
+def partition_of(context: Context, partition_format: str | None = DAILY) -> str:
+    """The run's partition, for an operator that does not set its own.
+
+    :param context: the task's context.
+    :param partition_format: the form that dates must have; None takes any safe relative name.
+    """
+    logical_date = context.get("logical_date")
+    return resolve_partition(
+        key=context.get("partition_key"),
+        param=context.get("params", {}).get("partition"),
+        day=logical_date and logical_date.astimezone(_zone(context["dag"])),
+        partition_format=partition_format,
+    )
+
+
+def attempt_of(context: Context, partition: str | None) -> Attempt:
+    """Who makes this try, for the core's claims, conflicts and manifests.
+
+    :param context: the task's context.
+    :param partition: the run's partition, which orders runs before anything else does.
+    """
+    from airflow_dirops.core import Attempt, LogicalRun
+
+    ti: Any = context["ti"]
+    return Attempt(
+        run=LogicalRun(ti.dag_id, ti.run_id, ti.task_id, -1 if ti.map_index is None else ti.map_index),
+        try_number=ti.try_number,
+        first_try_number=_first_try(ti, context["task"].retries or 0),
+        ti_id=str(ti.id),
+        order=_order(context, partition),
+    )
+
+
+def function_params(context: Context) -> dict[str, Any]:
+    """The run's params, as the user's function gets them: without the fields that steer the stage itself.
+
+    :param context: the task's context.
+    """
+    return {name: value for name, value in context["params"].items() if name not in FORM_FIELDS}
+
+
+def form_choices(context: Context, *, full: bool, on_error: str) -> dict[str, Any]:
+    """What the trigger form of :func:`~airflow_dirops.partitions.dirops_params` changes for this run.
+
+    :param context: the task's context.
+    :param full: what the operator says.
+    :param on_error: what the operator says.
+    """
+    params = context["params"]
+    return {"full": full or params.get("full") is True, "on_error": params.get("on_error") or on_error}
+
+
+def run_start(context: Context) -> datetime:
+    """When the run began.
+
+    :param context: the task's context.
+    """
+    run: Any = context["dag_run"]
+    started: datetime = run.start_date or run.run_after
+    return started
+
+
+def moment_of(context: Context, field: str, moment: datetime | str | None) -> str | None:
+    """A field that names a moment, as ISO text with an offset.
+
+    :param context: the task's context.
+    :param field: the field's name, for the message.
+    :param moment: a datetime, ISO text, or "run" for the start of the run; without an offset, the timezone of
+        the DAG's schedule is meant.
+    """
+    if moment is None:
+        return None
+    try:
+        given = run_start(context) if moment == "run" else moment
+        parsed = datetime.fromisoformat(given) if isinstance(given, str) else given
+    except ValueError as error:
+        raise errors.ArgumentRefused(
+            f'{field}={moment!r} is no moment; give a datetime, an ISO string, or "run"'
+        ) from error
+    return (parsed if parsed.tzinfo else parsed.replace(tzinfo=_zone(context["dag"]))).isoformat()
+
+
+def announce(task: BaseOperator, context: Context, outcome: Outcome) -> None:
+    """Tell the task's outlets what was committed; nothing new, nothing told.
+
+    :param task: the operator that ran.
+    :param context: the task's context.
+    :param outcome: what the stage came to.
+    """
+    if outcome.outcome != "committed":
+        task.outlets = []  # Airflow makes one event for each of them after execute()
+        return
+    from airflow.sdk.definitions.asset import Asset, AssetRef
+
+    for outlet in task.outlets:
+        if isinstance(outlet, (Asset, AssetRef)):
+            event = context["outlet_events"][outlet]
+            event.extra.update(outcome.to_dict())
+            if outcome.partition and _has_own_key(context, outcome.partition):
+                event.add_partitions(outcome.partition)
+
+
+def _has_own_key(context: Context, partition: str) -> bool:
+    from airflow.sdk import CronPartitionTimetable, PartitionedAssetTimetable
+
+    timetable = context["dag"].timetable
+    partitioned = isinstance(timetable, (CronPartitionTimetable, PartitionedAssetTimetable))
+    return (partitioned or timetable.partitioned_at_runtime) and partition != context.get("partition_key")
+
+
+def _zone(dag: DAG) -> Any:
+    import pendulum
+
+    # a timetable may have a timezone of its own, and that is the one its dates are meant in
+    zone = getattr(dag.timetable, "timezone", None) or dag.timezone
+    return pendulum.timezone(zone) if isinstance(zone, str) else zone
+
+
+def _first_try(ti: Any, retries: int) -> int:
+    # Clearing a task sets max_tries to its tries so far and its retries; a DAG may have changed them since.
+    first: int = min(ti.max_tries - retries + 1, ti.try_number)
+    return max(1, first)
+
+
+def _order(context: Context, partition: str | None) -> str:
+    run: Any = context["dag_run"]
+    day = partition or _sortable(context.get("partition_date") or context.get("logical_date"))
+    return f"{day} {_sortable(run.run_after)}"
+
+
+def _sortable(moment: datetime | None) -> str:
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f") if moment else ""

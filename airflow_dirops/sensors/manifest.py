@@ -1,0 +1,121 @@
+"""Wait until a stage has committed what the next one needs."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from socket import gethostname
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import BaseSensorOperator, PokeReturnValue
+from airflow.sdk.configuration import conf
+
+from airflow_dirops import runtime
+from airflow_dirops.core import errors
+from airflow_dirops.partitions import DAILY
+from airflow_dirops.triggers.conditions import Conditions, deepest_directory
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from os import PathLike
+
+    from airflow.sdk import Context
+    from airflow.sdk.definitions.retry_policy import RetryPolicy
+
+
+class ManifestSensor(runtime.PathFields, BaseSensorOperator):
+    """Waits for a snapshot in a directory: committed whole, readable, and as large and as new as asked for.
+
+    What it returns names the snapshot, so the next stage can take ``source=wait.output``. A manifest that is
+    damaged, or of a newer format, is an error at once; an absent one is not there yet.
+
+    :param target: the directory that the awaited stage writes; ``{partition}`` as in the operators.
+    :param partition: names the partition outright; before everything the run says.
+    :param partition_format: the form that partitions must have; None takes any safe relative name.
+    :param min_files: how many files the snapshot must have.
+    :param newer_than: when it must have been committed: after a datetime, an ISO string, or "run", the start
+        of this sensor's DAG run.
+    :param max_quarantined: how many inputs may have failed; any number if left out.
+    :param stage: which stage must have written it; any if left out.
+    :param poke_interval: seconds between two looks, which cost one small file each.
+    :param deferrable: wait in the triggerer, which must see the same file system, and leave the worker free.
+    :param retry_policy: which errors are worth another try.
+    """
+
+    template_fields: Sequence[str] = ("target", "partition", "newer_than", "stage")
+    ui_color: str = "#e6f1f2"
+
+    def __init__(
+        self,
+        *,
+        target: str | PathLike[str],
+        partition: str | None = None,
+        partition_format: str | None = DAILY,
+        min_files: int = 0,
+        newer_than: datetime | str | None = None,
+        max_quarantined: int | None = None,
+        stage: str | None = None,
+        poke_interval: timedelta | float = 10,
+        deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
+        retry_policy: RetryPolicy | None = runtime.RETRY_POLICY,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(poke_interval=poke_interval, retry_policy=retry_policy, **kwargs)
+        self.target = target
+        self.partition = partition
+        self.partition_format = partition_format
+        self.min_files = min_files
+        self.newer_than = newer_than
+        self.max_quarantined = max_quarantined
+        self.stage = stage
+        self.deferrable = deferrable
+
+    def poke(self, context: Context) -> bool | PokeReturnValue:
+        """Look once."""
+        finding = self._conditions(context).look()
+        if finding.summary is None:
+            self.log.info("Still waiting for %s: %s", self.target, finding.lacking)
+            return False
+        return PokeReturnValue(is_done=True, xcom_value=finding.summary)
+
+    def execute(self, context: Context) -> Any:
+        """Wait here, or look once and leave the waiting to the triggerer."""
+        if not self.deferrable:
+            return super().execute(context)
+        conditions = self._conditions(context)
+        if (finding := conditions.look()).summary is None:
+            self._wait_in_triggerer(conditions)
+        return finding.summary
+
+    def execute_complete(
+        self,
+        context: Context,  # noqa: ARG002 - Airflow hands it over
+        event: Mapping[str, Any],
+    ) -> dict[str, Any]:
+        """Take over what the trigger found."""
+        if kind := event.get("error"):
+            raise getattr(errors, kind)(event["message"])
+        summary: dict[str, Any] = event["manifest"]
+        return summary
+
+    def _wait_in_triggerer(self, conditions: Conditions) -> None:
+        from airflow_dirops.triggers.manifest import ManifestTrigger
+
+        self.defer(
+            trigger=ManifestTrigger(
+                conditions=conditions.as_dict(),
+                landmark=deepest_directory(conditions.target),
+                host=gethostname(),
+                poll_interval=self.poke_interval,
+            ),
+            method_name="execute_complete",
+            timeout=timedelta(seconds=self.timeout),
+        )
+
+    def _conditions(self, context: Context) -> Conditions:
+        return Conditions(
+            target=str(self.target),
+            min_files=self.min_files,
+            newer_than=runtime.moment_of(context, "newer_than", self.newer_than),
+            max_quarantined=self.max_quarantined,
+            stage=self.stage,
+        )

@@ -1,0 +1,268 @@
+"""Stages in real DAG runs: where the partition comes from, what becomes visible, what is told."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pendulum
+import pytest
+from airflow.sdk import DAG, Asset, AssetAlias, CronPartitionTimetable
+
+from airflow_dirops import DirectoryReadOperator, StagedTransformOperator, daily_partitions, dirops_params
+from airflow_dirops.core import read_manifest
+from tests.doors.airflow_runs import Runs
+from tests.doors.text_files import damage, read_text, values, write
+
+DAY = "2026-11-01"
+
+
+def upper(**fields: Any) -> DirectoryReadOperator:
+    """The stage that most tests use."""
+    return DirectoryReadOperator(
+        **{
+            "task_id": "upper",
+            "source": "raw/{partition}",
+            "target": "interim/{partition}",
+            "read": lambda path: read_text(path).upper(),
+            "codec": "text",
+            **fields,
+        }
+    )
+
+
+def test_two_stages_and_what_airflow_shows_of_them(runs: Runs, root: Path) -> None:
+    write(root / "raw" / DAY, one="a", two="b")
+    with DAG("chain", schedule=daily_partitions("0 2 * * *"), params=dirops_params()) as dag:
+        first = upper(outlets=[Asset("upper")])
+        StagedTransformOperator(
+            task_id="twice", source=first.output, target="final/{partition}", transform=lambda t: t * 2, codec="text"
+        )
+    run = runs(dag, key=DAY)
+
+    assert values(root / "final" / DAY) == {"one": "AA", "two": "BB"}
+    output = run.output("upper")
+    assert (output["target"], output["outcome"], output["partition"]) == (f"{root}/interim/{DAY}", "committed", DAY)
+    assert run.rendered("upper")["source"] == f"{root}/raw/{DAY}"
+    assert run.rendered("twice")["source"]["snapshot"] == output["snapshot"]
+    assert run.rendered("twice")["target"] == f"{root}/final/{DAY}"
+    assert run.events("upper") == [(DAY, output)]
+
+
+def test_the_manifest_says_who_wrote_it(runs: Runs, root: Path) -> None:
+    write(root / "raw" / DAY, one="a")
+    with DAG("who", schedule=daily_partitions("0 2 * * *")) as dag:
+        upper()
+    run = runs(dag, key=DAY)
+
+    manifest, task = read_manifest(root / "interim" / DAY), run.task("upper")
+    assert (manifest.stage, manifest.partition) == ("who.upper", DAY)
+    attempt = manifest.attempt
+    assert (attempt.dag_id, attempt.task_id, attempt.run_id) == ("who", "upper", task.run_id)
+    assert (attempt.map_index, attempt.try_number, attempt.ti_id) == (-1, 1, str(task.id))
+    assert attempt.order.startswith(DAY)
+
+
+def test_a_classic_schedule_east_of_utc_shortly_after_midnight(runs: Runs, root: Path) -> None:
+    write(root / "raw" / DAY, one="a")
+    with DAG("tokyo", schedule="30 0 * * *", start_date=pendulum.datetime(2026, 1, 1, tz="Asia/Tokyo")) as dag:
+        upper()
+    runs(dag, logical_date=pendulum.datetime(2026, 10, 31, 15, 30))
+    assert values(root / "interim" / DAY) == {"one": "A"}
+
+
+def test_a_manual_run_with_the_trigger_form(runs: Runs, root: Path) -> None:
+    write(root / "raw" / DAY, one="a")
+    with DAG("form", schedule=None, params=dirops_params()) as dag:
+        upper()
+    assert runs(dag, conf={"partition": DAY}).output("upper")["outcome"] == "committed"
+    assert runs(dag, conf={"partition": DAY}).output("upper")["outcome"] == "unchanged"
+    again = runs(dag, conf={"partition": DAY, "full": True}).output("upper")
+    assert (again["outcome"], again["counts"]["computed"]) == ("committed", 1)
+
+
+def test_bad_files_are_handled_as_the_form_says(runs: Runs, root: Path) -> None:
+    write(root / "raw" / DAY, bad="", good="a")
+    with DAG("bad", schedule=None, params=dirops_params()) as dag:
+        upper(read=lambda path: read_text(path)[0])
+    assert runs(dag, conf={"partition": DAY}).state("upper") == "failed"
+    assert not (root / "interim" / DAY).exists()
+    outcome = runs(dag, conf={"partition": DAY, "on_error": "quarantine"}).output("upper")
+    assert (outcome["counts"]["entries"], outcome["counts"]["quarantined"]) == (1, 1)
+
+
+@pytest.mark.parametrize(
+    ("key", "conf"),
+    [
+        pytest.param(DAY, {"partition": "2026-11-02"}, id="contradiction"),
+        pytest.param("../../etc", {}, id="way out"),
+        pytest.param("not a date", {}, id="no date"),
+        pytest.param(None, {}, id="none at all"),
+    ],
+)
+def test_a_run_without_a_proper_partition_fails_and_writes_nothing(
+    runs: Runs, root: Path, key: str | None, conf: dict[str, Any]
+) -> None:
+    write(root / "raw" / DAY, one="a")
+    with DAG("refused", schedule=daily_partitions("0 2 * * *"), params=dirops_params()) as dag:
+        upper(retries=3)
+    run = runs(dag, key=key, conf=conf)
+    assert run.state("upper") == "failed"
+    assert run.task("upper").try_number == 1  # the retry policy knows that trying again is in vain
+    assert [path.name for path in root.iterdir()] == ["raw"]
+
+
+def test_a_run_with_nothing_new_tells_nobody(runs: Runs, root: Path) -> None:
+    write(root / "raw" / DAY, one="a")
+    with DAG("again", schedule=daily_partitions("0 2 * * *")) as dag:
+        upper(outlets=[Asset("upper"), AssetAlias("some")])
+    assert len(runs(dag, key=DAY).events("upper")) == 1
+    run = runs(dag, key=DAY)
+    assert (run.state("upper"), run.output("upper")["outcome"]) == ("success", "unchanged")
+    assert run.events("upper") == []
+
+
+@pytest.mark.parametrize(
+    ("schedule", "expected"),
+    [
+        pytest.param(daily_partitions("0 2 * * *"), DAY, id="partitioned"),
+        pytest.param(None, None, id="not partitioned"),
+    ],
+)
+def test_a_run_without_a_key_tells_its_partition_if_its_dag_has_partitions(
+    runs: Runs, root: Path, schedule: CronPartitionTimetable | None, expected: str | None
+) -> None:
+    write(root / "raw" / DAY, one="a")
+    with DAG("keyless", schedule=schedule, params=dirops_params()) as dag:
+        upper(outlets=[Asset("upper")])
+    ((key, extra),) = runs(dag, conf={"partition": DAY}).events("upper")
+    assert (key, extra["partition"]) == (expected, DAY)
+
+
+@pytest.mark.parametrize(("empty", "state"), [("fail", "failed"), ("skip", "skipped"), ("commit", "success")])
+def test_an_empty_source(runs: Runs, root: Path, empty: str, state: str) -> None:
+    (root / "raw" / DAY).mkdir(parents=True)
+    with DAG("empty", schedule=daily_partitions("0 2 * * *")) as dag:
+        upper(empty=empty, outlets=[Asset("upper")])
+    run = runs(dag, key=DAY)
+    assert run.state("upper") == state
+    assert len(run.events("upper")) == (1 if empty == "commit" else 0)
+
+
+def test_replaced_snapshots_are_kept_as_configured_or_as_the_operator_says(
+    runs: Runs, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AIRFLOW__DIROPS__KEEP_SNAPSHOTS", "2")
+    monkeypatch.setenv("AIRFLOW__DIROPS__KEEP_HOURS", "0")
+    with DAG("kept", schedule=None, params=dirops_params()) as dag:
+        upper(full=True)
+        upper(task_id="none", target="other/{partition}", keep_snapshots=0, full=True)
+    write(root / "raw" / DAY, one="a")
+    for _ in range(4):
+        runs(dag, conf={"partition": DAY})
+    kept = [list((root / folder / ".dirops" / DAY / "retired").iterdir()) for folder in ("interim", "other")]
+    assert [len(snapshots) for snapshots in kept] == [2, 0]
+
+
+def test_a_new_version_makes_everything_again_and_verify_what_is_damaged(runs: Runs, root: Path) -> None:
+    write(root / "raw" / DAY, one="a", two="b")
+    counts = []
+    for options in ({"version": "1"}, {"version": "1"}, {"version": "2"}, {"version": "2", "verify": True}):
+        if options.get("verify"):
+            damage(root / "interim" / DAY / "one.txt")
+        with DAG("again", schedule=None, params=dirops_params()) as dag:
+            upper(**options)
+        run = runs(dag, conf={"partition": DAY})
+        counts.append(run.output("upper")["counts"]["computed"])
+    assert counts == [2, 0, 2, 1]
+    assert values(root / "interim" / DAY) == {"one": "A", "two": "B"}
+
+
+def test_a_transform_reads_a_bare_directory_with_a_function(runs: Runs, root: Path) -> None:
+    write(root / "raw" / DAY, one="a")
+    with DAG("bare", schedule=None, params=dirops_params()) as dag:
+        StagedTransformOperator(
+            task_id="twice",
+            source="raw/{partition}",
+            target="final/{partition}",
+            read=read_text,
+            transform=lambda text: text * 2,
+            codec="text",
+        )
+    runs(dag, conf={"partition": DAY})
+    assert values(root / "final" / DAY) == {"one": "aa"}
+
+
+def test_params_reach_the_function_without_the_forms_own_fields(runs: Runs, root: Path) -> None:
+    write(root / "raw" / DAY, one="a")
+    with DAG("params", schedule=None, params={**dirops_params(), "suffix": "!"}) as dag:
+        upper(read=lambda path, *, params, partition: {**params, "day": partition}, codec="json")
+    runs(dag, conf={"partition": DAY, "suffix": "?"})
+    assert values(root / "interim" / DAY) == {"one": {"suffix": "?", "day": DAY}}
+
+
+def test_a_mapped_stage_has_its_own_paths(runs: Runs, root: Path) -> None:
+    for name in ("north", "south"):
+        write(root / name / DAY, one=name)
+    with DAG("mapped", schedule=daily_partitions("0 2 * * *")) as dag:
+        DirectoryReadOperator.partial(task_id="read", read=read_text, codec="text").expand_kwargs(
+            [{"source": f"{name}/{{partition}}", "target": f"out/{name}/{{partition}}"} for name in ("north", "south")]
+        )
+    run = runs(dag, key=DAY)
+    assert values(root / "out/south" / DAY) == {"one": "south"}
+    assert run.rendered("read", 1)["target"] == f"{root}/out/south/{DAY}"
+    assert read_manifest(root / "out/south" / DAY).attempt.map_index == 1
+
+
+def test_a_mapped_upstreams_outputs_are_no_source(runs: Runs, root: Path) -> None:
+    for name in ("north", "south"):
+        write(root / name, one=name)
+    with DAG("fan_in", schedule=None) as dag:
+        read = DirectoryReadOperator.partial(task_id="read", read=read_text, codec="text").expand_kwargs(
+            [{"source": name, "target": f"out/{name}"} for name in ("north", "south")]
+        )
+        StagedTransformOperator(task_id="one", source=read.output, target="final", transform=str, codec="text")
+        StagedTransformOperator.partial(task_id="each", transform=str, codec="text").expand_kwargs(
+            read.output.map(lambda made: {"source": made, "target": made["target"].replace("/out/", "/each/")})
+        )
+    run = runs(dag)
+    assert run.state("one") == "failed"
+    assert values(root / "each/south") == {"one": "south"}
+
+
+FUNCTIONS = """
+from functools import partial
+from pathlib import Path
+
+from airflow.sdk import DAG
+
+from airflow_dirops import DirectoryReadOperator
+
+def ending(mark):
+    def read(path):
+        return Path(path).read_text() + mark
+    return read
+
+def marked(path, mark):
+    return Path(path).read_text() + mark
+
+class Reader:
+    def __call__(self, path):
+        return Path(path).read_text() + "!"
+
+with DAG("functions", schedule=None):
+    for name, read in {
+        "lambda": lambda path: Path(path).read_text() + "!",
+        "closure": ending("!"),
+        "partial": partial(marked, mark="!"),
+        "object": Reader(),
+    }.items():
+        DirectoryReadOperator(task_id=name, source="raw", target=f"out/{name}", read=read, codec="text")
+"""
+
+
+def test_functions_of_every_shape_come_from_a_dag_file(runs: Runs, root: Path) -> None:
+    write(root / "raw", one="a")
+    runs.file("functions", FUNCTIONS)
+    for name in ("lambda", "closure", "partial", "object"):
+        assert values(root / "out" / name) == {"one": "a!"}
