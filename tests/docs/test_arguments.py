@@ -1,0 +1,50 @@
+"""The tables of arguments are the signatures: names, defaults, and which fields are templated."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+from typing import Any
+
+import pytest
+
+from airflow_dirops import DirectoryReadOperator, ManifestSensor, StagedTransformOperator
+from airflow_dirops.operators.stage import StageOperator
+from tests.docs.markdown import code_in, page
+
+OPERATORS = page("docs/airflow.md").table("The operators")
+SENSOR = page("docs/airflow.md").table("The sensor")
+COMPUTED = {"retry_policy", "deferrable"}  # their defaults are no literals
+
+
+def arguments(*kinds: type) -> dict[str, Any]:
+    found = {}
+    for kind in kinds:
+        for parameter in inspect.signature(inspect.unwrap(kind.__init__)).parameters.values():
+            if parameter.kind is parameter.KEYWORD_ONLY:
+                found.setdefault(parameter.name, parameter.default)  # the reader's read comes first, and is needed
+    return found
+
+
+CASES = [
+    pytest.param(OPERATORS, arguments(DirectoryReadOperator, StagedTransformOperator, StageOperator), id="operators"),
+    pytest.param(SENSOR, arguments(ManifestSensor), id="sensor"),
+]
+
+
+@pytest.mark.parametrize(("rows", "signature"), CASES)
+def test_arguments_and_defaults(rows: list[list[str]], signature: dict[str, Any]) -> None:
+    assert [code_in(name)[0] for name, *_ in rows] == list(signature)
+    for (name, default, _), actual in zip(rows, signature.values(), strict=True):
+        if code_in(name)[0] in COMPUTED:
+            continue
+        if not default:
+            assert actual is inspect.Parameter.empty, name
+        else:
+            assert ast.literal_eval(code_in(default)[0]) == actual, name
+
+
+@pytest.mark.parametrize(("rows", "kind"), [(OPERATORS, StageOperator), (SENSOR, ManifestSensor)])
+def test_templated_fields(rows: list[list[str]], kind: Any) -> None:
+    templated = {code_in(name)[0] for name, _, text in rows if text.endswith("Templated")}
+    assert templated == set(kind.template_fields)

@@ -1,0 +1,95 @@
+"""Every command that the documentation gives exists; the README's own are run."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Callable
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+import typer.main
+
+from airflow_dirops.cli.commands import app
+from tests.docs.conftest import write_images
+from tests.docs.markdown import CHECKOUT, page, pages
+
+COMMANDS = sorted({command for page in pages() for command in page.commands()})
+DIROPS = typer.main.get_command(app)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_command_exists(command: str) -> None:
+    program, *arguments = shlex.split(command)
+    CHECKS[program](arguments)
+
+
+def check_make(arguments: list[str]) -> None:
+    makefile = (CHECKOUT / "Makefile").read_text()
+    for argument in arguments:
+        name, is_variable, _ = argument.partition("=")
+        pattern = rf"\$\((?:filter-out 0,\$\()?{name}\)" if is_variable else rf"^(?:\w+ )*{name}(?: \w+)*:"
+        assert re.search(pattern, makefile, re.MULTILINE), argument
+
+
+def check_dirops(arguments: list[str]) -> None:
+    name, *rest = arguments
+    command = DIROPS.commands[name]
+    options = {option for parameter in command.params for option in parameter.opts}
+    assert {argument for argument in rest if argument.startswith("-")} <= options
+
+
+def check_airflow(arguments: list[str]) -> None:
+    from airflow.cli.cli_parser import get_parser
+
+    assert get_parser().parse_args(arguments).func
+
+
+def check_python(arguments: list[str]) -> None:
+    assert arguments[0] == "-m"
+    assert find_spec(f"{arguments[1]}.__main__")
+
+
+def check_ci(arguments: list[str]) -> None:
+    assert os.access(CHECKOUT / ".ci/run", os.X_OK)
+
+
+CHECKS: dict[str, Callable[[list[str]], None]] = {
+    "make": check_make,
+    "dirops": check_dirops,
+    "airflow": check_airflow,
+    "python": check_python,
+    ".ci/run": check_ci,
+}
+
+
+def test_the_readmes_commands_look_after_what_its_snippet_made(workplace: Path) -> None:
+    (snippet,) = page("README.md").python()
+    snippet.run({"__name__": "readme"})
+    write_images(workplace / "raw", 4)
+    snippet.run({"__name__": "readme"})
+    named = [shlex.split(command)[1:] for command in page("README.md").commands() if command.startswith("dirops ")]
+    for arguments in named:
+        command = [sys.executable, "-m", "airflow_dirops.cli", *arguments]
+        done = subprocess.run(command, cwd=workplace, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+    assert len(list((workplace / "final/red_channel").glob("*.npy"))) == 3  # rolled back
+
+
+def test_the_readme_names_every_dirops_command() -> None:
+    named = {shlex.split(command)[1] for command in page("README.md").commands() if command.startswith("dirops ")}
+    assert named == set(DIROPS.commands)
+
+
+def test_commands_in_running_text_exist() -> None:
+    mentioned = [
+        words for each in pages() for words in each.code if words.startswith(("dirops ", "make ", "python -m "))
+    ]
+    assert mentioned
+    for words in mentioned:
+        program, *arguments = shlex.split(words)
+        CHECKS[program](arguments)

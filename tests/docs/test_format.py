@@ -1,0 +1,167 @@
+"""``docs/format.md`` against what is really written."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from airflow_dirops.core import entries, manifest, read_directory, transform_directory
+from airflow_dirops.core.attempts import FOREIGN_HOST_GRACE_SECONDS
+from airflow_dirops.core.control import _MAX_FENCED_RUNS, ControlDirectory, Intent
+from airflow_dirops.core.ordering import MAX_IN_MEMORY
+from tests.docs.markdown import code_in, page
+
+FORMAT = page("docs/format.md")
+# Named by the user's data, not by the format.
+FREE_NAMES = {"lists": "<name>", "writer": "<name>", "<run>.committed": "<snapshot>"}
+# Part of the format that this version has no occasion to write.
+NEVER_WRITTEN = {"tries"}
+
+
+def documented(heading: str) -> set[str]:
+    return {member for cell, *_ in FORMAT.table(heading) for member in code_in(cell)}
+
+
+def members(document: Any, prefix: str = "") -> Iterator[str]:
+    """Every member, with its way from the top."""
+    if isinstance(document, list):
+        for each in document:
+            yield from members(each, f"{prefix}[]")
+    elif isinstance(document, dict):
+        for name, value in document.items():
+            shown = FREE_NAMES.get(prefix, name)
+            yield from members(value, f"{prefix}.{shown}" if prefix else shown)
+    elif prefix:
+        yield prefix
+
+
+def lines(path: Path) -> list[Any]:
+    return [json.loads(line) for line in path.read_bytes().splitlines()]
+
+
+def read(path: str) -> str | None:
+    name = os.path.basename(path)
+    if name.startswith("zzz"):
+        raise SystemExit
+    if name.startswith("fails"):
+        raise ValueError(name)
+    return None if name.startswith("nothing") else name.encode(errors="replace").decode()
+
+
+def keep(value: str, *, key: str) -> str | None:
+    if key.startswith("value4"):
+        raise SystemExit
+    if "2" in key:
+        raise ValueError(key)
+    return None if "3" in key else value
+
+
+def odd(name: str) -> str:
+    return os.fsdecode(name.encode() + b"\xe9.txt")
+
+
+@pytest.fixture
+def stages(tmp_path: Path) -> list[Path]:
+    """A stage of a bare directory and a stage of a snapshot, with everything that lists can hold."""
+    raw = tmp_path / "raw"
+    raw.mkdir()
+    for name in ("fails", "nothing", "value1", "value2", "value3"):
+        (raw / f"{name}.txt").write_text(name)
+        (raw / odd(name)).write_text(name)
+    first, second = tmp_path / "first", tmp_path / "second"
+    options: dict[str, Any] = {"codec": "text", "on_error": "quarantine"}
+    read_directory(source=raw, target=first, read=read, **options)
+    transform_directory(source=first, target=second, transform=keep, **options)
+    return [first, second]
+
+
+def written(paths: list[Path]) -> set[str]:
+    return {member for path in paths for line in lines(path) for member in members(line)}
+
+
+@pytest.mark.parametrize("name", ["files.jsonl", "skipped.jsonl", "quarantine.jsonl"])
+def test_members_of_the_lists(stages: list[Path], name: str) -> None:
+    found = written([stage / "_dirops" / name for stage in stages])
+    assert found == documented(f"`_dirops/{name}`") - NEVER_WRITTEN
+
+
+def test_members_of_the_header(stages: list[Path]) -> None:
+    headers = [json.loads((stage / "_dirops/manifest.json").read_bytes()) for stage in stages]
+    assert {member for header in headers for member in members(header)} == documented("`_dirops/manifest.json`")
+    assert {header["format"] for header in headers} == {manifest.FORMAT} == {"dirops/1"}
+
+
+def test_members_of_the_fence(stages: list[Path]) -> None:
+    fences = [json.loads((stage.parent / ".dirops" / stage.name / "fence.json").read_bytes()) for stage in stages]
+    claims = [claim for fence in fences for claim in fence.values()]
+    assert {member for claim in claims for member in members({"<run>": claim})} == documented("`fence.json`")
+
+
+def test_members_of_the_intent(tmp_path: Path) -> None:
+    control = ControlDirectory(tmp_path / "target")
+    control.create()
+    control.write_intent(Intent(attempt="a", snapshot="s", retired="r"))
+    assert set(json.loads((control.path / "intent.json").read_bytes())) == documented("`intent.json`")
+
+
+@pytest.fixture
+def attempts(stages: list[Path], tmp_path: Path) -> list[Path]:
+    """What attempts leave that are cut off: of a bare directory and of a snapshot, each with a base and without."""
+    first, second = stages
+    raw = tmp_path / "raw"
+    (raw / "value4.txt").write_text("one more")
+    left = [cut_off(transform_directory, first, tmp_path / "fresh second", transform=keep, last=raw / "value4.txt")]
+    left += [cut_off(transform_directory, first, second, transform=keep, last=raw / "value4.txt")]
+    left += [
+        cut_off(read_directory, raw, target, read=read, last=raw / "zzz.txt")
+        for target in (first, raw.with_name("fresh"))
+    ]
+    return left
+
+
+def cut_off(stage: Any, source: Path, target: Path, *, last: Path, **function: Any) -> Path:
+    options: dict[str, Any] = {"codec": "text", "on_error": "quarantine"}
+    last.write_text("one more")
+    if source != last.parent:
+        read_directory(source=last.parent, target=source, read=read, **options)
+    with pytest.raises(SystemExit):
+        stage(source=source, target=target, **function, **options)
+    (attempt,) = (target.parent / ".dirops" / target.name / "attempts").iterdir()
+    return attempt
+
+
+def test_members_of_the_owner(attempts: list[Path]) -> None:
+    owners = [json.loads((attempt / "owner.json").read_bytes()) for attempt in attempts]
+    assert {member for owner in owners for member in owner} == documented("`attempts/<attempt>/owner.json`")
+
+
+def test_members_of_the_journal(attempts: list[Path]) -> None:
+    found = written([attempt / "journal.jsonl" for attempt in attempts])
+    states = {line.get("state") for attempt in attempts for line in lines(attempt / "journal.jsonl")}
+    assert found == documented("`attempts/<attempt>/journal.jsonl`")
+    assert states == {None, "skipped", "quarantined", "carried"}
+
+
+def test_names_in_the_picture(stages: list[Path], attempts: list[Path]) -> None:
+    picture = FORMAT.snippets[0].text
+    control = stages[0].parent / ".dirops" / stages[0].name
+    for directory in (stages[0] / "_dirops", control, attempts[0]):
+        for path in directory.iterdir():
+            assert path.name in picture
+
+
+def test_figures() -> None:
+    for figure in (
+        f"{entries.MAX_PATH_BYTES:,} bytes",
+        f"more than {entries.MAX_PARTS} parts",
+        f"{entries.MAX_NAME_BYTES} bytes",
+    ):
+        assert figure in FORMAT.text
+    assert f"older than {FOREIGN_HOST_GRACE_SECONDS / 60:.0f} minutes" in FORMAT.text
+    assert f"{_MAX_FENCED_RUNS} of them are kept" in FORMAT.text
+    assert f"{MAX_IN_MEMORY // 1024**2} MiB" in page("docs/decisions/0002-sorted-runs.md").text

@@ -1,0 +1,101 @@
+"""Links lead somewhere, and what the documentation names is there."""
+
+from __future__ import annotations
+
+import re
+from importlib import import_module
+from importlib.util import find_spec
+
+import airflow.sdk
+import pytest
+
+import airflow_dirops
+from airflow_dirops import core, runtime
+from airflow_dirops.core import errors
+from airflow_dirops.core.codecs import resolve_codec
+from airflow_dirops.core.codecs.registry import _BUILT_IN, ENTRY_POINT_GROUP
+from airflow_dirops.core.functions import BY_NAME
+from airflow_dirops.provider_info import get_provider_info
+from airflow_dirops.testing import codecs as codec_tests
+from tests.docs.markdown import CHECKOUT, Page, code_in, page, pages
+
+FAMILIES = (errors.InputError, errors.SetupError, errors.TransientError, errors.ConflictError)
+FOLDERS = ("airflow_dirops/", "dags/", "docs/", "tests/", "demo/", "benchmarks/", "docker/", ".ci/")
+
+
+@pytest.mark.parametrize("page", pages(), ids=str)
+def test_links_lead_somewhere(page: Page) -> None:
+    for link in page.links:
+        if link.startswith("https://"):
+            continue
+        path, _, anchor = link.partition("#")
+        target = (page.path.parent / path).resolve() if path else page.path
+        assert target.exists(), link
+        assert not anchor or anchor in Page(target).anchors, link
+
+
+@pytest.mark.parametrize("page", pages(), ids=str)
+def test_paths_of_the_checkout_exist(page: Page) -> None:
+    for path in page.code:
+        if path.startswith(FOLDERS) and " " not in path:
+            assert (CHECKOUT / path).exists(), path
+
+
+@pytest.mark.parametrize("page", pages(), ids=str)
+def test_modules_and_classes_exist(page: Page) -> None:
+    modules = (airflow_dirops, core, errors, codec_tests, airflow.sdk)
+    for word in page.code:
+        if re.fullmatch(r"airflow_dirops(\.\w+)+", word) and word != ENTRY_POINT_GROUP:
+            assert is_there(word), word
+        elif re.fullmatch(r"[A-Z][a-z]+(?:[A-Z][a-z]+)+", word):
+            assert any(hasattr(module, word) for module in modules), word
+
+
+def is_there(dotted: str) -> bool:
+    module, _, name = dotted.rpartition(".")
+    return bool(
+        find_spec(dotted) if find_spec(module) and not name[0].isupper() else getattr(import_module(module), name)
+    )
+
+
+def leaves(kind: type[BaseException]) -> list[type[BaseException]]:
+    """Errors that are raised as such: all below a family, ``KeyRefused`` though another is below it."""
+    return [each for child in kind.__subclasses__() for each in (child, *leaves(child))]
+
+
+def test_every_error_is_explained_with_its_family() -> None:
+    rows = page("docs/safety.md").table("When something is wrong with the input")
+    explained = {name: family for cell, _, family in rows for name in code_in(cell)}
+    assert explained == {error.__name__: family.__name__ for family in FAMILIES for error in leaves(family)}
+
+
+def test_the_retry_table_is_what_airflow_is_told() -> None:
+    at_once, retried = (code_in(cells) for _, cells in page("docs/airflow.md").table("Retries"))
+    (rule,) = runtime.RETRY_POLICY.rules
+    every = {error.__name__: error for family in FAMILIES for error in leaves(family)}
+    failing = {name for name, error in every.items() if issubclass(error, tuple(rule.exception))}
+    assert failing == set(at_once)
+    assert set(every) - failing == {name for name in retried if name[0].isupper()}
+
+
+def test_the_codec_table_is_complete() -> None:
+    rows = page("docs/functions.md").table("Codecs")
+    documented = {code_in(name)[0]: code_in(suffix)[0] for name, suffix, *_ in rows}
+    assert documented == {name: resolve_codec(name).suffix for name in _BUILT_IN}
+
+
+def test_what_functions_get_by_name() -> None:
+    rows = page("docs/functions.md").table("What a function gets")
+    assert [code_in(name)[0] for name, _ in rows] == list(BY_NAME)
+
+
+def test_the_settings_are_those_of_the_provider() -> None:
+    options = get_provider_info()["config"]["dirops"]["options"]
+    rows = page("docs/airflow.md").table("Configuration")
+    assert [code_in(name)[0] for name, _ in rows] == [f"[dirops] {option}" for option in options]
+
+
+def test_the_index_lists_every_page() -> None:
+    listed = set(page("docs/README.md").links)
+    here = {str(path.relative_to(CHECKOUT / "docs")) for path in (CHECKOUT / "docs").rglob("*.md")}
+    assert here - {"README.md"} <= listed
