@@ -1,0 +1,38 @@
+"""One real Airflow for all tests in this folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from demo.cluster import Cluster
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+DAGS = Path(__file__).with_name("dags")
+DAG_IDS = ("classic", "days", "days_awaited", "days_started", "shapes", "slow")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Everything in this folder is slow, and the first test waits for Airflow too."""
+    for item in items:
+        if DAGS.parent in item.path.parents:
+            item.add_marker(pytest.mark.cluster)
+            item.add_marker(pytest.mark.timeout(600))
+
+
+@pytest.fixture(scope="session")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    home = tmp_path_factory.mktemp("airflow")
+    data = tmp_path_factory.mktemp("data")
+    with Cluster(home, dags=DAGS, data=data) as running:
+        running.wait_for_dags(DAG_IDS)
+        yield running
+
+
+@pytest.fixture(scope="session")
+def data(cluster: Cluster) -> Path:
+    return cluster.data
