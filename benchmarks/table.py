@@ -1,0 +1,84 @@
+"""Samples → a table: ratios first, medians of pairs, since wall and CPU seconds are a machine's own."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from statistics import median
+
+from benchmarks.cases import Case
+from benchmarks.measure import Sample
+
+_HEADINGS = ("", "files", "CPU ratio", "wall ratio", "µs/file over it", "CPU s", "wall s", "peak MiB")
+_PACKAGES = ("airflow-dirops", "numpy", "scikit-image", "pillow", "msgspec")
+
+Rounds = list[dict[str, Sample]]
+
+
+def rows_of(case: Case, size: int, rounds: Rounds) -> list[tuple[str, ...]]:
+    """A row per contender; each is compared with the first one of its own round."""
+    return [_row(size, name, rounds, floor=case.contenders[0]) for name in case.contenders]
+
+
+def _row(size: int, name: str, rounds: Rounds, floor: str) -> tuple[str, ...]:
+    pairs = [(samples[name], samples[floor]) for samples in rounds]
+    own = [sample for sample, _ in pairs]
+    over = median(sample.cpu - other.cpu for sample, other in pairs) / size * 1e6
+    notes = [f"{median(sample.notes[note] for sample in own):.2f} {note}" for note in own[0].notes]
+    return (
+        ", ".join([name, *notes]),
+        f"{size:,}",
+        f"{median(sample.cpu / other.cpu for sample, other in pairs):.2f}",
+        f"{median(sample.wall / other.wall for sample, other in pairs):.2f}",
+        "" if name == floor else f"{over:+,.0f}",
+        _spread([sample.cpu for sample in own]),
+        _spread([sample.wall for sample in own]),
+        f"{max(sample.peak_mib for sample in own):.0f}",
+    )
+
+
+def _spread(seconds: list[float]) -> str:
+    return f"{median(seconds):.2f} ({min(seconds):.2f}–{max(seconds):.2f})"
+
+
+def as_markdown(rows: Iterable[tuple[str, ...]]) -> str:
+    """A table that reads well both as text and as Markdown."""
+    table = [_HEADINGS, *rows]
+    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+    first, *rest = [_line(row, widths) for row in table]
+    rule = (
+        "|" + "|".join("-" * (width + 1) + ("-" if column == 0 else ":") for column, width in enumerate(widths)) + "|"
+    )
+    return "\n".join([first, rule, *rest])
+
+
+def _line(row: tuple[str, ...], widths: list[int]) -> str:
+    name, *numbers = zip(row, widths, strict=True)
+    cells = [name[0].ljust(name[1]), *(text.rjust(width) for text, width in numbers)]
+    return "| " + " | ".join(cells) + " |"
+
+
+def where_and_when(workdir: Path) -> str:
+    """The machine, the file system, the versions and the date."""
+    versions = ", ".join(f"{name} {version(name)}" for name in _PACKAGES)
+    load = os.getloadavg()[0]
+    return (
+        f"{datetime.now(UTC):%Y-%m-%d}, {_processor()}, {len(os.sched_getaffinity(0))} cores, "
+        f"{_file_system(workdir)}, Linux {platform.release()}, Python {platform.python_version()}, {versions}; "
+        f"load {load:.1f} at the start. Warm page cache; imports are not counted; CPU is that of the whole process tree."
+    )
+
+
+def _processor() -> str:
+    models = [line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")]
+    return models[0].partition(":")[2].strip() if models else platform.machine()
+
+
+def _file_system(path: Path) -> str:
+    command = ["stat", "--file-system", "--format=%T", path]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
