@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from contextlib import suppress
 from pathlib import Path
-from typing import Literal
 
 import msgspec
 
@@ -16,11 +15,10 @@ from airflow_dirops.core.claim import Claim, check_fence
 from airflow_dirops.core.control import FencedRun
 from airflow_dirops.core.errors import ManifestDamaged, ManifestMissing, TargetConflict
 from airflow_dirops.core.manifest import Manifest, read_manifest
+from airflow_dirops.core.policies import OnConflict
 from airflow_dirops.core.recovery import finish_swap
 from airflow_dirops.core.signals import held_back
 from airflow_dirops.core.swap import keep_replaced, swap
-
-OnConflict = Literal["fail", "newest", "last"]
 
 
 def commit(claim: Claim, manifest: Manifest, on_conflict: OnConflict = "fail") -> None:

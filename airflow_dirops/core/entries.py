@@ -54,6 +54,11 @@ def order_of(path: str) -> bytes:
     return os.fsencode(key_of(path)) + b"\0" + os.fsencode(path)
 
 
+def path_at(order: bytes) -> str:
+    """The path that was sorted by :func:`order_of`."""
+    return os.fsdecode(order.partition(b"\0")[2])
+
+
 def output_path(key: str, suffix: str) -> str:
     """The entry that a record is stored as.
 

@@ -12,7 +12,7 @@ from typing import Any, Unpack
 from airflow_dirops.core.claim import Claim, claim_target
 from airflow_dirops.core.commit import commit
 from airflow_dirops.core.control import ControlDirectory
-from airflow_dirops.core.errors import ArgumentRefused, KeyRefused, SourceEmpty, remaining_storage_errors
+from airflow_dirops.core.errors import ArgumentRefused, SourceEmpty, remaining_storage_errors
 from airflow_dirops.core.manifest import Manifest
 from airflow_dirops.core.ordering import Sorter
 from airflow_dirops.core.outcome import Outcome, OutcomeName, Reporter
@@ -24,8 +24,7 @@ from airflow_dirops.core.seal import Sealing, seal
 from airflow_dirops.core.sources import Source, SourceLike, describe_source, open_source
 from airflow_dirops.core.stage import Stage, StageOptions
 from airflow_dirops.core.staging import StagingArea
-from airflow_dirops.core.steps import Refusals, Steps
-from airflow_dirops.core.work import Worker
+from airflow_dirops.core.steps import Steps
 
 log = logging.getLogger(__name__)
 
@@ -166,23 +165,13 @@ class _Run:
 
     def _stage_all(self, plan: Plan, staging: StagingArea, reporter: Reporter) -> bool:
         """Stage every input; returns whether that gave anything new."""
-        refusals = Refusals(self._stage, staging)
-        worker = Worker(self._stage, self._source, staging)
-        is_new = not plan.only_retries
-        with Steps(self._stage, worker, staging, plan, self._claim.dead) as steps:
-            for inputs in plan.passes():
-                for planned in inputs:
-                    try:
-                        done = steps.take(planned)
-                    except KeyRefused as error:
-                        refusals.note(planned.input.path, error)
-                        continue
-                    is_new = is_new or done != "quarantined"
-                    reporter.count(done, planned.input.path)
-                refusals.raise_all()
-                if not is_new:
+        claim = self._claim
+        with Steps(self._stage, self._source, staging, plan, claim.dead, claim.spill, reporter) as steps:
+            for planned in plan.passes():
+                steps.take(planned)
+                if not steps.is_new:
                     break
-        return is_new
+        return steps.is_new
 
     def _empty(self) -> Outcome:
         if self._stage.empty == "fail":

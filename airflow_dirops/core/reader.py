@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from functools import cached_property
 from io import BufferedReader
+from itertools import chain
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -225,7 +226,7 @@ def _open_current(target: Path) -> tuple[HeldDirectory, Manifest]:
 def _open_pinned(target: Path, snapshot: str) -> tuple[HeldDirectory, Manifest]:
     control = ControlDirectory(Path(os.path.realpath(target)))
     # Twice: the snapshot may be retired between our look at the target and our look at what is kept.
-    for place in [target, *control.trees(), target, *control.trees()]:
+    for place in chain([target], control.trees(), [target], control.trees()):
         with suppress(DiropsError):
             directory, manifest = _hold(place)
             if manifest.snapshot == snapshot:

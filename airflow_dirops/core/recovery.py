@@ -9,7 +9,7 @@ from pathlib import Path
 from airflow_dirops.core.attempts import AliveLock
 from airflow_dirops.core.control import ControlDirectory
 from airflow_dirops.core.durable import sync_directory
-from airflow_dirops.core.errors import ManifestDamaged, ManifestMissing, ManifestTooNew, storage_errors
+from airflow_dirops.core.errors import ManifestDamaged, ManifestMissing, ManifestTooNew, StorageError, storage_errors
 from airflow_dirops.core.manifest import read_manifest
 from airflow_dirops.core.retention import discard, retire
 
@@ -38,13 +38,23 @@ def recover(control: ControlDirectory) -> list[DeadAttempt]:
     dead: list[DeadAttempt] = []
     try:
         for directory in sorted(control.attempts.iterdir(), reverse=True):
-            if lock := AliveLock.take(directory):
+            if lock := _take(directory):
                 dead.append(DeadAttempt(control, directory, lock))
                 keep_swapped_out(control, directory)
     except BaseException:
         release_all(dead)
         raise
     return dead
+
+
+def _take(directory: Path) -> AliveLock | None:
+    """Take a staging area whose attempt is gone; None too where it ended well, and removed it since we looked."""
+    try:
+        return AliveLock.take(directory)
+    except StorageError:
+        if directory.exists():
+            raise
+        return None
 
 
 def release_all(dead: list[DeadAttempt]) -> None:

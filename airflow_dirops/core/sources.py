@@ -14,7 +14,7 @@ from typing import Any, Protocol
 import msgspec
 
 from airflow_dirops.core.codecs.base import Codec
-from airflow_dirops.core.entries import Entry, Input, order_of
+from airflow_dirops.core.entries import Entry, Input, order_of, path_at
 from airflow_dirops.core.errors import ArgumentRefused, SourceChanged, SourceMissing, storage_errors
 from airflow_dirops.core.listing import Listing, compile_pattern
 from airflow_dirops.core.lists import FILES, iter_list
@@ -198,7 +198,7 @@ class _SortedInputs:
     def __iter__(self) -> Iterator[Input]:
         for order, line in self._sorter:
             size, mtime_ns = self._decode(line)
-            yield Input(os.fsdecode(order.partition(b"\0")[2]), size, mtime_ns)
+            yield Input(path_at(order), size, mtime_ns)
 
 
 def describe_source(source: Source, target: Path) -> SourceRecord:

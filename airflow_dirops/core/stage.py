@@ -5,39 +5,55 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypedDict, get_args
+from typing import Any, Literal, TypedDict
 
 from airflow_dirops.core.attempts import Attempt
 from airflow_dirops.core.codecs.base import Codec
 from airflow_dirops.core.codecs.registry import resolve_codec
-from airflow_dirops.core.commit import OnConflict
-from airflow_dirops.core.errors import ArgumentRefused
 from airflow_dirops.core.fingerprint import fingerprint
 from airflow_dirops.core.functions import UserFunction
 from airflow_dirops.core.outcome import Progress
+from airflow_dirops.core.policies import (
+    Durability,
+    Empty,
+    OnConflict,
+    OnError,
+    check_policies,
+    failure_budget,
+)
 from airflow_dirops.core.retention import Retention
 from airflow_dirops.core.sources import SourceLike, checked_path
-from airflow_dirops.core.staging import Durability
-
-Empty = Literal["fail", "skip", "commit"]
-OnError = Literal["fail", "quarantine"]
+from airflow_dirops.core.workers import available_cpus
 
 
 class StageOptions(TypedDict, total=False):
     """What both kinds of stage take by keyword.
 
-    ``pattern``: glob over the source's paths. ``codec``: of the outputs, a name or a codec of your own.
-    ``source_codec``: of the source's snapshot, needed for pickles and codecs that are not registered.
-    ``stage``: the stage's name; by default the function's. ``partition``: the folder's name, for the manifest.
-    ``params``: handed to functions that ask for ``params``. ``run``: calls naming the same run are tries of it.
-    ``attempt``: the same, whole, from a scheduler. ``empty``: for a source with no matching file. ``on_error``:
-    for an input that fails. ``max_failures``: how many inputs may fail, a count or a percentage such as ``"1%"``.
-    ``durability``: ``full`` survives a power loss, ``process`` a crash of the process. ``on_conflict``: when
-    another run committed meanwhile. ``full``: redo everything. ``version``: stands for the function's code.
-    ``follow_symlinks``: descend into links to directories. ``replace_unmanaged``: move a directory that is not
-    ours aside. ``take_over_stage``: replace another stage's snapshot. ``retention``: how long replaced snapshots
-    are kept. ``verify``: compare kept outputs with their digests, and make damaged ones again. ``on_progress``:
-    called about once a second.
+    :param pattern: glob over the source's paths.
+    :param codec: of the outputs, a name or a codec of your own.
+    :param source_codec: of the source's snapshot, needed for pickles and codecs that are not registered.
+    :param stage: the stage's name; by default the function's.
+    :param partition: the folder's name, for the manifest.
+    :param params: handed to functions that ask for ``params``.
+    :param run: calls naming the same run are tries of it.
+    :param attempt: the same, whole, from a scheduler.
+    :param empty: for a source with no matching file.
+    :param on_error: for an input that fails.
+    :param max_failures: how many inputs may fail, a count or a percentage such as ``"1%"``.
+    :param file_retries: how often an input that failed is tried again, after all others.
+    :param file_timeout: the seconds that one input may take; then its process is killed.
+    :param workers: how many processes work, or ``"auto"``: as many as this one may use CPUs. With one, and without
+        ``file_timeout``, the functions run in this very process.
+    :param durability: ``full`` survives a power loss, ``process`` a crash of the process.
+    :param on_conflict: when another run committed meanwhile.
+    :param full: redo everything.
+    :param version: stands for the function's code.
+    :param follow_symlinks: descend into links to directories.
+    :param replace_unmanaged: move a directory that is not ours aside.
+    :param take_over_stage: replace another stage's snapshot.
+    :param retention: how long replaced snapshots are kept.
+    :param verify: compare kept outputs with their digests, and make damaged ones again.
+    :param on_progress: called about once a second.
     """
 
     pattern: str
@@ -51,6 +67,9 @@ class StageOptions(TypedDict, total=False):
     empty: Empty
     on_error: OnError
     max_failures: int | str | None
+    file_retries: int
+    file_timeout: float | None
+    workers: int | Literal["auto"]
     durability: Durability
     on_conflict: OnConflict
     full: bool
@@ -87,6 +106,9 @@ class Stage:
     empty: Empty = "fail"
     on_error: OnError = "fail"
     max_failures: int | str | None = None
+    file_retries: int = 0
+    file_timeout: float | None = None
+    workers: int | Literal["auto"] = 1
     durability: Durability = "full"
     on_conflict: OnConflict = "fail"
     full: bool = False
@@ -101,7 +123,7 @@ class Stage:
 
     def __post_init__(self) -> None:
         checked_path("target", self.target)
-        self._check_choices()
+        check_policies({name: getattr(self, name) for name in StageOptions.__annotations__})
         if not isinstance(self.source, Mapping):
             checked_path("source", self.source)
         functions = [
@@ -123,6 +145,10 @@ class Stage:
     def output_codec(self) -> Codec:
         return resolve_codec(self.codec)
 
+    @property
+    def worker_count(self) -> int:
+        return available_cpus() if self.workers == "auto" else self.workers
+
     def fingerprint(self) -> str:
         """What the outputs were made with: the functions' code, the codec, and the params that a function asks for."""
         parts = [
@@ -141,44 +167,4 @@ class Stage:
 
     def allowed_failures(self, total: int) -> int:
         """How many of ``total`` inputs may fail."""
-        if self.on_error == "fail":
-            return 0
-        if self.max_failures is None:
-            # If nothing at all can be read, the mount or the function is at fault, and not the files.
-            return max(total - 1, 0)
-        if isinstance(self.max_failures, int):
-            return self.max_failures
-        return int(total * _percentage(self.max_failures) / 100)
-
-    def _check_choices(self) -> None:
-        findings = [
-            f"{name}={getattr(self, name)!r} is none of {', '.join(map(repr, get_args(choices)))}"
-            for name, choices in (
-                ("empty", Empty),
-                ("on_error", OnError),
-                ("durability", Durability),
-                ("on_conflict", OnConflict),
-            )
-            if getattr(self, name) not in get_args(choices)
-        ]
-        if problem := _budget_problem(self.max_failures):
-            findings.append(problem)
-        if findings:
-            raise ArgumentRefused("this stage cannot run", findings)
-
-
-def _budget_problem(budget: int | str | None) -> str | None:
-    if budget is None or (isinstance(budget, int) and not isinstance(budget, bool) and budget >= 0):
-        return None
-    try:
-        if isinstance(budget, str) and 0 <= _percentage(budget) <= 100:
-            return None
-    except ValueError:
-        pass
-    return f"max_failures={budget!r} is neither a count, such as 5, nor a percentage, such as '1%'"
-
-
-def _percentage(text: str) -> float:
-    if not text.endswith("%"):
-        raise ValueError(text)
-    return float(text[:-1])
+        return 0 if self.on_error == "fail" else failure_budget(self.max_failures, total)

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import hashlib
 import os
-import stat
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 import msgspec
 
@@ -31,8 +31,12 @@ from airflow_dirops.core.errors import (
     storage_errors,
 )
 from airflow_dirops.core.journal import Journal, JournalLine, Output
+from airflow_dirops.core.policies import Durability
+from airflow_dirops.core.tree import iter_unlisted, make_tree
 
-Durability = Literal["full", "process"]
+Record = tuple[str, Any]
+# Gets a file that is written, by its descriptor and its path, and closes it.
+_Finish = Callable[[int, str], None]
 
 
 class StagingArea:
@@ -55,7 +59,7 @@ class StagingArea:
         self.path = directory / "tree"
         self.durability = durability
         self._alive = alive
-        self._mode = _make_tree(self.path, like)
+        self._mode = make_tree(self.path, like)
         self.tree = HeldDirectory.open(self.path)
         self.journal = Journal.create(directory)
         self._pool = FsyncPool()
@@ -70,7 +74,7 @@ class StagingArea:
         self.journal.close()
         self.tree.close()
 
-    def stage(self, line: JournalLine, records: Iterator[tuple[str, Any]], codec: Codec) -> JournalLine:
+    def stage(self, line: JournalLine, records: Iterator[Record], codec: Codec) -> JournalLine:
         """Write what one input gave, and journal the input once all of it is durable.
 
         :param line: the input's line, still without outputs.
@@ -79,18 +83,23 @@ class StagingArea:
         :raises EncodeError: if the codec cannot write a value; names the key.
         :raises StorageError: if the file system refuses; the attempt is dead then.
         """
-        outputs: list[Output] = []
-        finished = _Countdown(lambda: self.journal.append(_closed(line, outputs)))
-        try:
-            for key, value in records:
-                outputs.append(self._write(key, value, codec, finished))
-                del value  # else it would live on while the next one is made
-        except BaseException:
-            self._take_back(outputs)
-            raise
+        journaled: list[JournalLine] = []
+        finished = _Countdown(lambda: self.journal.append(journaled[0]))
+        journaled.append(self._write_all(line, records, codec, partial(self._finish, finished)))
         self._alive.touch()
         finished.one_done()
-        return _closed(line, outputs)
+        return journaled[0]
+
+    def write(self, line: JournalLine, records: Iterator[Record], codec: Codec) -> JournalLine:
+        """In a worker process: write what one input gave, for :meth:`accept` in the process that has the journal.
+
+        :raises DiropsError: as :meth:`stage`.
+        """
+        return self._write_all(line, records, codec, self._close)
+
+    def accept(self, line: JournalLine) -> None:
+        """Journal an input that a worker wrote, once its outputs are durable."""
+        self._finish_all(line, line.outputs)
 
     def drain(self) -> None:
         """Wait until all that was staged is durable and journaled."""
@@ -106,14 +115,10 @@ class StagingArea:
 
         :param is_durable: the base was committed so that its files survive a power loss.
         """
-        finished = _Countdown(lambda: self.journal.append(line))
         for output in line.outputs:
             if not self._link(output.path, base):
                 self._copy(output, base)
-            if not is_durable:
-                self._sync(output.path, finished)
-        self._alive.touch()
-        finished.one_done()
+        self._finish_all(line, () if is_durable else line.outputs)
 
     def take_over(self, line: JournalLine, dead: HeldDirectory, *, is_checked: bool) -> bool:
         """Take an input's finished files from a dead attempt.
@@ -123,15 +128,23 @@ class StagingArea:
         """
         if not all(_is_still_there(output, dead, is_checked=is_checked) for output in line.outputs):
             return False
-        finished = _Countdown(lambda: self.journal.append(line))
         for output in line.outputs:
             if not self._link(output.path, dead):
                 with storage_errors("reusing", dead.path / output.path):
                     dead.move_file(output.path, self.tree)
-            self._sync(output.path, finished)
-        self._alive.touch()
-        finished.one_done()
+        self._finish_all(line, line.outputs)
         return True
+
+    def drop_unlisted(self, spill: Path) -> None:
+        """Remove what no line of the journal names: what a worker had half written when it died.
+
+        :param spill: where long lists are sorted.
+        """
+        self.drain()
+        listed = (output.path for line in self.journal for output in line.outputs)
+        for path in list(iter_unlisted(os.fspath(self.path), listed, spill)):
+            with storage_errors("removing a half-written file", self._place(path)):
+                self.tree.remove_file(path)
 
     def _link(self, path: str, source: HeldDirectory) -> bool:
         """Whether a file could be linked here; not every file system can."""
@@ -145,11 +158,16 @@ class StagingArea:
             return False
         return True
 
-    def _sync(self, path: str, finished: _Countdown) -> None:
+    def _finish_all(self, line: JournalLine, outputs: Iterable[Output]) -> None:
+        """Make files durable that are closed already, then journal their input."""
+        finished = _Countdown(lambda: self.journal.append(line))
         if self.durability == "full":
-            with storage_errors("opening", self._place(path)):
-                descriptor = self.tree.open_file(path)
-            self._finish(descriptor, path, finished)
+            for output in outputs:
+                with storage_errors("opening", self._place(output.path)):
+                    descriptor = self.tree.open_file(output.path)
+                self._finish(finished, descriptor, output.path)
+        self._alive.touch()
+        finished.one_done()
 
     def _copy(self, output: Output, base: HeldDirectory) -> None:
         where = self._place(output.path)
@@ -177,17 +195,23 @@ class StagingArea:
             for directory, _, _ in os.walk(self.path, topdown=False):
                 sync_directory(Path(directory))
 
-    def _write(self, key: str, value: Any, codec: Codec, finished: _Countdown) -> Output:
+    def _write_all(self, line: JournalLine, records: Iterator[Record], codec: Codec, finish: _Finish) -> JournalLine:
+        outputs: list[Output] = []
+        try:
+            for key, value in records:
+                outputs.append(self._write(key, value, codec, finish))
+                del value  # else it would live on while the next one is made
+        except BaseException:
+            for output in outputs:
+                with suppress(OSError):
+                    self.tree.remove_file(output.path)
+            raise
+        return msgspec.structs.replace(line, state="made" if outputs else "skipped", outputs=tuple(outputs))
+
+    def _write(self, key: str, value: Any, codec: Codec, finish: _Finish) -> Output:
         path = output_path(key, codec.suffix)
         where = self._place(path)
-        try:
-            descriptor = self.tree.create_file(path)
-        except FileExistsError as error:
-            raise KeyTaken(f"the key {key!r} is given twice: {path!r} is made already", path) from error
-        except NotADirectoryError as error:
-            raise KeyRefused(f"the key {key!r} needs a directory where another key made a file") from error
-        except OSError as error:
-            raise StorageError("making", where, error) from error
+        descriptor = self._create(key, path, where)
         try:
             digest = encode_into(descriptor, value, key, codec, where)
             output = Output.of(path, os.fstat(descriptor), digest)
@@ -196,28 +220,32 @@ class StagingArea:
             with suppress(OSError):
                 self.tree.remove_file(path)
             raise
-        self._finish(descriptor, path, finished)
+        finish(descriptor, path)
         return output
 
-    def _finish(self, descriptor: int, path: str, finished: _Countdown) -> None:
+    def _create(self, key: str, path: str, where: str) -> int:
+        try:
+            return self.tree.create_file(path)
+        except FileExistsError as error:
+            raise KeyTaken(f"the key {key!r} is given twice: {path!r} is made already", path) from error
+        except NotADirectoryError as error:
+            raise KeyRefused(f"the key {key!r} needs a directory where another key made a file") from error
+        except OSError as error:
+            raise StorageError("making", where, error) from error
+
+    def _finish(self, finished: _Countdown, descriptor: int, path: str) -> None:
         if self.durability == "full":
             finished.one_more()
             self._pool.sync_then_close(descriptor, self._place(path), finished.one_done)
-            return
+        else:
+            self._close(descriptor, path)
+
+    def _close(self, descriptor: int, path: str) -> None:
         with storage_errors("writing", self._place(path)):
             os.close(descriptor)
 
     def _place(self, path: str) -> str:
         return f"{self.path}/{path}"
-
-    def _take_back(self, outputs: list[Output]) -> None:
-        for output in outputs:
-            with suppress(OSError):
-                self.tree.remove_file(output.path)
-
-
-def _closed(line: JournalLine, outputs: list[Output]) -> JournalLine:
-    return msgspec.structs.replace(line, state="made" if outputs else "skipped", outputs=tuple(outputs))
 
 
 def _is_still_there(output: Output, directory: HeldDirectory, *, is_checked: bool) -> bool:
@@ -228,29 +256,6 @@ def _is_still_there(output: Output, directory: HeldDirectory, *, is_checked: boo
             return hashlib.file_digest(file, "sha256").hexdigest() == output.digest
     except OSError:
         return False
-
-
-def _make_tree(path: Path, like: Path | None) -> int:
-    """Make the tree; returns the mode it shall have in the end."""
-    with storage_errors("making the staging area", path):
-        path.mkdir()
-        if like is None or not like.exists():
-            return stat.S_IMODE(path.stat().st_mode)
-        before = like.stat()
-        with suppress(PermissionError):
-            os.chown(path, -1, before.st_gid)
-        _copy_access_lists(like, path)
-        mode = stat.S_IMODE(before.st_mode)
-        # Renaming a directory needs write permission on itself: its ".." changes.
-        path.chmod(mode | stat.S_IRWXU)
-        return mode | stat.S_IWUSR
-
-
-def _copy_access_lists(like: Path, path: Path) -> None:
-    for name in ("system.posix_acl_access", "system.posix_acl_default"):
-        # Only Linux keeps them as attributes, and not every file system has them.
-        with suppress(OSError, AttributeError):
-            os.setxattr(path, name, os.getxattr(like, name))
 
 
 class _Countdown:

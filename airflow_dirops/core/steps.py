@@ -3,54 +3,109 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
 from contextlib import ExitStack
-from typing import Literal, NamedTuple, Self
+from pathlib import Path
+from typing import Literal, Self
+
+from msgspec.structs import replace
 
 from airflow_dirops.core.attempts import Owner, boot_id
 from airflow_dirops.core.beneath import HeldDirectory
-from airflow_dirops.core.errors import InputError, KeyRefused, KeyTaken, SourceChanged, TooManyFailures
+from airflow_dirops.core.crew import make_crew
+from airflow_dirops.core.entries import Input, order_of
+from airflow_dirops.core.errors import InputError, KeyRefused, SourceChanged, TooManyFailures
+from airflow_dirops.core.journal import JournalLine
+from airflow_dirops.core.lists import LineDecoder, encode_line
+from airflow_dirops.core.ordering import Sorter
+from airflow_dirops.core.outcome import Reporter
 from airflow_dirops.core.plan import Plan, Planned
 from airflow_dirops.core.recovery import DeadAttempt
+from airflow_dirops.core.refusals import Refusals
+from airflow_dirops.core.sources import Source
 from airflow_dirops.core.stage import Stage
 from airflow_dirops.core.staging import StagingArea
-from airflow_dirops.core.work import Worker
+from airflow_dirops.core.work import Result
 
 log = logging.getLogger(__name__)
 
 Done = Literal["computed", "carried", "reused", "quarantined"]
-_MAX_REFUSALS = 20
 
 
 class Steps:
-    """Does what the plan says, one input at a time.
+    """Does what the plan says, and counts it.
 
     :param dead: the dead attempts whose finished files the plan refers to by number.
+    :param spill: where inputs wait that are tried again.
     """
 
-    def __init__(self, stage: Stage, worker: Worker, staging: StagingArea, plan: Plan, dead: list[DeadAttempt]) -> None:
+    def __init__(
+        self,
+        stage: Stage,
+        source: Source,
+        staging: StagingArea,
+        plan: Plan,
+        dead: list[DeadAttempt],
+        spill: Path,
+        reporter: Reporter,
+    ) -> None:
         self._stage = stage
-        self._worker = worker
         self._staging = staging
         self._plan = plan
         self._dead = [_DeadTree(attempt) for attempt in dead]
+        self._spill = spill
+        self._reporter = reporter
+        self._refusals = Refusals(stage, staging)
+        self._crew = make_crew(stage, source, staging)
         self._failures = 0
         self._allowed = stage.allowed_failures(plan.total)
+        self.is_new = not plan.only_retries
+        """Whether anything came of it that the base does not have."""
 
     def __enter__(self) -> Self:
-        self._stack = ExitStack()
-        for tree in self._dead:
-            self._stack.callback(tree.close)
+        with ExitStack() as stack:
+            # First: worker processes are forked before anything here starts a thread.
+            stack.enter_context(self._crew)
+            for tree in self._dead:
+                stack.callback(tree.close)
+            self._stack = stack.pop_all()
         return self
 
     def __exit__(self, *_: object) -> None:
         self._stack.close()
 
-    def take(self, planned: Planned) -> Done:
-        """
-        :raises KeyRefused: if a record cannot be named; the others can still be tried.
+    def take(self, planned: Iterator[Planned]) -> None:
+        """Take these inputs: carry over, reuse, or compute; those that fail are tried again after all others.
+
+        :raises KeyRefused: with every record that cannot be named.
         :raises InputError: if an input failed and ``on_error="fail"``.
         :raises TooManyFailures: if more failed than is allowed.
         """
+        inputs = self._keep_or_give(planned)
+        for tries in range(1, self._stage.file_retries + 2):
+            again = Sorter(self._spill, f"try-{tries + 1}")
+            for result in self._crew.run(inputs):
+                self._note(result, tries, again)
+                del result  # its error would hold on to the value while the next one is made
+            if self._crew.may_have_left_parts:
+                self._staging.drop_unlisted(self._spill)
+            inputs = (_decode_input(line) for _, line in again)
+        self._refusals.raise_all()
+
+    def _keep_or_give(self, planned: Iterator[Planned]) -> Iterator[Input]:
+        """The inputs that must be computed; the others are carried over or reused on the way."""
+        for one in planned:
+            try:
+                kept = self._keep(one)
+            except KeyRefused as error:
+                self._refusals.note(one.input.path, error)
+                continue
+            if kept:
+                self._count(kept, one.input)
+            else:
+                yield one.input
+
+    def _keep(self, planned: Planned) -> Done | None:
         if planned.reason is None and planned.line is not None and self._plan.base is not None:
             base = self._plan.base
             self._staging.carry_over(planned.line, base.directory, is_durable=base.manifest.durability == "full")
@@ -59,28 +114,38 @@ class Steps:
             tree = self._dead[planned.dead]
             if self._staging.take_over(planned.line, tree.directory, is_checked=tree.is_checked):
                 return "reused"
-        try:
-            self._worker.run(planned.input)
-        except KeyRefused:
-            raise
-        except (InputError, SourceChanged) as error:
-            return self._fail(planned, error)
-        return "computed"
+        return None
 
-    def _fail(self, planned: Planned, error: InputError | SourceChanged) -> Done:
-        if self._stage.on_error == "fail":
+    def _note(self, result: Result, tries: int, again: Sorter) -> None:
+        item, error = result.line.input, result.error
+        if error is None:
+            self._count("computed", item)
+        elif isinstance(error, KeyRefused):
+            self._refusals.note(item.path, error)
+        elif tries <= self._stage.file_retries:
+            log.info("%s failed at try %d and is tried again: %s", item.path, tries, error.kind)
+            again.add(order_of(item.path), encode_line(item))
+        else:
+            self._fail(result.line, error, tries)
+
+    def _fail(self, line: JournalLine, error: InputError | SourceChanged, tries: int) -> None:
+        if self._stage.on_error == "fail" or line.failure is None:
             raise error
         self._failures += 1
         # As text: a handler that keeps the error would keep the value that it was raised over.
         log.warning("quarantined: %s", str(error))
-        self._worker.quarantine(planned.input, error)
+        self._staging.note(replace(line, failure=replace(line.failure, tries=tries)))
+        self._count("quarantined", line.input)
         if self._failures > self._allowed:
             raise TooManyFailures(
                 f"{self._failures} inputs of stage {self._stage.name} failed, and max_failures="
                 f"{self._stage.max_failures!r} of {self._plan.total} allows {self._allowed}; "
                 f"the last one: {error}"
             ) from error
-        return "quarantined"
+
+    def _count(self, done: Done, item: Input) -> None:
+        self.is_new = self.is_new or done != "quarantined"
+        self._reporter.count(done, item.path)
 
 
 class _DeadTree:
@@ -104,49 +169,4 @@ class _DeadTree:
             self._directory.close()
 
 
-class Refusals:
-    """Names that were refused, collected so that a user sees all of them at once."""
-
-    def __init__(self, stage: Stage, staging: StagingArea) -> None:
-        self._stage = stage
-        self._staging = staging
-        self._found: list[_Refusal] = []
-
-    def note(self, path: str, error: KeyRefused) -> None:
-        """
-        :raises KeyRefused: when there are so many that more would not help.
-        """
-        # Not the error, whose traceback holds on to the value.
-        self._found.append(_Refusal(path, str(error), error.path if isinstance(error, KeyTaken) else None))
-        if len(self._found) >= _MAX_REFUSALS:
-            self.raise_all()
-
-    def raise_all(self) -> None:
-        """
-        :raises KeyRefused: with every refusal, if there was one.
-        """
-        if not self._found:
-            return
-        makers = self._makers()
-        raise KeyRefused(
-            f"{len(self._found)} records of stage {self._stage.name} cannot be named in the target "
-            f"{str(self._stage.target)!r}, and nothing was committed; give them other keys, or return None "
-            "for those that are not wanted",
-            [f"from {found.input!r}: {found.message}{makers.get(found.taken, '')}" for found in self._found],
-        )
-
-    def _makers(self) -> dict[str | None, str]:
-        taken = {found.taken for found in self._found}
-        self._staging.drain()
-        return {
-            output.path: f", from {line.input.path!r}"
-            for line in self._staging.journal
-            for output in line.outputs
-            if output.path in taken
-        }
-
-
-class _Refusal(NamedTuple):
-    input: str
-    message: str
-    taken: str | None
+_decode_input = LineDecoder(Input)

@@ -97,6 +97,8 @@ def _swap_by_two_renames(control: ControlDirectory, attempt: str, snapshot: str)
     except OSError:
         _put_back(control, place)
         raise
+    # The intent stays if a rename lied: readers follow it, and the next claim rolls forward.
+    _read_back(target, snapshot)
     for changed in (target.parent, tree.parent, place.parent):
         sync_directory(changed)
     control.remove_intent()

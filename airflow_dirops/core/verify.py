@@ -12,11 +12,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Literal
 
-from airflow_dirops.core.entries import MANIFEST_DIRECTORY, Entry, order_of
-from airflow_dirops.core.errors import ManifestDamaged, StorageError
+from airflow_dirops.core.entries import MANIFEST_DIRECTORY, Entry, order_of, path_at
+from airflow_dirops.core.errors import ManifestDamaged
 from airflow_dirops.core.lists import LISTS, iter_list
 from airflow_dirops.core.ordering import Line, Sorter
 from airflow_dirops.core.reader import Snapshot
+from airflow_dirops.core.tree import iter_files
 
 Problem = Literal["missing", "changed", "extra", "list"]
 
@@ -60,7 +61,7 @@ def verify_snapshot(snapshot: Snapshot, *, deep: bool = False) -> Verification:
     result = Verification(snapshot.manifest.snapshot, deep)
     with TemporaryDirectory(prefix="dirops-verify-") as spill:
         present = Sorter(Path(spill), "present")
-        for path in _iter_files(snapshot.path_of(""), ""):
+        for path in iter_files(snapshot.path_of("")):
             present.add(order_of(path), b"")
         try:
             for finding in _compare(snapshot, present, result):
@@ -78,7 +79,7 @@ def _compare(snapshot: Snapshot, present: Sorter, result: Verification) -> Itera
     listed: dict[str, Entry] = {}
     for order, lines in groupby(_merge(snapshot, present, listed), key=itemgetter(0)):
         sides = {side for _, side in lines}
-        path = os.fsdecode(order.partition(b"\0")[2])
+        path = path_at(order)
         entry = listed.pop(path, None)
         result.entries += entry is not None
         if entry is None:
@@ -109,18 +110,3 @@ def _difference(snapshot: Snapshot, entry: Entry, *, deep: bool) -> str | None:
     except OSError as error:
         return f"it cannot be read: {os.strerror(error.errno or 0)}"
     return None
-
-
-def _iter_files(root: str, prefix: str) -> Iterator[str]:
-    """Every file, hidden ones too; a link counts as a file, since no snapshot has links."""
-    try:
-        with os.scandir(os.path.join(root, prefix)) as entries:
-            for entry in entries:
-                path = prefix + entry.name
-                if entry.is_dir(follow_symlinks=False):
-                    if path != MANIFEST_DIRECTORY:
-                        yield from _iter_files(root, path + "/")
-                else:
-                    yield path
-    except OSError as error:
-        raise StorageError("listing", os.path.join(root, prefix), error) from error

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from itertools import chain, starmap
-from typing import Any
+from typing import Any, NamedTuple
 
 import airflow_dirops
+from airflow_dirops.core.codecs.base import Codec
 from airflow_dirops.core.entries import Input
 from airflow_dirops.core.errors import (
     DiropsError,
@@ -22,50 +23,62 @@ from airflow_dirops.core.functions import UserFunction, records_of
 from airflow_dirops.core.journal import Failure, JournalLine
 from airflow_dirops.core.sources import Source
 from airflow_dirops.core.stage import Stage
-from airflow_dirops.core.staging import StagingArea
 
 _PACKAGE = os.path.join(os.path.dirname(airflow_dirops.__file__), "")
 _MAX_TRACEBACK = 4000
+REMEDY = (
+    "Mend the file or the function, return None to skip such files, or set on_error='quarantine' to go on without them"
+)
 
 Record = tuple[str, Any]
+Write = Callable[[JournalLine, Iterator[Record], Codec], JournalLine]
+
+
+class Result(NamedTuple):
+    """What became of one input.
+
+    :param line: as it is journaled: made, skipped, or quarantined with the reason.
+    :param error: why it failed.
+    """
+
+    line: JournalLine
+    error: InputError | SourceChanged | None = None
 
 
 class Worker:
     """Runs the user's functions over inputs, one at a time.
 
-    :param staging: where the results go.
+    :param write: stages what an input gave; returns its line.
     """
 
-    def __init__(self, stage: Stage, source: Source, staging: StagingArea) -> None:
+    def __init__(self, stage: Stage, source: Source, write: Write) -> None:
         self._stage = stage
         self._source = source
-        self._staging = staging
+        self._write = write
         self._codec = stage.output_codec
 
-    def run(self, item: Input) -> JournalLine:
-        """Do the work for one input.
+    def run(self, item: Input) -> Result:
+        """Do the work for one input; a failure of the input is a result too, and names the file and the stage.
 
-        :raises KeyRefused: if what it gives cannot be named.
-        :raises InputError: if it failed; the message names the file and the stage.
-        :raises SourceChanged: if it vanished or changed while it was read.
         :raises StorageError: if the staging area cannot be written.
+        :raises SetupError: if no input can be worked on.
         """
         try:
-            return self._staging.stage(JournalLine(item), self._records(item), self._codec)
+            return Result(self._stage_one(item))
+        except (InputError, SourceChanged) as error:
+            return Result(JournalLine(item, "quarantined", failure=_failure(error)), error)
+
+    def _stage_one(self, item: Input) -> JournalLine:
+        try:
+            return self._write(JournalLine(item), self._records(item), self._codec)
         except EncodeError as error:
-            raise EncodeError(f"{self._place(item)}: {error}") from error
+            raise EncodeError(f"{place_of(item, self._source, self._stage)}: {error}") from error
         except DiropsError:
             raise
         except Exception as error:
             # A file that went away explains whatever the function made of it.
             self._source.check(item)
             raise RecordFailed(self._describe(item, error)) from error
-
-    def quarantine(self, item: Input, error: InputError | SourceChanged) -> None:
-        """Note an input that failed, with the reason."""
-        cause = error.__cause__ if isinstance(error, RecordFailed) and error.__cause__ else error
-        failure = Failure(type(cause).__name__, str(cause), _users_part(cause))
-        self._staging.note(JournalLine(item, "quarantined", failure=failure))
 
     def _records(self, item: Input) -> Iterator[Record]:
         records = self._read(item)
@@ -103,15 +116,21 @@ class Worker:
 
         return function(value, offered)
 
-    def _place(self, item: Input) -> str:
-        return f"{os.path.join(self._source.path, item.path)!r} (stage {self._stage.name})"
-
     def _describe(self, item: Input, error: Exception) -> str:
         return (
-            f"{self._stage.function_name} failed on {self._place(item)}: "
-            f"{type(error).__name__}: {error}. Mend the file or the function, return None to skip such files, "
-            "or set on_error='quarantine' to go on without them"
+            f"{self._stage.function_name} failed on {place_of(item, self._source, self._stage)}: "
+            f"{type(error).__name__}: {error}. {REMEDY}"
         )
+
+
+def place_of(item: Input, source: Source, stage: Stage) -> str:
+    """Where something happened, for messages."""
+    return f"{os.path.join(source.path, item.path)!r} (stage {stage.name})"
+
+
+def _failure(error: InputError | SourceChanged) -> Failure:
+    cause = error.__cause__ if isinstance(error, RecordFailed) and error.__cause__ else error
+    return Failure(type(cause).__name__, str(cause), _users_part(cause))
 
 
 def _users_part(error: BaseException) -> str:

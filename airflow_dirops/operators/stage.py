@@ -31,6 +31,9 @@ _PASSED_ON = (
     "partition",
     "empty",
     "max_failures",
+    "file_retries",
+    "file_timeout",
+    "workers",
     "durability",
     "on_conflict",
     "version",
@@ -61,6 +64,10 @@ class StageOperator(runtime.PathFields):
     :param empty: what to do when no file matches: "fail", "skip" the task, or "commit" an empty snapshot.
     :param on_error: "fail" at the first bad file, or put it into "quarantine" and go on.
     :param max_failures: how many may fail in quarantine mode, as a count or such as "1%".
+    :param file_retries: how often a file that failed is tried again within the same task, after all others.
+    :param file_timeout: the seconds that one file may take; then the process that works on it is killed.
+    :param workers: how many processes work on files, or "auto": as many as the task may use CPUs. With one, and no
+        ``file_timeout``, that is the task's own.
     :param durability: "full" survives power loss, "process" only crashes of processes.
     :param on_conflict: when another run committed meanwhile: "fail", or let the "newest" or the "last" win.
     :param full: compute everything again, also what is unchanged.
@@ -97,6 +104,9 @@ class StageOperator(runtime.PathFields):
         empty: Literal["fail", "skip", "commit"] = "fail",
         on_error: Literal["fail", "quarantine"] = "fail",
         max_failures: int | str | None = None,
+        file_retries: int = 0,
+        file_timeout: float | None = None,
+        workers: int | Literal["auto"] = 1,
         durability: Literal["full", "process"] = "full",
         on_conflict: Literal["fail", "newest", "last"] = "fail",
         full: bool = False,
@@ -122,6 +132,9 @@ class StageOperator(runtime.PathFields):
         self.empty = empty
         self.on_error = on_error
         self.max_failures = max_failures
+        self.file_retries = file_retries
+        self.file_timeout = file_timeout
+        self.workers = workers
         self.durability = durability
         self.on_conflict = on_conflict
         self.full = full
@@ -167,7 +180,11 @@ class StageOperator(runtime.PathFields):
     def _run_stoppable(self, options: dict[str, Any]) -> Outcome:
         try:
             self._is_running = True
-            return self.run_stage(**options, on_progress=self._report)
+            # Imported here: an operator in a DAG file must not cost the imports of a running task.
+            from airflow_dirops.guard import airflow_out_of_reach
+
+            with airflow_out_of_reach():
+                return self.run_stage(**options, on_progress=self._report)
         finally:
             self._is_running = False
 

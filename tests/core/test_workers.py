@@ -24,9 +24,8 @@ from airflow_dirops.core.workers import Done, Job, WorkerPool, pack_error, unpac
 class Calling:
     """A job that calls one function for each item."""
 
-    def __init__(self, function: Callable[[bytes], bytes], finish: Callable[[], None] = lambda: None) -> None:
+    def __init__(self, function: Callable[[bytes], bytes]) -> None:
         self.run = function
-        self.finish = finish
 
 
 def numbered(count: int) -> list[bytes]:
@@ -35,9 +34,7 @@ def numbered(count: int) -> list[bytes]:
 
 def run_all(function: Callable[[bytes], bytes], items: list[bytes], workers: int = 2) -> list[Done]:
     with WorkerPool(workers, lambda: Calling(function)) as pool:
-        done = list(pool.run(items))
-        pool.finish()
-    return done
+        return list(pool.run(items))
 
 
 @pytest.mark.parametrize("workers", [1, 2, 3, 4])
@@ -113,21 +110,19 @@ def test_in_another_thread_than_the_main_one() -> None:
     assert len(found) == 50
 
 
-def test_workers_start_once_and_finish_once(tmp_path: Path) -> None:
+def test_workers_start_once(tmp_path: Path) -> None:
     def note(what: str) -> None:
         with open(tmp_path / what, "a") as file:
             file.write(f"{os.getpid()}\n")
 
     def start() -> Job:
         note("started")
-        return Calling(lambda item: (time.sleep(0.02), item)[1], lambda: note("finished"))
+        return Calling(lambda item: (time.sleep(0.02), item)[1])
 
     with WorkerPool(2, start) as pool:
         list(pool.run(numbered(10)))
-        pool.finish()
     started = (tmp_path / "started").read_text().split()
     assert len(set(started)) == len(started) == 2
-    assert sorted((tmp_path / "finished").read_text().split()) == sorted(started)
 
 
 def test_items_are_not_taken_ahead() -> None:
@@ -277,16 +272,6 @@ def test_an_error_of_start() -> None:
 
     with pytest.raises(TransientError, match="not yet"), WorkerPool(2, start) as pool:
         list(pool.run(numbered(3)))
-
-
-def test_an_error_of_finish() -> None:
-    def fail() -> None:
-        raise TransientError("not durable")
-
-    with WorkerPool(2, lambda: Calling(lambda item: item, fail)) as pool:
-        list(pool.run(numbered(3)))
-        with pytest.raises(TransientError, match="not durable"):
-            pool.finish()
 
 
 def test_an_exit_in_a_function_is_not_swallowed() -> None:

@@ -15,8 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from airflow_dirops.core.errors import SetupError, TransientError
-from airflow_dirops.core.workers import Done, Job, WorkerPool
+from airflow_dirops.core.errors import SetupError
+from airflow_dirops.core.workers import Done, Job, Lost, WorkerPool
 from airflow_dirops.core.workers.handle import Handle
 from airflow_dirops.core.workers.ledger import make_pages
 from airflow_dirops.core.workers.process import children
@@ -26,9 +26,8 @@ Function = Callable[[bytes], bytes]
 
 
 class Calling:
-    def __init__(self, function: Function, finish: Callable[[], None] = lambda: None) -> None:
+    def __init__(self, function: Function) -> None:
         self.run = function
-        self.finish = finish
 
 
 def on(bad: bytes, action: Callable[[], object]) -> Function:
@@ -74,9 +73,8 @@ def test_a_death_costs_one_item(death: str, workers: int, capfd: pytest.CaptureF
     action, reason = DEATHS[death]
     with WorkerPool(workers, lambda: Calling(on(BAD, action))) as pool:
         done = list(pool.run(ITEMS))
-        pool.finish()
         assert pool.deaths == 1
-    assert [(one.item, one.lost.reason) for one in done if one.lost] == [(BAD, reason)]
+    assert [(one.item, one.reason) for one in done if isinstance(one, Lost)] == [(BAD, reason)]
     assert sorted(one.item for one in done) == sorted(ITEMS)
     assert all(one.answer == one.item.upper() for one in done if one.item != BAD)
 
@@ -101,17 +99,16 @@ def test_nothing_is_done_twice_when_workers_die(tmp_path: Path) -> None:
 
     with WorkerPool(2, lambda: Calling(function)) as pool:
         done = list(pool.run(items))
-        pool.finish()
     written = log.read_bytes().split()
     assert len(written) == len(set(written)) == 1_992
-    assert sorted(one.item for one in done if one.lost) == sorted(items[249::250])
-    assert sorted(one.answer for one in done if one.answer) == sorted(written)
+    assert sorted(one.item for one in done if isinstance(one, Lost)) == sorted(items[249::250])
+    assert sorted(one.answer for one in done if isinstance(one, Done)) == sorted(written)
 
 
 def test_answers_too_large_to_be_kept_survive_too() -> None:
     with WorkerPool(2, lambda: Calling(lambda item: on(BAD, os.abort)(item) * 9_000)) as pool:
         done = list(pool.run(ITEMS))
-    assert [one.item for one in done if one.lost] == [BAD]
+    assert [one.item for one in done if isinstance(one, Lost)] == [BAD]
     assert sorted(one.item for one in done) == sorted(ITEMS)
 
 
@@ -127,8 +124,7 @@ def test_answers_too_large_to_be_kept_survive_too() -> None:
 def test_a_hung_item_is_killed(hang: Callable[[], object], workers: int) -> None:
     with WorkerPool(workers, lambda: Calling(on(BAD, hang)), timeout=0.5) as pool:
         done = list(pool.run(ITEMS))
-        pool.finish()
-    assert [(one.item, one.lost.reason) for one in done if one.lost] == [(BAD, "timed out after 0.5 s")]
+    assert [(one.item, one.reason) for one in done if isinstance(one, Lost)] == [(BAD, "timed out after 0.5 s")]
     assert sorted(one.item for one in done) == sorted(ITEMS)
 
 
@@ -150,7 +146,7 @@ def test_a_worker_that_went_on_before_it_was_killed() -> None:
 def test_every_item_may_hang() -> None:
     with WorkerPool(2, lambda: Calling(lambda item: (time.sleep(60), item)[1]), timeout=0.1) as pool:
         done = list(pool.run(ITEMS[:6]))
-    assert sorted(one.item for one in done if one.lost and one.lost.is_timeout) == ITEMS[:6]
+    assert sorted(one.item for one in done if isinstance(one, Lost) and one.is_timeout) == ITEMS[:6]
 
 
 def test_a_timeout_counts_per_item_and_only_while_it_runs() -> None:
@@ -161,7 +157,7 @@ def test_a_timeout_counts_per_item_and_only_while_it_runs() -> None:
             seen.append(done)
             if len(seen) % 10 == 0:
                 time.sleep(0.8)
-    assert [done.lost for done in seen] == [None] * 20
+    assert [type(done) for done in seen] == [Done] * 20
 
 
 def test_an_idle_worker_that_is_killed_is_replaced(caplog: pytest.LogCaptureFixture) -> None:
@@ -169,7 +165,6 @@ def test_an_idle_worker_that_is_killed_is_replaced(caplog: pytest.LogCaptureFixt
         (first,) = pool.run([b"1"])
         os.kill(int(first.answer or b""), signal.SIGKILL)
         second = list(pool.run([b"2", b"3"]))
-        pool.finish()
         assert pool.deaths == 1
     assert [done.item for done in second] == [b"2", b"3"]
     assert "died between two files: killed by SIGKILL" in caplog.text
@@ -184,13 +179,6 @@ def test_workers_that_cannot_start_end_the_run() -> None:
         WorkerPool(2, start) as pool,
     ):
         list(pool.run(ITEMS))
-
-
-def test_a_death_while_finishing() -> None:
-    with WorkerPool(1, lambda: Calling(bytes, lambda: os._exit(4))) as pool:
-        list(pool.run(ITEMS))
-        with pytest.raises(TransientError, match="died while it finished its work: ended with exit code 4"):
-            pool.finish()
 
 
 def test_a_dead_fork_server_ends_the_run() -> None:
@@ -215,7 +203,7 @@ def test_replacements_come_from_a_process_without_threads(tmp_path: Path) -> Non
         return str(len(os.listdir(f"/proc/{os.getppid()}/task"))).encode()
 
     with WorkerPool(2, lambda: Calling(function)) as pool:
-        assert {done.answer for done in pool.run(ITEMS)} == {b"1", None}
+        assert {done.answer for done in pool.run(ITEMS) if isinstance(done, Done)} == {b"1"}
 
 
 def test_what_a_hung_function_started_ends_with_it(tmp_path: Path) -> None:
@@ -227,7 +215,7 @@ def test_what_a_hung_function_started_ends_with_it(tmp_path: Path) -> None:
 
     with WorkerPool(1, lambda: Calling(function), timeout=0.5) as pool:
         (done,) = pool.run([b"1"])
-    assert done.lost
+    assert isinstance(done, Lost)
     wait_until_gone([int((tmp_path / "child").read_text())])
 
 
@@ -240,7 +228,6 @@ class Sleeping:
     def run(self, item):
         os.write(1, f"{os.getpid()} {os.getppid()}\\n".encode())
         time.sleep(60)
-    def finish(self): ...
 
 def stop(*_):
     raise Stopped("asked to")

@@ -10,7 +10,7 @@ import airflow.sdk
 import pytest
 
 import airflow_dirops
-from airflow_dirops import core, runtime
+from airflow_dirops import core, guard, runtime
 from airflow_dirops.core import errors
 from airflow_dirops.core.codecs import resolve_codec
 from airflow_dirops.core.codecs.registry import _BUILT_IN, ENTRY_POINT_GROUP
@@ -43,7 +43,7 @@ def test_paths_of_the_checkout_exist(page: Page) -> None:
 
 @pytest.mark.parametrize("page", pages(), ids=str)
 def test_modules_and_classes_exist(page: Page) -> None:
-    modules = (airflow_dirops, core, errors, codec_tests, airflow.sdk)
+    modules = (airflow_dirops, core, errors, guard, codec_tests, airflow.sdk)
     for word in page.code:
         if re.fullmatch(r"airflow_dirops(\.\w+)+", word) and word != ENTRY_POINT_GROUP:
             assert is_there(word), word

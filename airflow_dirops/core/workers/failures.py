@@ -28,7 +28,7 @@ class _Packed(msgspec.Struct, array_like=True):
 def pack_error(error: BaseException) -> bytes:
     """An error as bytes, for :func:`unpack_error`."""
     trace = "".join(traceback.format_exception(error))
-    return msgspec.msgpack.encode(_Packed(type(error).__name__, str(error), trace, _pickled(error)))
+    return msgspec.msgpack.encode(_Packed(type(error).__name__, _shown(str(error)), _shown(trace), _pickled(error)))
 
 
 def unpack_error(packed: bytes) -> BaseException:
@@ -37,6 +37,11 @@ def unpack_error(packed: bytes) -> BaseException:
     error = _unpickled(found.pickled) or RuntimeError(f"{found.kind}: {found.message}")
     error.__cause__ = TracebackElsewhere(found.trace)
     return error
+
+
+def _shown(text: str) -> str:
+    """Messages quote names, and a name may hold bytes that are no text."""
+    return text.encode(errors="backslashreplace").decode()
 
 
 def _pickled(error: BaseException) -> bytes | None:

@@ -7,26 +7,26 @@ from collections import deque
 from typing import NamedTuple
 
 from airflow_dirops.core.workers.ledger import Page, Position
-from airflow_dirops.core.workers.messages import FINISH, Channel, Chunk, Reply
+from airflow_dirops.core.workers.messages import Channel, Chunk, Reply
 from airflow_dirops.core.workers.process import describe_exit
 
 
+class Done(NamedTuple):
+    """An item with its answer."""
+
+    item: bytes
+    answer: bytes
+
+
 class Lost(NamedTuple):
-    """Why an item has no answer.
+    """An item that cost its worker.
 
     :param reason: "killed by SIGSEGV", "ended with exit code 3", "timed out after 5 s".
     """
 
+    item: bytes
     reason: str
     is_timeout: bool = False
-
-
-class Done(NamedTuple):
-    """An item with its answer, or with how it lost its worker."""
-
-    item: bytes
-    answer: bytes | None
-    lost: Lost | None = None
 
 
 class Handle:
@@ -39,8 +39,6 @@ class Handle:
         self.number = number
         self.chunks: deque[Chunk] = deque()
         self.channel: Channel | None = None
-        self.is_finishing = False
-        self.is_finished = False
         self._page = page
         self._answered = 0
         self._overdue: Position | None = None
@@ -50,7 +48,6 @@ class Handle:
         self._page.clear()
         self._answered = 0
         self._overdue = None
-        self.is_finishing = self.is_finished = False
         self.channel = Channel(connection)
         return self.channel
 
@@ -60,19 +57,13 @@ class Handle:
             self.channel = None
 
     def give(self, chunk: Chunk) -> None:
-        """Hand over a chunk; an empty one asks the worker to finish."""
-        if chunk == FINISH:
-            self.is_finishing = True
-        else:
-            self.chunks.append(chunk)
+        """Hand over a chunk."""
+        self.chunks.append(chunk)
         if self.channel is not None:
             self.channel.send(chunk)
 
     def take(self, reply: Reply) -> tuple[list[Done], Chunk]:
         """What a reply brings: finished items, and those that the worker gives back."""
-        if reply.is_last:
-            self.is_finished = True
-            return [], []
         chunk = self.chunks.popleft()
         self._answered += len(reply.answers)
         done = [Done(item, answer) for item, answer in zip(chunk, reply.answers, strict=False)]
@@ -91,7 +82,7 @@ class Handle:
         self._overdue = position
         return True
 
-    def bury(self, status: int, timeout: float | None) -> tuple[list[Done], Chunk]:
+    def bury(self, status: int, timeout: float | None) -> tuple[list[Done | Lost], Chunk]:
         """What a worker that died leaves, all its replies having been taken: finished items, and the ones to do again.
 
         :param status: how it ended, as :func:`os.waitpid` says.
@@ -99,16 +90,16 @@ class Handle:
         position = self._page.position
         rest = [item for chunk in self.chunks for item in chunk]
         answers = self._page.unsent(min(len(rest), max(0, position.finished - self._answered)))
-        done = [Done(item, answer) for item, answer in zip(rest, answers, strict=False)]
+        done: list[Done | Lost] = [Done(item, answer) for item, answer in zip(rest, answers, strict=False)]
         rest = rest[len(done) :]
         # One that was found overdue, and killed a moment later on its next item, does not cost that one.
         if rest and position.is_busy and self._overdue in (None, position):
-            done.append(Done(rest.pop(0), None, self._reason(status, timeout)))
+            done.append(self._lost(rest.pop(0), status, timeout))
         self.chunks.clear()
         self.close()
         return done, rest
 
-    def _reason(self, status: int, timeout: float | None) -> Lost:
+    def _lost(self, item: bytes, status: int, timeout: float | None) -> Lost:
         if self._overdue is None:
-            return Lost(describe_exit(status))
-        return Lost(f"timed out after {timeout:g} s", is_timeout=True)
+            return Lost(item, describe_exit(status))
+        return Lost(item, f"timed out after {timeout:g} s", is_timeout=True)

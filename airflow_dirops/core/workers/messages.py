@@ -13,21 +13,17 @@ _LENGTH = struct.Struct("=I")
 _BLOCK = 1 << 16
 
 Chunk = list[bytes]
-# An empty chunk asks the worker to finish.
-FINISH: Chunk = []
 
 
 class Reply(msgspec.Struct, array_like=True):
     """The answers to the first items of a chunk; the others come back undone.
 
     :param failure: an error that ends the whole run, packed.
-    :param is_last: the job is finished.
     """
 
     answers: list[bytes]
     seconds: float = 0.0
     failure: bytes | None = None
-    is_last: bool = False
 
 
 def encode(message: Chunk | Reply) -> bytes:

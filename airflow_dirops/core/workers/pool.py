@@ -12,14 +12,14 @@ from itertools import islice
 from types import TracebackType
 from typing import Self
 
-from airflow_dirops.core.errors import SetupError, TransientError
+from airflow_dirops.core.errors import SetupError
 from airflow_dirops.core.signals import held_back
 from airflow_dirops.core.workers.cpus import available_cpus
 from airflow_dirops.core.workers.failures import unpack_error
 from airflow_dirops.core.workers.fork_server import ForkServer
-from airflow_dirops.core.workers.handle import Done, Handle
+from airflow_dirops.core.workers.handle import Done, Handle, Lost
 from airflow_dirops.core.workers.ledger import make_pages
-from airflow_dirops.core.workers.messages import FINISH, Channel, Chunk
+from airflow_dirops.core.workers.messages import Channel, Chunk
 from airflow_dirops.core.workers.pace import Pace
 from airflow_dirops.core.workers.process import describe_exit
 from airflow_dirops.core.workers.worker import Job, work
@@ -48,7 +48,7 @@ class WorkerPool:
         self._pace = Pace()
         self._deaths_in_a_row = 0
         self.deaths = 0
-        """Workers that have died, on an item or between two; ``finish`` did not run in them."""
+        """Workers that have died, on an item or between two."""
 
     def __enter__(self) -> Self:
         pages = make_pages(self._count)
@@ -70,7 +70,7 @@ class WorkerPool:
         with held_back():
             self._closing.close()
 
-    def run(self, items: Iterable[bytes]) -> Iterator[Done]:
+    def run(self, items: Iterable[bytes]) -> Iterator[Done | Lost]:
         """Do every item, in any order. Takes from ``items`` only what the workers have room for.
 
         :raises SetupError: if workers cannot be forked, or die one after the other before they have done anything.
@@ -78,17 +78,6 @@ class WorkerPool:
         source = iter(items)
         while self._hand_out(source):
             yield from self._gather()
-
-    def finish(self) -> None:
-        """Finish every worker's job, and wait until the workers have ended.
-
-        :raises TransientError: if a worker died while it finished.
-        """
-        for worker in self._workers:
-            if worker.channel is not None:
-                self._give(worker, FINISH)
-        while any(worker.channel for worker in self._workers):
-            self._gather()
 
     def _hand_out(self, source: Iterator[bytes]) -> bool:
         """Whether any worker has something to do."""
@@ -122,9 +111,9 @@ class WorkerPool:
         if events != self._selector.get_key(channel).events:
             self._selector.modify(channel, events, worker)
 
-    def _gather(self) -> list[Done]:
+    def _gather(self) -> list[Done | Lost]:
         """Wait until something happens, and return what is done by then."""
-        done: list[Done] = []
+        done: list[Done | Lost] = []
         ready = [key for key, _ in self._selector.select(self._seconds_to_wait())]
         for key in ready:
             if key.data is not None:
@@ -137,8 +126,8 @@ class WorkerPool:
             self._deaths_in_a_row = 0
         return done
 
-    def _collect(self, worker: Handle) -> list[Done]:
-        collected: list[Done] = []
+    def _collect(self, worker: Handle) -> list[Done | Lost]:
+        collected: list[Done | Lost] = []
         if worker.channel is None:
             return collected
         worker.channel.flush()
@@ -152,12 +141,9 @@ class WorkerPool:
         self._watch(worker)
         return collected
 
-    def _bury(self, worker: Handle, status: int) -> list[Done]:
+    def _bury(self, worker: Handle, status: int) -> list[Done | Lost]:
         done = self._collect(worker)
         self._forget(worker.channel)
-        if worker.is_finished:
-            worker.close()
-            return done
         last, given_back = worker.bury(status, self._timeout)
         self._again.extendleft(reversed(given_back))
         self._note_death(worker, status, is_explained=bool(last))
@@ -171,8 +157,6 @@ class WorkerPool:
         self.deaths += 1
         self._deaths_in_a_row += not is_explained
         how = describe_exit(status)
-        if worker.is_finishing:
-            raise TransientError(f"worker {worker.number + 1} died while it finished its work: {how}; try again")
         if self._deaths_in_a_row >= _MAX_DEATHS_IN_A_ROW:
             raise SetupError(
                 f"{self._deaths_in_a_row} workers in a row died before they had done anything, the last one was {how}; "

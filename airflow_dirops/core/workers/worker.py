@@ -1,4 +1,4 @@
-"""What runs in a worker process: start a job, give it one item after the other, finish it."""
+"""What runs in a worker process: start a job, and give it one item after the other."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from airflow_dirops.core.workers.cpus import limit_native_threads
 from airflow_dirops.core.workers.failures import pack_error
 from airflow_dirops.core.workers.ledger import Page
 from airflow_dirops.core.workers.messages import Chunk, Reply, encode, read_chunks
+from airflow_dirops.core.workers.process import flush_streams
 
 # A chunk was cut for a few milliseconds; when its items turn out slower, the rest goes back for others to take.
 _LONGEST_CHUNK_SECONDS = 0.02
@@ -26,12 +27,9 @@ class Job(Protocol):
     def run(self, item: bytes) -> bytes:
         """Do one item. An error ends the whole run, so what may fail belongs into the answer."""
 
-    def finish(self) -> None:
-        """All items are done; called once in each worker that did not die."""
-
 
 def work(page: Page, connection: socket.socket, start: Callable[[], Job], threads: int) -> None:
-    """Serve the parent until it says finish, or is gone."""
+    """Serve the parent until it is gone."""
     try:
         _settle_in(threads)
         _serve(page, connection, start())
@@ -52,11 +50,9 @@ def _settle_in(threads: int) -> None:
 def _serve(page: Page, connection: socket.socket, job: Job) -> None:
     finished = 0
     for chunk in read_chunks(connection):
-        if not chunk:
-            job.finish()
-            connection.sendall(encode(Reply([], is_last=True)))
-            return
         reply = _do(page, job, chunk)
+        # The end of this process will not do it.
+        flush_streams()
         connection.sendall(encode(reply))
         finished += len(reply.answers)
         page.sent(finished)

@@ -1,0 +1,67 @@
+"""The policies of a stage: which values they take, and how many failures are too many."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Literal, get_args
+
+from airflow_dirops.core.errors import ArgumentRefused
+
+Empty = Literal["fail", "skip", "commit"]
+OnError = Literal["fail", "quarantine"]
+Durability = Literal["full", "process"]
+OnConflict = Literal["fail", "newest", "last"]
+
+_CHOICES = {"empty": Empty, "on_error": OnError, "durability": Durability, "on_conflict": OnConflict}
+
+
+def check_policies(options: Mapping[str, Any]) -> None:
+    """
+    :param options: a stage's options by name.
+    :raises ArgumentRefused: with every one that cannot be used.
+    """
+    if findings := list(_findings(options)):
+        raise ArgumentRefused("this stage cannot run", findings)
+
+
+def failure_budget(max_failures: int | str | None, total: int) -> int:
+    """How many of ``total`` inputs may be quarantined."""
+    if max_failures is None:
+        # If nothing at all can be read, the mount or the function is at fault, and not the files.
+        return max(total - 1, 0)
+    if isinstance(max_failures, int):
+        return max_failures
+    return int(total * _percentage(max_failures) / 100)
+
+
+def _findings(options: Mapping[str, Any]) -> Iterator[str]:
+    for name, choices in _CHOICES.items():
+        if options[name] not in get_args(choices):
+            yield f"{name}={options[name]!r} is none of {', '.join(map(repr, get_args(choices)))}"
+    if not _is_budget(budget := options["max_failures"]):
+        yield f"max_failures={budget!r} is neither a count, such as 5, nor a percentage, such as '1%'"
+    if (workers := options["workers"]) != "auto" and not (_is_number(workers, int) and workers >= 1):
+        yield f"workers={workers!r} is neither a count of at least 1 nor 'auto'"
+    if not (_is_number(retries := options["file_retries"], int) and retries >= 0):
+        yield f"file_retries={retries!r} is no count"
+    if (timeout := options["file_timeout"]) is not None and not (_is_number(timeout, int | float) and timeout > 0):
+        yield f"file_timeout={timeout!r} is no number of seconds"
+
+
+def _is_number(value: object, kind: Any) -> bool:
+    return isinstance(value, kind) and not isinstance(value, bool)
+
+
+def _is_budget(budget: int | str | None) -> bool:
+    if budget is None or (_is_number(budget, int) and isinstance(budget, int) and budget >= 0):
+        return True
+    try:
+        return isinstance(budget, str) and 0 <= _percentage(budget) <= 100
+    except ValueError:
+        return False
+
+
+def _percentage(text: str) -> float:
+    if not text.endswith("%"):
+        raise ValueError(text)
+    return float(text[:-1])

@@ -1,0 +1,59 @@
+"""Records that cannot be named in the target: collected, so that a user sees all of them at once."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from airflow_dirops.core.errors import KeyRefused, KeyTaken
+from airflow_dirops.core.stage import Stage
+from airflow_dirops.core.staging import StagingArea
+
+_MAX_REFUSALS = 20
+
+
+class Refusals:
+    """What was refused so far."""
+
+    def __init__(self, stage: Stage, staging: StagingArea) -> None:
+        self._stage = stage
+        self._staging = staging
+        self._found: list[_Refusal] = []
+
+    def note(self, path: str, error: KeyRefused) -> None:
+        """
+        :raises KeyRefused: when there are so many that more would not help.
+        """
+        # Not the error, whose traceback holds on to the value.
+        self._found.append(_Refusal(path, str(error), error.path if isinstance(error, KeyTaken) else None))
+        if len(self._found) >= _MAX_REFUSALS:
+            self.raise_all()
+
+    def raise_all(self) -> None:
+        """
+        :raises KeyRefused: with every refusal, if there was one.
+        """
+        if not self._found:
+            return
+        makers = self._makers()
+        raise KeyRefused(
+            f"{len(self._found)} records of stage {self._stage.name} cannot be named in the target "
+            f"{str(self._stage.target)!r}, and nothing was committed; give them other keys, or return None "
+            "for those that are not wanted",
+            [f"from {found.input!r}: {found.message}{makers.get(found.taken, '')}" for found in self._found],
+        )
+
+    def _makers(self) -> dict[str | None, str]:
+        taken = {found.taken for found in self._found}
+        self._staging.drain()
+        return {
+            output.path: f", from {line.input.path!r}"
+            for line in self._staging.journal
+            for output in line.outputs
+            if output.path in taken
+        }
+
+
+class _Refusal(NamedTuple):
+    input: str
+    message: str
+    taken: str | None

@@ -1,0 +1,75 @@
+"""The private directory that will become the target: with its mode, group and access list, and nothing unlisted."""
+
+from __future__ import annotations
+
+import heapq
+import os
+import stat
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from itertools import groupby
+from operator import itemgetter
+from pathlib import Path
+
+from airflow_dirops.core.entries import MANIFEST_DIRECTORY, order_of, path_at
+from airflow_dirops.core.errors import StorageError, storage_errors
+from airflow_dirops.core.ordering import Sorter
+
+
+def make_tree(path: Path, like: Path | None) -> int:
+    """Make the directory; returns the mode it shall have in the end.
+
+    :param like: the directory that it will replace, whose group and access list it gets.
+    """
+    with storage_errors("making the staging area", path):
+        path.mkdir()
+        if like is None or not like.exists():
+            return stat.S_IMODE(path.stat().st_mode)
+        before = like.stat()
+        with suppress(PermissionError):
+            os.chown(path, -1, before.st_gid)
+        _copy_access_lists(like, path)
+        mode = stat.S_IMODE(before.st_mode)
+        # Renaming a directory needs write permission on itself: its ".." changes.
+        path.chmod(mode | stat.S_IRWXU)
+        return mode | stat.S_IWUSR
+
+
+def _copy_access_lists(like: Path, path: Path) -> None:
+    for name in ("system.posix_acl_access", "system.posix_acl_default"):
+        # Only Linux keeps them as attributes, and not every file system has them.
+        with suppress(OSError, AttributeError):
+            os.setxattr(path, name, os.getxattr(like, name))
+
+
+def iter_files(root: str, prefix: str = "") -> Iterator[str]:
+    """Every file below a directory but those of its manifest, as a relative path.
+
+    Hidden ones too; a link counts as a file, since no snapshot has links.
+    """
+    try:
+        with os.scandir(os.path.join(root, prefix)) as entries:
+            for entry in entries:
+                path = prefix + entry.name
+                if entry.is_dir(follow_symlinks=False):
+                    if path != MANIFEST_DIRECTORY:
+                        yield from iter_files(root, path + "/")
+                else:
+                    yield path
+    except OSError as error:
+        raise StorageError("listing", os.path.join(root, prefix), error) from error
+
+
+def iter_unlisted(root: str, listed: Iterable[str], spill: Path) -> Iterator[str]:
+    """The files below a directory that a list does not name.
+
+    :param spill: where the two are sorted, if they are long.
+    """
+    present, named = Sorter(spill, "present"), Sorter(spill, "listed")
+    for path in iter_files(root):
+        present.add(order_of(path), b"present")
+    for path in listed:
+        named.add(order_of(path), b"listed")
+    for order, lines in groupby(heapq.merge(present, named, key=itemgetter(0)), key=itemgetter(0)):
+        if all(side == b"present" for _, side in lines):
+            yield path_at(order)

@@ -1,0 +1,48 @@
+"""While the user's functions run, Airflow itself is out of their reach.
+
+A function is called once per file, and often in another process: asking Airflow for a variable there would be a
+request per file, and two processes would talk through one channel at once and read each other's answers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, NoReturn
+
+from airflow.sdk.exceptions import AirflowSecretsBackendAccessDenied
+from airflow.sdk.execution_time import task_runner
+
+from airflow_dirops.core.errors import SetupError
+
+
+# Airflow passes on no other error than this one from where it looks for variables and connections.
+class AirflowOutOfReach(SetupError, AirflowSecretsBackendAccessDenied):
+    """A function that is called for each file asked Airflow for something."""
+
+
+@contextmanager
+def airflow_out_of_reach() -> Iterator[None]:
+    """Refuse every request to Airflow from this process, and from those that are forked meanwhile."""
+    comms = task_runner.SUPERVISOR_COMMS
+    task_runner.SUPERVISOR_COMMS = _OutOfReach()  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        task_runner.SUPERVISOR_COMMS = comms
+
+
+class _OutOfReach:
+    def send(self, msg: Any) -> NoReturn:
+        raise AirflowOutOfReach(_message(msg))
+
+    async def asend(self, msg: Any) -> NoReturn:
+        raise AirflowOutOfReach(_message(msg))
+
+
+def _message(request: Any) -> str:
+    return (
+        f"a function that is called for each file asked Airflow for something ({type(request).__name__} "
+        f"{getattr(request, 'key', None) or getattr(request, 'conn_id', '')!r}), as Variable.get, a connection, a hook "
+        "or an XCom do; read it in the DAG, once, and pass it to the function: with params=, or with functools.partial"
+    )
