@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from itertools import chain
+from pathlib import Path
 from typing import Protocol, Self
 
 import msgspec
 
+from airflow_dirops.core.batches import BatchWorker, batched
 from airflow_dirops.core.entries import Input
 from airflow_dirops.core.errors import InputError, RecordFailed, SourceChanged
 from airflow_dirops.core.journal import Failure, JournalLine
@@ -14,8 +17,8 @@ from airflow_dirops.core.lists import LineDecoder, encode_line
 from airflow_dirops.core.sources import Source
 from airflow_dirops.core.stage import Stage
 from airflow_dirops.core.staging import StagingArea
-from airflow_dirops.core.work import REMEDY, Result, Worker, place_of
-from airflow_dirops.core.workers import Lost, WorkerPool, pack_error, unpack_error
+from airflow_dirops.core.work import REMEDY, Result, Worker, Write, place_of
+from airflow_dirops.core.workers import Done, Lost, WorkerPool, pack_error, unpack_error
 
 
 class Crew(Protocol):
@@ -33,12 +36,15 @@ class Crew(Protocol):
         """Whether somebody died, so that files may be half written."""
 
 
-def make_crew(stage: Stage, source: Source, staging: StagingArea) -> Crew:
-    """One process where one is enough: a second one only costs, unless it must be killed at times."""
+def make_crew(stage: Stage, source: Source, staging: StagingArea, spill: Path) -> Crew:
+    """One process where one is enough: a second one only costs, unless it must be killed at times.
+
+    :param spill: where long lists are sorted.
+    """
     count = stage.worker_count
     if count == 1 and stage.file_timeout is None:
         return InProcess(stage, source, staging)
-    return Beside(stage, source, staging, count)
+    return Beside(stage, source, staging, spill, count)
 
 
 class InProcess:
@@ -47,7 +53,8 @@ class InProcess:
     may_have_left_parts = False
 
     def __init__(self, stage: Stage, source: Source, staging: StagingArea) -> None:
-        self._worker = Worker(stage, source, staging.stage)
+        self._worker = _make_worker(stage, source, staging.stage)
+        self._batch_size = stage.batch_size or 1
 
     def __enter__(self) -> Self:
         return self
@@ -56,7 +63,7 @@ class InProcess:
         """Nobody to send home."""
 
     def run(self, inputs: Iterable[Input]) -> Iterator[Result]:
-        return map(self._worker.run, inputs)
+        return chain.from_iterable(map(self._worker.run, batched(inputs, self._batch_size)))
 
 
 class Beside:
@@ -65,11 +72,15 @@ class Beside:
     This process alone syncs and journals, so a worker that dies takes nothing with it but the file it was on.
     """
 
-    def __init__(self, stage: Stage, source: Source, staging: StagingArea, count: int) -> None:
+    def __init__(self, stage: Stage, source: Source, staging: StagingArea, spill: Path, count: int) -> None:
         self._stage = stage
         self._source = source
         self._staging = staging
-        self._pool = WorkerPool(count, lambda: _Job(Worker(stage, source, staging.write)), timeout=stage.file_timeout)
+        self._spill = spill
+        self._batch_size = stage.batch_size or 1
+        self._pool = WorkerPool(
+            count, lambda: _Job(_make_worker(stage, source, staging.write)), timeout=stage.file_timeout
+        )
 
     def __enter__(self) -> Self:
         self._pool.__enter__()
@@ -83,11 +94,29 @@ class Beside:
         return self._pool.deaths > 0
 
     def run(self, inputs: Iterable[Input]) -> Iterator[Result]:
-        for done in self._pool.run(encode_line(item) for item in inputs):
-            if isinstance(done, Lost):
+        culprits: list[Input] = []
+        for done in self._pool.run(map(_encode_batch, batched(inputs, self._batch_size))):
+            if isinstance(done, Done):
+                yield from self._results(done)
+            elif len(lost := _decode_batch(done.item)) == 1:
+                yield self._lost(lost[0], done)
+            else:
+                culprits += lost
+        if culprits:
+            # One of each batch killed its worker; by itself it says so.
+            self._staging.drop_unlisted(self._spill)
+            yield from self._run_alone(culprits)
+
+    def _run_alone(self, inputs: list[Input]) -> Iterator[Result]:
+        for done in self._pool.run(map(encode_line, inputs)):
+            if isinstance(done, Done):
+                yield from self._results(done)
+            else:
                 yield self._lost(_decode_input(done.item), done)
-                continue
-            result = _decode_result(done.answer)
+
+    def _results(self, done: Done) -> Iterator[Result]:
+        for answer in _decode_answers(done.answer):
+            result = _result_of(answer)
             if result.error is None:
                 self._staging.accept(result.line)
             yield result
@@ -101,15 +130,13 @@ class Beside:
 
 
 class _Job:
-    """What a worker process does with one item: a line of JSON in, a result out."""
+    """What a worker process does with one batch: lines of JSON in, results out."""
 
-    def __init__(self, worker: Worker) -> None:
+    def __init__(self, worker: Worker | BatchWorker) -> None:
         self._worker = worker
 
     def run(self, item: bytes) -> bytes:
-        result = self._worker.run(_decode_input(item))
-        error = pack_error(result.error) if result.error else None
-        return msgspec.msgpack.encode(_Answer(encode_line(result.line), error))
+        return msgspec.msgpack.encode([_answer_of(result) for result in self._worker.run(_decode_batch(item))])
 
 
 class _Answer(msgspec.Struct, array_like=True):
@@ -117,17 +144,32 @@ class _Answer(msgspec.Struct, array_like=True):
     error: bytes | None
 
 
-def _decode_result(answer: bytes) -> Result:
-    found = _decode_answer(answer)
-    if found.error is None:
-        return Result(_decode_line(found.line))
-    error = unpack_error(found.error)
+def _make_worker(stage: Stage, source: Source, write: Write) -> Worker | BatchWorker:
+    return Worker(stage, source, write) if stage.batch_size is None else BatchWorker(stage, source, write)
+
+
+def _encode_batch(inputs: Iterable[Input]) -> bytes:
+    return b"\n".join(map(encode_line, inputs))
+
+
+def _decode_batch(lines: bytes) -> list[Input]:
+    return [_decode_input(line) for line in lines.split(b"\n")]
+
+
+def _answer_of(result: Result) -> _Answer:
+    return _Answer(encode_line(result.line), pack_error(result.error) if result.error else None)
+
+
+def _result_of(answer: _Answer) -> Result:
+    if answer.error is None:
+        return Result(_decode_line(answer.line))
+    error = unpack_error(answer.error)
     if not isinstance(error, InputError | SourceChanged):
-        # An error of the user's own making that does not travel is its text by now.
+        # One that does not travel is its text by now.
         error = RecordFailed(str(error))
-    return Result(_decode_line(found.line), error)
+    return Result(_decode_line(answer.line), error)
 
 
 _decode_input = LineDecoder(Input)
 _decode_line = LineDecoder(JournalLine)
-_decode_answer = msgspec.msgpack.Decoder(_Answer).decode
+_decode_answers = msgspec.msgpack.Decoder(list[_Answer]).decode

@@ -44,6 +44,8 @@ def _findings(options: Mapping[str, Any]) -> Iterator[str]:
         yield f"workers={workers!r} is neither a count of at least 1 nor 'auto'"
     if not (_is_number(retries := options["file_retries"], int) and retries >= 0):
         yield f"file_retries={retries!r} is no count"
+    if (size := options["batch_size"]) is not None and not (_is_number(size, int) and size >= 1):
+        yield f"batch_size={size!r} is no count of at least 1"
     if (timeout := options["file_timeout"]) is not None and not (_is_number(timeout, int | float) and timeout > 0):
         yield f"file_timeout={timeout!r} is no number of seconds"
 

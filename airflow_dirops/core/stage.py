@@ -10,6 +10,7 @@ from typing import Any, Literal, TypedDict
 from airflow_dirops.core.attempts import Attempt
 from airflow_dirops.core.codecs.base import Codec
 from airflow_dirops.core.codecs.registry import resolve_codec
+from airflow_dirops.core.errors import ArgumentRefused
 from airflow_dirops.core.fingerprint import fingerprint
 from airflow_dirops.core.functions import UserFunction
 from airflow_dirops.core.outcome import Progress
@@ -44,6 +45,7 @@ class StageOptions(TypedDict, total=False):
     :param file_timeout: the seconds that one input may take; then its process is killed.
     :param workers: how many processes work, or ``"auto"``: as many as this one may use CPUs. With one, and without
         ``file_timeout``, the functions run in this very process.
+    :param batch_size: give ``transform`` a list of so many values, and expect as many results.
     :param durability: ``full`` survives a power loss, ``process`` a crash of the process.
     :param on_conflict: when another run committed meanwhile.
     :param full: redo everything.
@@ -70,6 +72,7 @@ class StageOptions(TypedDict, total=False):
     file_retries: int
     file_timeout: float | None
     workers: int | Literal["auto"]
+    batch_size: int | None
     durability: Durability
     on_conflict: OnConflict
     full: bool
@@ -109,6 +112,7 @@ class Stage:
     file_retries: int = 0
     file_timeout: float | None = None
     workers: int | Literal["auto"] = 1
+    batch_size: int | None = None
     durability: Durability = "full"
     on_conflict: OnConflict = "fail"
     full: bool = False
@@ -124,6 +128,8 @@ class Stage:
     def __post_init__(self) -> None:
         checked_path("target", self.target)
         check_policies({name: getattr(self, name) for name in StageOptions.__annotations__})
+        if self.batch_size is not None and self.transform is None:
+            raise ArgumentRefused("batch_size= is for a transform: it gets a list of values; a read gets one path")
         if not isinstance(self.source, Mapping):
             checked_path("source", self.source)
         functions = [

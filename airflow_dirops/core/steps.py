@@ -56,7 +56,7 @@ class Steps:
         self._spill = spill
         self._reporter = reporter
         self._refusals = Refusals(stage, staging)
-        self._crew = make_crew(stage, source, staging)
+        self._crew = make_crew(stage, source, staging, spill)
         self._failures = 0
         self._allowed = stage.allowed_failures(plan.total)
         self.is_new = not plan.only_retries

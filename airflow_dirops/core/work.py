@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from itertools import chain, starmap
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import airflow_dirops
 from airflow_dirops.core.codecs.base import Codec
@@ -30,6 +30,7 @@ REMEDY = (
     "Mend the file or the function, return None to skip such files, or set on_error='quarantine' to go on without them"
 )
 
+T = TypeVar("T")
 Record = tuple[str, Any]
 Write = Callable[[JournalLine, Iterator[Record], Codec], JournalLine]
 
@@ -57,20 +58,31 @@ class Worker:
         self._write = write
         self._codec = stage.output_codec
 
-    def run(self, item: Input) -> Result:
-        """Do the work for one input; a failure of the input is a result too, and names the file and the stage.
+    def run(self, inputs: Iterable[Input]) -> Iterator[Result]:
+        """Do the work for a few inputs; a failure of one is a result too, and names the file and the stage.
 
         :raises StorageError: if the staging area cannot be written.
         :raises SetupError: if no input can be worked on.
         """
+        return map(self._run_one, inputs)
+
+    def _run_one(self, item: Input) -> Result:
+        return self.attempt(item, lambda: self.stage(item, self._records(item)))
+
+    def stage(self, item: Input, records: Iterator[Record]) -> Result:
+        """Write what an input gave."""
+        return Result(self._write(JournalLine(item), records, self._codec))
+
+    def attempt(self, item: Input, step: Callable[[], T]) -> T | Result:
+        """Take a step for an input; if that fails the failure is its result."""
         try:
-            return Result(self._stage_one(item))
+            return self._explaining(item, step)
         except (InputError, SourceChanged) as error:
             return Result(JournalLine(item, "quarantined", failure=_failure(error)), error)
 
-    def _stage_one(self, item: Input) -> JournalLine:
+    def _explaining(self, item: Input, step: Callable[[], T]) -> T:
         try:
-            return self._write(JournalLine(item), self._records(item), self._codec)
+            return step()
         except EncodeError as error:
             raise EncodeError(f"{place_of(item, self._source, self._stage)}: {error}") from error
         except DiropsError:
@@ -81,7 +93,7 @@ class Worker:
             raise RecordFailed(self._describe(item, error)) from error
 
     def _records(self, item: Input) -> Iterator[Record]:
-        records = self._read(item)
+        records = self.read(item)
         if self._stage.transform is not None:
             # Not a loop, whose variable would keep a value while the next one is read.
             records = chain.from_iterable(starmap(partial(self._transform, item), records))
@@ -90,7 +102,7 @@ class Worker:
 
     # Generators, so that a StopIteration out of a user's function is an error and not an end.
 
-    def _read(self, item: Input) -> Iterator[Record]:
+    def read(self, item: Input) -> Iterator[Record]:
         if self._stage.read is None:
             yield item.key, self._source.read(item)
         else:
@@ -101,20 +113,21 @@ class Worker:
         yield from records_of(self._call(self._stage.functions[-1], value, item, key), key)
 
     def _call(self, function: UserFunction, value: Any, item: Input, key: str) -> Any:
-        def offered(name: str) -> Any:
-            match name:
-                case "key":
-                    return key
-                case "path":
-                    return self._source.path_of(item)
-                case "record":
-                    return self._source.record_of(item)
-                case "params":
-                    return dict(self._stage.params or {})
-                case _:
-                    return self._stage.partition
+        return function(value, lambda name: self.offered(name, item, key))
 
-        return function(value, offered)
+    def offered(self, name: str, item: Input, key: str) -> Any:
+        """What a function gets that asks for it by name."""
+        match name:
+            case "key":
+                return key
+            case "path":
+                return self._source.path_of(item)
+            case "record":
+                return self._source.record_of(item)
+            case "params":
+                return dict(self._stage.params or {})
+            case _:
+                return self._stage.partition
 
     def _describe(self, item: Input, error: Exception) -> str:
         return (

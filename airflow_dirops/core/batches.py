@@ -1,0 +1,104 @@
+"""A transform over a list of values at a time, as models like it; the entries are those of one value at a time."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterable, Iterator
+from functools import partial
+from itertools import islice
+from typing import Any, NamedTuple
+
+from airflow_dirops.core.entries import Input
+from airflow_dirops.core.errors import DiropsError
+from airflow_dirops.core.sources import Source
+from airflow_dirops.core.stage import Stage
+from airflow_dirops.core.work import Record, Result, Worker, Write
+
+_PER_VALUE = ("key", "path", "record")
+
+
+def batched(inputs: Iterable[Input], size: int) -> Iterator[list[Input]]:
+    """So many inputs at a time; ``itertools`` has it from Python 3.12 on."""
+    rest = iter(inputs)
+    while batch := list(islice(rest, size)):
+        yield batch
+
+
+class _Read(NamedTuple):
+    """An input, and the records that were read from it."""
+
+    item: Input
+    records: list[Record]
+
+
+class BatchWorker:
+    """As :class:`~airflow_dirops.core.work.Worker`, but ``transform`` gets a list of values, and gives as many results.
+
+    A batch that fails is taken apart: each of its inputs is tried by itself, so only the culprit fails.
+    """
+
+    def __init__(self, stage: Stage, source: Source, write: Write) -> None:
+        self._worker = Worker(stage, source, write)
+        self._source = source
+        self._transform = stage.functions[-1]
+
+    def run(self, inputs: Iterable[Input]) -> Iterator[Result]:
+        """Do the work for one batch; see :meth:`Worker.run <airflow_dirops.core.work.Worker.run>`."""
+        batch: list[_Read] = []
+        for item in inputs:
+            read = self._worker.attempt(item, partial(self._read, item))
+            if isinstance(read, Result):
+                yield read
+            else:
+                batch.append(read)
+        yield from self._run_together(batch)
+
+    def _read(self, item: Input) -> _Read:
+        records = list(self._worker.read(item))
+        self._source.check(item)
+        return _Read(item, records)
+
+    def _run_together(self, batch: list[_Read]) -> Iterator[Result]:
+        if len(batch) <= 1:
+            yield from map(self._run_alone, batch)
+            return
+        try:
+            answers = self._answers(batch)
+        except DiropsError:
+            raise
+        except Exception:
+            yield from map(self._run_alone, batch)
+            return
+        for one in batch:
+            yield self._stage(one, [next(answers) for _ in one.records])
+
+    def _run_alone(self, one: _Read) -> Result:
+        return self._worker.attempt(one.item, lambda: self._stage(one, list(self._answers([one]))))
+
+    def _stage(self, one: _Read, answers: list[Any]) -> Result:
+        records = ((key, answer) for (key, _), answer in zip(one.records, answers, strict=True) if answer is not None)
+        return self._worker.attempt(one.item, lambda: self._worker.stage(one.item, records))
+
+    def _answers(self, batch: list[_Read]) -> Iterator[Any]:
+        values = [value for one in batch for _, value in one.records]
+
+        def offered(name: str) -> Any:
+            places = ((one.item, key) for one in batch for key, _ in one.records)
+            if name in _PER_VALUE:
+                return [self._worker.offered(name, item, key) for item, key in places]
+            return self._worker.offered(name, *next(places))
+
+        if not values:
+            return iter(())
+        return iter(_checked(self._transform(values, offered), len(values)))
+
+
+def _checked(answer: Any, count: int) -> Any:
+    """What a function gave for a list of values, as something with as many members."""
+    if inspect.isgenerator(answer):
+        answer = list(answer)
+    if isinstance(answer, str | bytes | dict) or not hasattr(answer, "__len__"):
+        raise TypeError(f"a function over batches must return a list with a result for each value, not {type(answer)}")
+    if len(answer) != count:
+        raise ValueError(f"a function over batches gave {len(answer)} results for {count} values")
+    return answer

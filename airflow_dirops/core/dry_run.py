@@ -1,0 +1,136 @@
+"""A dry run: say what a stage would do with each input and why, and write nothing near the target."""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from heapq import merge
+from itertools import groupby
+from operator import itemgetter
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Literal, NamedTuple, get_args
+
+from airflow_dirops.core.entries import order_of, path_at
+from airflow_dirops.core.outcome import Outcome
+from airflow_dirops.core.plan import Plan, Reason
+from airflow_dirops.core.planning import draw_up, empty_source
+from airflow_dirops.core.preflight import check_target, read_base
+from airflow_dirops.core.reader import Snapshot, open_snapshot
+from airflow_dirops.core.sources import Source
+from airflow_dirops.core.stage import Stage
+
+log = logging.getLogger(__name__)
+
+Fate = Reason | Literal["carried", "removed"]
+_FATES = (*get_args(Reason), "carried", "removed")
+
+_MAX_LOGGED = 100
+
+
+class PlannedInput(NamedTuple):
+    """One input, and what a run would do about it.
+
+    :param path: relative to the source.
+    :param reason: why it would run: ``new``, ``changed``, ``code``, ``missing``, ``retry`` or ``full``; or that it
+        would not: ``carried`` over, or ``removed`` from the source.
+    """
+
+    path: str
+    reason: Fate
+
+
+def iter_dry(stage: Stage, source: Source) -> Iterator[PlannedInput]:
+    """Every input that is or was in the source, in order and one at a time."""
+    with _planning(stage, source) as (plan, _):
+        yield from _fates(plan)
+
+
+def dry_run(stage: Stage, source: Source, began: float) -> Outcome:
+    """Log what would run and why, and count it.
+
+    :raises SourceEmpty: where the run itself would.
+    """
+    with _planning(stage, source) as (plan, base):
+        counts = _told(_fates(plan))
+    total = sum(counts.values()) - counts["removed"]
+    if total == 0 and stage.empty == "fail":
+        raise empty_source(stage, source)
+    log.info("a dry run, nothing was written: %d inputs in %s: %s", total, source.path, _described(counts))
+    outcome = Outcome.of(
+        "planned",
+        os.fspath(stage.target),
+        base.manifest if base else None,
+        stage=stage.name,
+        partition=stage.partition,
+        seconds=time.monotonic() - began,
+    )
+    by_reason = {fate: counts[fate] for fate in _FATES}
+    return replace(outcome, counts={"inputs": total, "ignored": source.ignored, **by_reason})
+
+
+@contextmanager
+def _planning(stage: Stage, source: Source) -> Iterator[tuple[Plan, Snapshot | None]]:
+    target = check_target(stage.target, source.path)
+    with ExitStack() as stack:
+        # A hidden name, in case the source is what temporary directories are made in.
+        spill = Path(stack.enter_context(TemporaryDirectory(prefix=".dirops-plan-")))
+        base = _open_base(stage, target)
+        if base is not None:
+            stack.enter_context(base)
+        plan = draw_up(stage, source, base, fingerprint=stage.fingerprint(), spill=spill, full=stage.full)
+        yield plan, base
+
+
+def _open_base(stage: Stage, target: Path) -> Snapshot | None:
+    base = read_base(
+        target,
+        stage.name,
+        limit=stage.limit,
+        replace_unmanaged=stage.replace_unmanaged,
+        take_over_stage=stage.take_over_stage,
+    )
+    return open_snapshot({"target": os.fspath(target), "snapshot": base.snapshot}) if base else None
+
+
+def _fates(plan: Plan) -> Iterator[PlannedInput]:
+    present = ((order_of(planned.input.path), planned.reason or "carried") for planned in plan.walk())
+    orders = (order for order, _ in groupby(plan.recorded or (), itemgetter(0)))
+    removed = ((order, "removed") for order in _only_in_first(orders, (order_of(item.path) for item in plan.inputs)))
+    both: Iterator[tuple[bytes, Fate]] = merge(present, removed, key=itemgetter(0))  # type: ignore[arg-type]
+    return (PlannedInput(path_at(order), fate) for order, fate in both)
+
+
+def _only_in_first(first: Iterable[bytes], second: Iterable[bytes]) -> Iterator[bytes]:
+    """What only the first of two sorted streams has."""
+    others = iter(second)
+    other = next(others, None)
+    for one in first:
+        while other is not None and other < one:
+            other = next(others, None)
+        if one != other:
+            yield one
+
+
+def _told(inputs: Iterable[PlannedInput]) -> Counter[str]:
+    counts: Counter[str] = Counter()
+    logged = 0
+    for path, fate in inputs:
+        counts[fate] += 1
+        if fate == "carried":
+            continue
+        logged += 1
+        if logged <= _MAX_LOGGED:
+            log.info("%s: %s", fate, path)
+    if logged > _MAX_LOGGED:
+        log.info("and %d more, which iter_plan and 'dirops plan' list", logged - _MAX_LOGGED)
+    return counts
+
+
+def _described(counts: Counter[str]) -> str:
+    return ", ".join(f"{counts[fate]} {fate}" for fate in _FATES if counts[fate]) or "nothing"

@@ -1,0 +1,85 @@
+"""Draw up a stage's plan: what its options and its base mean for what runs and what is carried over."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+from airflow_dirops.core.entries import Input
+from airflow_dirops.core.errors import ArgumentRefused, SourceEmpty
+from airflow_dirops.core.ordering import Sorter
+from airflow_dirops.core.plan import Plan, finished_inputs, recorded_inputs
+from airflow_dirops.core.reader import Snapshot
+from airflow_dirops.core.recovery import DeadAttempt
+from airflow_dirops.core.sources import Source
+from airflow_dirops.core.stage import Stage
+
+
+def draw_up(
+    stage: Stage,
+    source: Source,
+    base: Snapshot | None,
+    *,
+    fingerprint: str,
+    spill: Path,
+    full: bool,
+    dead: Iterable[DeadAttempt] = (),
+) -> Plan:
+    """List the source and set it beside what is there already.
+
+    :param base: the snapshot that would be replaced.
+    :param fingerprint: of the stage's functions; empty where there are none to compare.
+    :param spill: where long lists are sorted.
+    :param full: redo everything.
+    :param dead: attempts whose finished files may be reused.
+    """
+    inputs = source.list_inputs(Sorter(spill, "source"))
+    is_other_code = base is not None and fingerprint not in ("", base.manifest.function.fingerprint)
+    if is_other_code and stage.accept_code_change:
+        _check_codec(stage, base)
+    return Plan(
+        inputs=inputs if stage.limit is None else _First(inputs, stage.limit),
+        recorded=None if base is None or full else recorded_inputs(base, Sorter(spill, "recorded")),
+        finished=finished_inputs([] if full else list(dead), fingerprint, Sorter(spill, "finished")),
+        base=base,
+        code_changed=is_other_code and not stage.accept_code_change,
+        full=full,
+        is_due=full or base is None or is_other_code or _is_anothers(stage, base),
+        verify=stage.verify,
+    )
+
+
+def empty_source(stage: Stage, source: Source) -> SourceEmpty:
+    """The error for a source in which nothing matches."""
+    return SourceEmpty(
+        f"no file in {str(source.path)!r} matches {stage.pattern!r} "
+        f"({source.ignored} names were passed over); check the path and the pattern, "
+        "or set empty='skip' or empty='commit' if that is to be expected"
+    )
+
+
+def _is_anothers(stage: Stage, base: Snapshot) -> bool:
+    """Whether the base is this stage's own work, and as whole as what this run makes."""
+    is_trial = base.manifest.limit is not None and stage.limit is None
+    return base.manifest.stage != stage.name or is_trial
+
+
+def _check_codec(stage: Stage, base: Snapshot | None) -> None:
+    if base and (before := base.manifest.codec.name) != stage.output_codec.name:
+        raise ArgumentRefused(
+            f"accept_code_change=True keeps the files that are there, and they were written with codec {before!r}, "
+            f"not {stage.output_codec.name!r}; leave it out, so that they are made again"
+        )
+
+
+@dataclass(frozen=True)
+class _First:
+    """The first few inputs, as often as asked."""
+
+    inputs: Iterable[Input]
+    count: int
+
+    def __iter__(self) -> Iterator[Input]:
+        return islice(self.inputs, self.count)
