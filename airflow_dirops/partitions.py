@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 DAILY = "%Y-%m-%d"
 """How a day's folder is named."""
 
-FORM_FIELDS = ("partition", "full", "on_error")
+FORM_FIELDS = ("partition", "full", "on_error", "dry_run")
 """What :func:`dirops_params` puts into the trigger form; the operators read these names from ``params``."""
 
 _OWN_FOLDER = "_dirops"
@@ -55,7 +55,7 @@ def daily_partitions(
 
 
 def dirops_params() -> dict[str, Param]:
-    """Fields for a DAG's trigger form: which day, whether to redo everything, what to do with bad files.
+    """Fields for a DAG's trigger form: which day, what to redo, bad files, or only a plan.
 
     Left as they are, they change nothing. More fields can be added: ``params={**dirops_params(), ...}``.
     """
@@ -81,6 +81,12 @@ def dirops_params() -> dict[str, Param]:
             enum=[None, "fail", "quarantine"],
             title="Files that fail",
             description="Stop at the first, or set them aside. Empty: as the DAG says.",
+        ),
+        "dry_run": Param(
+            False,
+            type="boolean",
+            title="Dry run",
+            description="Only plan: log what would run and why, write nothing.",
         ),
     }
 

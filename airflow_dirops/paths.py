@@ -83,7 +83,7 @@ def pinned_source(template: Any, rendered: Any) -> Mapping[str, Any] | None:
     :param rendered: what Airflow made of it.
     """
     if isinstance(rendered, Mapping):
-        if rendered.get("target") and rendered.get("snapshot"):
+        if rendered.get("target") and (rendered.get("snapshot") or rendered.get("outcome") == "planned"):
             return rendered
         raise ArgumentRefused(
             f"source={_shown(template)} is a mapping without target and snapshot. Take the output of a stage "

@@ -170,7 +170,11 @@ def form_choices(context: Context, *, full: bool, on_error: str) -> dict[str, An
     :param on_error: what the operator says.
     """
     params = context["params"]
-    return {"full": full or params.get("full") is True, "on_error": params.get("on_error") or on_error}
+    return {
+        "full": full or params.get("full") is True,
+        "on_error": params.get("on_error") or on_error,
+        "dry_run": params.get("dry_run") is True,
+    }
 
 
 def run_start(context: Context) -> datetime:
@@ -204,13 +208,13 @@ def moment_of(context: Context, field: str, moment: datetime | str | None) -> st
 
 
 def announce(task: BaseOperator, context: Context, outcome: Outcome) -> None:
-    """Tell the task's outlets what was committed; nothing new, nothing told.
+    """Tell the task's outlets what was committed; nothing new, nothing told, and nothing of a trial run.
 
     :param task: the operator that ran.
     :param context: the task's context.
     :param outcome: what the stage came to.
     """
-    if outcome.outcome != "committed":
+    if outcome.outcome != "committed" or outcome.limit is not None:
         task.outlets = []  # Airflow makes one event for each of them after execute()
         return
     from airflow.sdk.definitions.asset import Asset, AssetRef

@@ -5,7 +5,8 @@ Exit codes: 0 when all is well, 1 when something was found that needs a person, 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterator
 from functools import wraps
 from pathlib import Path
 from typing import Annotated, Any
@@ -13,9 +14,10 @@ from typing import Annotated, Any
 import msgspec
 import typer
 
+from airflow_dirops.cli.functions import load_function
 from airflow_dirops.cli.output import Json, Output, Text
-from airflow_dirops.core import read_manifest, upkeep
-from airflow_dirops.core.errors import DiropsError
+from airflow_dirops.core import iter_plan, read_manifest, upkeep
+from airflow_dirops.core.errors import ArgumentRefused, DiropsError, ManifestMissing
 from airflow_dirops.core.retention import Retention
 from airflow_dirops.core.verify import Finding
 
@@ -64,6 +66,7 @@ def show(target: Target, json: AsJson = False) -> int:
             "try": manifest.attempt.try_number,
             "seconds": manifest.seconds,
             "durability": manifest.durability,
+            **({} if manifest.limit is None else {"limit": f"{manifest.limit}: a trial run over the first inputs"}),
         }
     _output(json).facts(str(target), facts)
     return 0
@@ -82,6 +85,7 @@ def log(target: Target, json: AsJson = False) -> int:
             "try": kept.manifest.attempt.try_number,
             "files": kept.manifest.counts.entries,
             "bytes": kept.manifest.bytes,
+            "limit": kept.manifest.limit,
         }
         for kept in upkeep.list_snapshots(target)
     ]
@@ -145,6 +149,56 @@ def clean(
     cleaned = upkeep.clean(target, Retention(keep_snapshots, keep_hours))
     _output(json).facts(f"{target} is clean", msgspec.to_builtins(cleaned))
     return 0
+
+
+@command
+def plan(
+    source: Annotated[Path, typer.Argument(help="The directory that the stage reads.", show_default=False)],
+    target: Target,
+    pattern: Annotated[str, typer.Option(help="Which files of the source, as a glob.")] = "**/*",
+    read: Annotated[str | None, typer.Option(help="The function of a path, as module:function.")] = None,
+    transform: Annotated[str | None, typer.Option(help="The function of a value, as module:function.")] = None,
+    codec: Annotated[str | None, typer.Option(help="Of the outputs; by default that of the target.")] = None,
+    version: Annotated[str | None, typer.Option(help="Stands for the functions' code.")] = None,
+    json: AsJson = False,
+) -> int:
+    """Show what a stage would do with each file of SOURCE, and why; nothing is written.
+
+    Without --read or --transform, a change of the code is not looked at.
+    """
+    compares_code = bool(read or transform)
+    if version and not compares_code:
+        raise ArgumentRefused("--version stands for the code of functions; name them with --read or --transform")
+    counts: Counter[str] = Counter()
+    planned = iter_plan(
+        source=source,
+        target=target,
+        pattern=pattern,
+        read=load_function("--read", read),
+        transform=load_function("--transform", transform),
+        codec=codec or _codec_of(target),
+        version=version,
+        take_over_stage=True,
+    )
+
+    def rows() -> Iterator[dict[str, str]]:
+        for path, reason in planned:
+            counts[reason] += 1
+            yield {"reason": reason, "path": path}
+
+    def sum_up() -> dict[str, Any]:
+        code = "compared" if compares_code else "not looked at: no --read or --transform was given"
+        return {"source": str(source), "target": str(target), "code": code, "counts": dict(sorted(counts.items()))}
+
+    _output(json).stream("inputs", rows(), sum_up)
+    return 0
+
+
+def _codec_of(target: Path) -> str:
+    try:
+        return read_manifest(target).codec.name
+    except ManifestMissing:
+        return "npy"
 
 
 def _output(json: bool) -> Output:

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable, Iterable
+from itertools import chain, islice
 from typing import Any, Protocol
 
 import msgspec
 from rich.console import Console
 from rich.table import Table
+
+_COLUMN = 7  # as wide as the longest reason for an input to run
 
 
 class Output(Protocol):
@@ -19,6 +23,9 @@ class Output(Protocol):
 
     def facts(self, title: str, facts: dict[str, Any]) -> None:
         """One thing, described."""
+
+    def stream(self, name: str, rows: Iterable[dict[str, Any]], sum_up: Callable[[], dict[str, Any]]) -> None:
+        """Rows without end: shown as they come, and never all in memory. What they sum up to comes last."""
 
     def error(self, kind: str, message: str) -> None:
         """Why there is no result."""
@@ -49,6 +56,13 @@ class Text:
         for name, value in facts.items():
             self._console.print(f"  {name:<{width}}  {_shown(value)}", markup=False)
 
+    def stream(self, name: str, rows: Iterable[dict[str, Any]], sum_up: Callable[[], dict[str, Any]]) -> None:
+        for row in rows:
+            # The last column may be of any width.
+            *first, last = map(_shown, row.values())
+            self._console.print("  ".join([*(f"{value:<{_COLUMN}}" for value in first), last]), markup=False)
+        self.facts(f"{name}, in all", sum_up())
+
     def error(self, kind: str, message: str) -> None:
         self._errors.print(f"{kind}: {_shown(message)}", style="red", markup=False)
 
@@ -64,13 +78,25 @@ class Json:
         del title
         _write(facts)
 
+    def stream(self, name: str, rows: Iterable[dict[str, Any]], sum_up: Callable[[], dict[str, Any]]) -> None:
+        # The first one before anything is written: an error there is a document of its own.
+        waiting = iter(rows)
+        first = list(islice(waiting, 1))
+        sys.stdout.buffer.write(b'{"%s": [' % name.encode())
+        for number, row in enumerate(chain(first, waiting)):
+            sys.stdout.buffer.write((b",\n  " if number else b"\n  ") + _encoded(row))
+        sys.stdout.buffer.write(b"\n],\n" + _encoded(sum_up()).removeprefix(b"{") + b"\n")
+
     def error(self, kind: str, message: str) -> None:
         _write({"error": kind, "message": message})
 
 
 def _write(document: Any) -> None:
-    content = msgspec.json.format(msgspec.json.encode(_printable(document)), indent=2)
-    sys.stdout.buffer.write(content + b"\n")
+    sys.stdout.buffer.write(msgspec.json.format(_encoded(document), indent=2) + b"\n")
+
+
+def _encoded(document: Any) -> bytes:
+    return msgspec.json.encode(_printable(document))
 
 
 def _printable(value: Any) -> Any:

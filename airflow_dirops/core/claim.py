@@ -93,10 +93,12 @@ def claim_target(
     fingerprint: str,
     replace_unmanaged: bool = False,
     take_over_stage: bool = False,
+    limit: int | None = None,
 ) -> Claim:
     """Claim a target for an attempt.
 
     :param fingerprint: of the user's function; finished files are reused only under the same one.
+    :param limit: of a trial run, which must not replace a snapshot of all inputs.
     :raises AttemptSuperseded: if a newer try of the same run has claimed it already.
     :raises TargetRefused: if what is there is not ours, or another stage's.
     :raises TargetBusy: if the lock cannot be had.
@@ -111,6 +113,7 @@ def claim_target(
                 stage,
                 replace_unmanaged=replace_unmanaged,
                 take_over_stage=take_over_stage,
+                limit=limit,
             )
             attempt = _numbered(control, attempt)
             fenced = _raise_fence(control, attempt)

@@ -34,7 +34,7 @@ def commit(claim: Claim, manifest: Manifest, on_conflict: OnConflict = "fail") -
         finish_swap(control)
         check_fence(control, attempt)
         current = _current(control.target)
-        _check_base(claim, current, manifest.stage, on_conflict)
+        _check_base(claim, current, manifest, on_conflict)
         # Before the swap, so that a try that dies right after it is recognised by the next one.
         control.write_fence(attempt.run.fence_key, _with_commit(claim, current, manifest))
         swap(claim, manifest.snapshot)
@@ -53,14 +53,15 @@ def _current(target: Path) -> Manifest | None:
     return None
 
 
-def _check_base(claim: Claim, current: Manifest | None, stage: str, on_conflict: OnConflict) -> None:
+def _check_base(claim: Claim, current: Manifest | None, manifest: Manifest, on_conflict: OnConflict) -> None:
     if current is None:
         return
     if on_conflict == "newest" and current.attempt.order > claim.attempt.order:
         raise TargetConflict(_conflict(claim, current, "it stands for a later time than this run"))
     if claim.base is not None and current.snapshot == claim.base.snapshot:
         return
-    if on_conflict == "fail" or current.stage != stage:
+    is_trial = manifest.limit is not None and current.limit is None
+    if on_conflict == "fail" or is_trial or current.stage != manifest.stage:
         raise TargetConflict(_conflict(claim, current, "it was committed after this attempt began"))
 
 

@@ -16,10 +16,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Literal, NamedTuple, get_args
 
+from airflow_dirops.core.aggregate import Aggregation
 from airflow_dirops.core.entries import order_of, path_at
+from airflow_dirops.core.ordering import Sorter
 from airflow_dirops.core.outcome import Outcome
-from airflow_dirops.core.plan import Plan, Reason
-from airflow_dirops.core.planning import draw_up, empty_source
+from airflow_dirops.core.plan import Reason, recorded_inputs
+from airflow_dirops.core.planning import draw_up, empty_source, is_own, list_inputs
 from airflow_dirops.core.preflight import check_target, read_base
 from airflow_dirops.core.reader import Snapshot, open_snapshot
 from airflow_dirops.core.sources import Source
@@ -47,8 +49,8 @@ class PlannedInput(NamedTuple):
 
 def iter_dry(stage: Stage, source: Source) -> Iterator[PlannedInput]:
     """Every input that is or was in the source, in order and one at a time."""
-    with _planning(stage, source) as (plan, _):
-        yield from _fates(plan)
+    with _fates(stage, source) as (fates, _):
+        yield from fates
 
 
 def dry_run(stage: Stage, source: Source, began: float) -> Outcome:
@@ -56,12 +58,14 @@ def dry_run(stage: Stage, source: Source, began: float) -> Outcome:
 
     :raises SourceEmpty: where the run itself would.
     """
-    with _planning(stage, source) as (plan, base):
-        counts = _told(_fates(plan))
+    if stage.source_is_planned:
+        log.info("the source has only been planned as well, so this is the plan for what is in it now")
+    with _fates(stage, source) as (fates, base):
+        counts = _told(fates)
     total = sum(counts.values()) - counts["removed"]
     if total == 0 and stage.empty == "fail":
         raise empty_source(stage, source)
-    log.info("a dry run, nothing was written: %d inputs in %s: %s", total, source.path, _described(counts))
+    log.info("a dry run, nothing is written: %d inputs in %s: %s", total, source.path, _described(counts))
     outcome = Outcome.of(
         "planned",
         os.fspath(stage.target),
@@ -75,16 +79,22 @@ def dry_run(stage: Stage, source: Source, began: float) -> Outcome:
 
 
 @contextmanager
-def _planning(stage: Stage, source: Source) -> Iterator[tuple[Plan, Snapshot | None]]:
-    target = check_target(stage.target, source.path)
+def _fates(stage: Stage, source: Source) -> Iterator[tuple[Iterator[PlannedInput], Snapshot | None]]:
+    target = check_target(stage.target, [single.path for single in source.singles])
     with ExitStack() as stack:
         # A hidden name, in case the source is what temporary directories are made in.
         spill = Path(stack.enter_context(TemporaryDirectory(prefix=".dirops-plan-")))
         base = _open_base(stage, target)
         if base is not None:
             stack.enter_context(base)
-        plan = draw_up(stage, source, base, fingerprint=stage.fingerprint(), spill=spill, full=stage.full)
-        yield plan, base
+        yield (_of_one if stage.aggregate else _of_each)(stage, source, base, spill), base
+
+
+def _of_one(stage: Stage, source: Source, base: Snapshot | None, spill: Path) -> Iterator[PlannedInput]:
+    inputs = list_inputs(stage, source, spill)
+    counts = is_own(stage, base) and not stage.full
+    aggregation = Aggregation(stage, source, inputs, base if counts else None, stage.fingerprint())
+    return (PlannedInput(item.path, aggregation.reason or "carried") for item in inputs)
 
 
 def _open_base(stage: Stage, target: Path) -> Snapshot | None:
@@ -93,14 +103,19 @@ def _open_base(stage: Stage, target: Path) -> Snapshot | None:
         stage.name,
         limit=stage.limit,
         replace_unmanaged=stage.replace_unmanaged,
-        take_over_stage=stage.take_over_stage,
+        # Where no function gives the stage a name, the plan is for whichever made the base.
+        take_over_stage=stage.take_over_stage or not stage.name,
     )
     return open_snapshot({"target": os.fspath(target), "snapshot": base.snapshot}) if base else None
 
 
-def _fates(plan: Plan) -> Iterator[PlannedInput]:
+def _of_each(stage: Stage, source: Source, base: Snapshot | None, spill: Path) -> Iterator[PlannedInput]:
+    plan = draw_up(stage, source, base, fingerprint=stage.fingerprint(), spill=spill, full=stage.full)
+    recorded = plan.recorded
+    if recorded is None and base is not None:
+        recorded = recorded_inputs(base, Sorter(spill, "recorded"))
     present = ((order_of(planned.input.path), planned.reason or "carried") for planned in plan.walk())
-    orders = (order for order, _ in groupby(plan.recorded or (), itemgetter(0)))
+    orders = (order for order, _ in groupby(recorded or (), itemgetter(0)))
     removed = ((order, "removed") for order in _only_in_first(orders, (order_of(item.path) for item in plan.inputs)))
     both: Iterator[tuple[bytes, Fate]] = merge(present, removed, key=itemgetter(0))  # type: ignore[arg-type]
     return (PlannedInput(path_at(order), fate) for order, fate in both)

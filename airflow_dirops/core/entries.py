@@ -32,16 +32,31 @@ class Entry(msgspec.Struct, frozen=True):
 
 
 class Input(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One file of a source, and what tells whether it changed: a digest where there is one, else its time."""
+    """One file of a source, and what tells whether it changed: a digest where there is one, else its time.
+
+    :param source: which of several joined sources it is from.
+    :param parts: the inputs that this one joins.
+    """
 
     path: str
     size: int
     mtime_ns: int | None = None
     digest: str | None = None
+    source: int = 0
+    parts: tuple[Input, ...] = ()
 
     @property
     def key(self) -> str:
         return key_of(self.path)
+
+    def is_same(self, other: Input) -> bool:
+        """Whether this is the same file, unchanged."""
+        mine = (self.path, self.size, self.mtime_ns, self.digest)
+        return mine == (other.path, other.size, other.mtime_ns, other.digest)
+
+
+EVERY_INPUT = Input("", 0)
+"""Stands for all inputs of an aggregate at once; no file has an empty name."""
 
 
 def key_of(path: str) -> str:

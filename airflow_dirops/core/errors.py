@@ -10,6 +10,7 @@
     │   ├── EncodeError             a codec cannot write this value
     │   ├── KeyRefused              a key cannot become a file name in the target
     │   │   └── KeyTaken                another record has it already
+    │   ├── KeyMissing              a key is not in every source, and ``join="strict"``
     │   ├── TooManyFailures         more inputs failed than ``max_failures`` allows
     │   ├── ManifestMissing         the directory carries no manifest
     │   ├── ManifestDamaged         the manifest cannot be read, or contradicts itself
@@ -96,6 +97,9 @@ class KeyTaken(KeyRefused):
     def __init__(self, message: str, path: str) -> None:
         super().__init__(message)
         self.path = path
+
+
+class KeyMissing(InputError): ...
 
 
 class TooManyFailures(InputError): ...

@@ -14,21 +14,28 @@ _POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_O
 _NAMED = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
 
 
+class Values(tuple[Any, ...]):
+    """What joined sources have for one key, in their order: each is an argument of its own."""
+
+    __slots__ = ()
+
+
 class UserFunction:
     """A function, lambda, partial or callable object of the user's.
 
     :param function: called with one positional argument, and by keyword with what it names of
         ``key``, ``path``, ``record``, ``params`` and ``partition``.
-    :param role: what it is called in messages: ``read`` or ``transform``.
+    :param role: what it is called in messages: ``read``, ``transform`` or ``aggregate``.
+    :param values: how many positional arguments it gets.
     :raises ArgumentRefused: if it is not callable, or asks for something that nobody can give it.
     """
 
-    def __init__(self, function: Callable[..., Any], role: str) -> None:
+    def __init__(self, function: Callable[..., Any], role: str, values: int = 1) -> None:
         if not callable(function):
             raise ArgumentRefused(f"{role}= must be a function, and it is {type(function).__name__}: {function!r}")
         self.function = function
         self.name = name_of(function)
-        self._takes_value, self.wanted = _wanted(function, role)
+        self._takes_value, self.wanted = _wanted(function, role, values)
 
     def __call__(self, value: Any, offered: Callable[[str], Any]) -> Any:
         """Call it.
@@ -37,7 +44,9 @@ class UserFunction:
         :param offered: gives what it wants by name; asked only for that.
         """
         named = {name: offered(name) for name in self.wanted}
-        return self.function(value, **named) if self._takes_value else self.function(**named)
+        if not self._takes_value:
+            return self.function(**named)
+        return self.function(*value, **named) if isinstance(value, Values) else self.function(value, **named)
 
 
 def name_of(function: Any) -> str:
@@ -64,19 +73,24 @@ def records_of(result: Any, key: str, path: str | None = None) -> Iterator[tuple
         yield key, result
 
 
-def _wanted(function: Callable[..., Any], role: str) -> tuple[bool, tuple[str, ...]]:
+def _wanted(function: Callable[..., Any], role: str, values: int) -> tuple[bool, tuple[str, ...]]:
     try:
         parameters = list(inspect.signature(function).parameters.values())
     except (TypeError, ValueError):
         # Some functions written in C tell no signature; they take their value by position.
         return True, ()
-    first = next((p for p in parameters if p.kind in _POSITIONAL), None)
-    takes_value = first is not None or any(p.kind is p.VAR_POSITIONAL for p in parameters)
+    first = [p for p in parameters if p.kind in _POSITIONAL][:values]
+    takes_value = bool(first) or any(p.kind is p.VAR_POSITIONAL for p in parameters)
     # What a partial has bound by name is settled.
     bound = getattr(function, "keywords", {})
-    rest = [p for p in parameters if p is not first and p.name not in bound]
+    rest = [p for p in parameters if p not in first and p.name not in bound]
     impossible = [p.name for p in rest if p.name not in BY_NAME and _is_required(p)]
     wanted = tuple(p.name for p in rest if p.name in BY_NAME and p.kind in _NAMED)
+    if values > 1 and len(first) < values and not any(p.kind is p.VAR_POSITIONAL for p in parameters):
+        raise ArgumentRefused(
+            f"{role}={name_of(function)} takes {len(first)} positional arguments, and gets {values}, one for "
+            "each source"
+        )
     if impossible or not (takes_value or wanted):
         raise ArgumentRefused(
             f"{role}={name_of(function)} cannot be called for a file: "

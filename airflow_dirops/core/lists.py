@@ -9,6 +9,7 @@ import base64
 import hashlib
 import os
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -73,6 +74,22 @@ def encode_line(line: msgspec.Struct) -> bytes:
         return _encode(line)
     except UnicodeEncodeError:
         return _encode(_escape_paths(msgspec.to_builtins(line)))
+
+
+@dataclass(frozen=True)
+class InputsSeen:
+    """All inputs of an aggregate as one: how many there are, and a digest over their names and what they hold."""
+
+    count: int
+    digest: str
+
+    @classmethod
+    def of(cls, inputs: Iterable[Input]) -> InputsSeen:
+        digest, count = hashlib.sha256(), 0
+        for item in inputs:
+            digest.update(encode_line(item) + b"\n")
+            count += 1
+        return cls(count, digest.hexdigest())
 
 
 class LineDecoder:

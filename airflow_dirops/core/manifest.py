@@ -83,10 +83,13 @@ class Counts(ManifestModel, frozen=True):
     ignored: int
 
 
-class Manifest(ManifestModel, frozen=True):
+class Manifest(ManifestModel, frozen=True, omit_defaults=True):
     """The header of a snapshot.
 
     ``bytes`` counts the entries only; ``created`` is UTC in ISO 8601; ``seconds`` is the attempt's wall time.
+    ``join`` and ``sources`` are there where several sources were matched by key; ``source`` is the first of them.
+    ``inputs_digest`` is there where entries were made of all inputs together.
+    ``limit`` is there only where a trial run took no more than the first so many inputs.
     """
 
     format: str
@@ -106,6 +109,10 @@ class Manifest(ManifestModel, frozen=True):
     lists: dict[str, ListRecord]
     seconds: float
     writer: dict[str, str]
+    join: str | None = None
+    sources: tuple[SourceRecord, ...] = ()
+    inputs_digest: str | None = None
+    limit: int | None = None
 
     def summary(self) -> dict[str, Any]:
         """What fits into an XCom or an asset event."""
@@ -116,6 +123,7 @@ class Manifest(ManifestModel, frozen=True):
             "created": self.created,
             "counts": msgspec.to_builtins(self.counts),
             "bytes": self.bytes,
+            **({} if self.limit is None else {"limit": self.limit}),
         }
 
 

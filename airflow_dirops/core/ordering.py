@@ -50,6 +50,10 @@ class Sorter:
         self._count = 0
         self._is_sorted = True
 
+    def sibling(self, name: str) -> Sorter:
+        """Another one beside it."""
+        return Sorter(self._directory, f"{self._name}-{name}", self._max_in_memory)
+
     def add(self, key: bytes, line: bytes) -> None:
         if self._waiting and key < self._waiting[-1][0]:
             self._is_sorted = False

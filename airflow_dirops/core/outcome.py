@@ -13,7 +13,7 @@ import msgspec
 
 from airflow_dirops.core.manifest import HEADER, Manifest
 
-OutcomeName = Literal["committed", "unchanged", "skipped"]
+OutcomeName = Literal["committed", "unchanged", "skipped", "planned"]
 
 _REPORT_EVERY_SECONDS = 1.0
 
@@ -26,10 +26,12 @@ class Outcome:
     :param snapshot: the id of the snapshot that is there now; None if there is none.
     :param manifest: the path of its header.
     :param outcome: ``committed``; ``unchanged`` where nothing was new; ``skipped`` where the source was empty and
-        ``empty="skip"``.
-    :param counts: those of the manifest, and how many inputs this run computed, carried over and reused.
+        ``empty="skip"``; ``planned`` after a dry run.
+    :param counts: those of the manifest, and how many inputs this run computed, carried over and reused; after a
+        dry run how many would run for which reason, be carried over, or are removed.
     :param bytes: of the entries.
     :param seconds: wall time of this run.
+    :param limit: of a trial run, over how many inputs the snapshot goes at most.
     """
 
     target: str
@@ -41,6 +43,7 @@ class Outcome:
     counts: dict[str, int]
     bytes: int
     seconds: float
+    limit: int | None = None
 
     @classmethod
     def of(
@@ -68,6 +71,7 @@ class Outcome:
             counts=counts | {name: done[name] for name in ("computed", "carried", "reused")},
             bytes=manifest.bytes if manifest else 0,
             seconds=round(seconds, 3),
+            limit=manifest.limit if manifest else None,
         )
 
     def to_dict(self) -> dict[str, Any]:

@@ -5,18 +5,21 @@ from __future__ import annotations
 import logging
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
 from typing import Any, Unpack
 
+from airflow_dirops.core.aggregate import Aggregation
 from airflow_dirops.core.claim import Claim, claim_target
 from airflow_dirops.core.commit import commit
 from airflow_dirops.core.control import ControlDirectory
-from airflow_dirops.core.errors import ArgumentRefused, SourceEmpty, remaining_storage_errors
+from airflow_dirops.core.dry_run import PlannedInput, dry_run, iter_dry
+from airflow_dirops.core.errors import ArgumentRefused, remaining_storage_errors
+from airflow_dirops.core.joining import JoinedSource
+from airflow_dirops.core.lists import InputsSeen
 from airflow_dirops.core.manifest import Manifest
-from airflow_dirops.core.ordering import Sorter
 from airflow_dirops.core.outcome import Outcome, OutcomeName, Reporter
-from airflow_dirops.core.plan import Plan, finished_inputs, recorded_inputs
+from airflow_dirops.core.planning import draw_up, empty_source, is_own, list_inputs
 from airflow_dirops.core.preflight import resolve_target
 from airflow_dirops.core.reader import Snapshot, open_snapshot
 from airflow_dirops.core.retention import drop_expired
@@ -24,14 +27,14 @@ from airflow_dirops.core.seal import Sealing, seal
 from airflow_dirops.core.sources import Source, SourceLike, describe_source, open_source
 from airflow_dirops.core.stage import Stage, StageOptions
 from airflow_dirops.core.staging import StagingArea
-from airflow_dirops.core.steps import Steps
+from airflow_dirops.core.steps import EachInput
 
 log = logging.getLogger(__name__)
 
 
 def read_directory(
     *,
-    source: SourceLike,
+    source: SourceLike | list[SourceLike] | tuple[SourceLike, ...],
     target: str | os.PathLike[str],
     read: Callable[..., Any],
     **options: Unpack[StageOptions],
@@ -50,22 +53,54 @@ def read_directory(
 
 def transform_directory(
     *,
-    source: SourceLike,
+    source: SourceLike | list[SourceLike] | tuple[SourceLike, ...],
     target: str | os.PathLike[str],
-    transform: Callable[..., Any],
+    transform: Callable[..., Any] | None = None,
+    aggregate: Callable[..., Any] | None = None,
     read: Callable[..., Any] | None = None,
     **options: Unpack[StageOptions],
 ) -> Outcome:
-    """Turn each record of a snapshot into a record of the target's new snapshot.
+    """Turn each record of a snapshot, or all of them together, into records of the target's new snapshot.
 
-    :param source: a target that a stage committed; or a bare directory, with ``read=``.
+    :param source: a target that a stage committed; or a bare directory, with ``read=``; or, with ``join=``, a list.
     :param transform: called with each value; returns None, a value, or, as a generator, any number of
         ``(key, value)``.
+    :param aggregate: instead of ``transform``: called once, with an iterator over all records, each with ``key``,
+        ``path`` and ``value``; returns one value, named as the function is, or yields ``(key, value)``.
     :param read: decodes files that no stage wrote, as for :func:`read_directory`.
     :param options: see :class:`~airflow_dirops.core.stage.StageOptions`.
     :raises DiropsError: as :func:`read_directory`.
     """
-    return run_stage(Stage(source=source, target=target, read=read, transform=transform, **options))
+    return run_stage(
+        Stage(source=source, target=target, read=read, transform=transform, aggregate=aggregate, **options)
+    )
+
+
+def iter_plan(
+    *,
+    source: SourceLike | list[SourceLike] | tuple[SourceLike, ...],
+    target: str | os.PathLike[str],
+    read: Callable[..., Any] | None = None,
+    transform: Callable[..., Any] | None = None,
+    aggregate: Callable[..., Any] | None = None,
+    **options: Unpack[StageOptions],
+) -> Iterator[PlannedInput]:
+    """What a stage would do with each input, and why, one at a time; nothing is written.
+
+    :param read: as for :func:`read_directory`. With no function at all, a change of the code is not looked at.
+    :param transform: as for :func:`transform_directory`.
+    :param aggregate: as for :func:`transform_directory`; all inputs run for the same reason, or none does.
+    :param options: those of the stage; ``stage`` is needed where a function is missing.
+    :raises DiropsError: when the first one is asked for, where the stage itself could not begin.
+    """
+    return _iter_plan(
+        Stage(source=source, target=target, read=read, transform=transform, aggregate=aggregate, **options)
+    )
+
+
+def _iter_plan(stage: Stage) -> Iterator[PlannedInput]:
+    with remaining_storage_errors(stage.target), closing(_open_source(stage)) as source:
+        yield from iter_dry(stage, source)
 
 
 def run_stage(stage: Stage) -> Outcome:
@@ -75,16 +110,11 @@ def run_stage(stage: Stage) -> Outcome:
 
 
 def _run_stage(stage: Stage, began: float) -> Outcome:
-    with closing(
-        open_source(
-            stage.source,
-            pattern=stage.pattern,
-            codec=stage.source_codec,
-            follow_symlinks=stage.follow_symlinks,
-        )
-    ) as source:
+    with closing(_open_source(stage)) as source:
         _check_readable(stage, source)
-        control = ControlDirectory(resolve_target(stage.target, source.path))
+        if stage.dry_run:
+            return dry_run(stage, source, began)
+        control = ControlDirectory(resolve_target(stage.target, [single.path for single in source.singles]))
         fingerprint = stage.fingerprint()
         with claim_target(
             control,
@@ -93,20 +123,45 @@ def _run_stage(stage: Stage, began: float) -> Outcome:
             fingerprint=fingerprint,
             replace_unmanaged=stage.replace_unmanaged,
             take_over_stage=stage.take_over_stage,
+            limit=stage.limit,
         ) as claim:
             return _Run(stage, source, claim, fingerprint, began).finish()
+
+
+def _open_source(stage: Stage) -> Source:
+    with ExitStack() as opened:
+        singles = [opened.enter_context(closing(_open_single(stage, source))) for source in stage.sources]
+        opened.pop_all()
+    return singles[0] if stage.join is None else JoinedSource(singles, stage.join)
+
+
+def _open_single(stage: Stage, location: SourceLike) -> Source:
+    source = open_source(
+        location,
+        pattern=stage.pattern,
+        codec=stage.source_codec,
+        follow_symlinks=stage.follow_symlinks,
+    )
+    if source.snapshot is not None and stage.limit is None and (limit := source.snapshot.manifest.limit):
+        source.close()
+        raise ArgumentRefused(
+            f"the source {str(source.path)!r} is the result of a trial run over the first {limit} inputs; "
+            "run its stage without limit first, or give this one a limit too"
+        )
+    return source
 
 
 def _check_readable(stage: Stage, source: Source) -> None:
     if stage.read is not None:
         return
-    if source.snapshot is None:
-        raise ArgumentRefused(
-            f"{str(source.path)!r} was not committed by a stage, so nothing says how to decode its files; "
-            "give read=, a function that takes a path, or name a stage's target as the source"
-        )
-    # Asked for now: whether it may be decoded is known before anything is written.
-    _ = source.snapshot.codec
+    for single in source.singles:
+        if single.snapshot is None:
+            raise ArgumentRefused(
+                f"{str(single.path)!r} was not committed by a stage, so nothing says how to decode its files; "
+                "give read=, a function that takes a path, or name a stage's target as the source"
+            )
+        # Asked for now: whether it may be decoded is known before anything is written.
+        _ = single.snapshot.codec
 
 
 class _Run:
@@ -125,12 +180,13 @@ class _Run:
             base = _open_base(self._claim)
             if base is not None:
                 stack.enter_context(base)
-            plan = self._plan(base)
-            if plan.total == 0 and self._stage.empty != "commit":
+            work = self._aggregation(base) if self._stage.aggregate else self._each_input(base)
+            log.info("%d inputs in %s: %s", work.total, self._source.path, work.describe())
+            if work.total == 0 and self._stage.empty != "commit":
                 return self._empty()
-            if not plan.has_work:
+            if not work.has_work:
                 return self._nothing_new()
-            reporter = Reporter(plan.total, self._stage.on_progress)
+            reporter = Reporter(work.total, self._stage.on_progress)
             staging = stack.enter_context(
                 StagingArea(
                     self._claim.directory,
@@ -139,47 +195,40 @@ class _Run:
                     like=self._claim.target,
                 )
             )
-            if not self._stage_all(plan, staging, reporter):
+            if not work.run(staging, reporter):
                 return self._nothing_new()
-            manifest = seal(staging, self._sealing())
+            manifest = seal(staging, self._sealing(work.seen))
+            if work.is_same(manifest):
+                return self._nothing_new()
         commit(self._claim, manifest, self._stage.on_conflict)
         drop_expired(self._claim.control, self._stage.retention)
         return self._outcome("committed", manifest, reporter)
 
-    def _plan(self, base: Snapshot | None) -> Plan:
-        spill, full = self._claim.spill, self._stage.full or self._claim.was_cleared
-        dead = [] if full else self._claim.dead
-        plan = Plan(
-            inputs=self._source.list_inputs(Sorter(spill, "source")),
-            recorded=None if base is None or full else recorded_inputs(base, Sorter(spill, "recorded")),
-            finished=finished_inputs(dead, self._fingerprint, Sorter(spill, "finished")),
-            base=base,
-            code_changed=base is not None and base.manifest.function.fingerprint != self._fingerprint,
-            full=full,
-            is_due=full or base is None or base.manifest.stage != self._stage.name,
-            verify=self._stage.verify,
+    @property
+    def _full(self) -> bool:
+        return self._stage.full or self._claim.was_cleared
+
+    def _aggregation(self, base: Snapshot | None) -> Aggregation:
+        inputs = list_inputs(self._stage, self._source, self._claim.spill)
+        counts = is_own(self._stage, base) and not self._full
+        return Aggregation(self._stage, self._source, inputs, base if counts else None, self._fingerprint)
+
+    def _each_input(self, base: Snapshot | None) -> EachInput:
+        plan = draw_up(
+            self._stage,
+            self._source,
+            base,
+            fingerprint=self._fingerprint,
+            spill=self._claim.spill,
+            full=self._full,
+            dead=self._claim.dead,
         )
         plan.survey()
-        log.info("%d inputs in %s: %s", plan.total, self._source.path, plan.describe())
-        return plan
-
-    def _stage_all(self, plan: Plan, staging: StagingArea, reporter: Reporter) -> bool:
-        """Stage every input; returns whether that gave anything new."""
-        claim = self._claim
-        with Steps(self._stage, self._source, staging, plan, claim.dead, claim.spill, reporter) as steps:
-            for planned in plan.passes():
-                steps.take(planned)
-                if not steps.is_new:
-                    break
-        return steps.is_new
+        return EachInput(self._stage, self._source, plan, self._claim.dead, self._claim.spill)
 
     def _empty(self) -> Outcome:
         if self._stage.empty == "fail":
-            raise SourceEmpty(
-                f"no file in {str(self._source.path)!r} matches {self._stage.pattern!r} "
-                f"({self._source.ignored} names were passed over); check the path and the pattern, "
-                "or set empty='skip' or empty='commit' if that is to be expected"
-            )
+            raise empty_source(self._stage, self._source)
         return self._outcome("skipped", self._claim.base)
 
     def _nothing_new(self) -> Outcome:
@@ -197,14 +246,15 @@ class _Run:
             done=reporter.done if reporter else None,
         )
 
-    def _sealing(self) -> Sealing:
+    def _sealing(self, seen: InputsSeen | None) -> Sealing:
         return Sealing(
             stage=self._stage,
             claim=self._claim,
-            source=describe_source(self._source, self._claim.target),
+            sources=tuple(describe_source(single, self._claim.target) for single in self._source.singles),
             fingerprint=self._fingerprint,
             ignored=self._source.ignored,
             began=self._began,
+            seen=seen,
         )
 
 

@@ -16,7 +16,8 @@ from typing import Literal
 import msgspec
 
 from airflow_dirops.core.attempts import Owner
-from airflow_dirops.core.entries import Input, order_of
+from airflow_dirops.core.entries import Entry, Input, order_of
+from airflow_dirops.core.joining import join_inputs
 from airflow_dirops.core.journal import JournalLine, Output, read_journal
 from airflow_dirops.core.lists import (
     FILES,
@@ -78,13 +79,21 @@ class Plan:
     shared: int = 0
     removed: int = 0
 
-    def survey(self) -> None:
-        """Walk once and count."""
+    def walk(self) -> Iterator[Planned]:
+        """Every input, in order."""
+        return self._walk(_Beside(self.recorded))
+
+    def survey(self, note: Callable[[Planned], None] = lambda _: None) -> None:
+        """Walk once and count.
+
+        :param note: called for every input.
+        """
         recorded = _Beside(self.recorded)
         for planned in self._walk(recorded):
             self.total += 1
             self.shared += planned.shares_key
             self.reasons[planned.reason or "carried"] += 1
+            note(planned)
         self.removed = recorded.count_passed()
 
     def describe(self) -> str:
@@ -107,7 +116,7 @@ class Plan:
             return self._in_two_passes(lambda planned: planned.reason == "retry")
         if self.shared:
             return self._in_two_passes(lambda planned: planned.shares_key)
-        return iter([self._walk(_Beside(self.recorded))])
+        return iter([self.walk()])
 
     @property
     def only_retries(self) -> bool:
@@ -117,8 +126,8 @@ class Plan:
         return self.reasons["retry"] + self.reasons["carried"] == self.total
 
     def _in_two_passes(self, comes_first: Callable[[Planned], bool]) -> Iterator[Iterator[Planned]]:
-        yield filter(comes_first, self._walk(_Beside(self.recorded)))
-        yield filterfalse(comes_first, self._walk(_Beside(self.recorded)))
+        yield filter(comes_first, self.walk())
+        yield filterfalse(comes_first, self.walk())
 
     def _walk(self, recorded: _Beside) -> Iterator[Planned]:
         finished = _Beside(self.finished)
@@ -134,7 +143,7 @@ class Plan:
             return "full"
         if before is None:
             return "new"
-        if before.input != item:
+        if not before.input.is_same(item):
             return "changed"
         if self.code_changed:
             return "code"
@@ -144,15 +153,16 @@ class Plan:
 
     def _all_there(self, before: JournalLine) -> bool:
         return self.base is not None and all(
-            _is_there(self.base, output, verify=self.verify) for output in before.outputs
+            is_there(self.base, output, verify=self.verify) for output in before.outputs
         )
 
 
 def recorded_inputs(base: Snapshot, sorter: Sorter) -> Sorter:
     """What a snapshot's lists say, turned round: by input instead of by entry."""
+    is_joined = base.manifest.join is not None
     for name in (FILES, SKIPPED, QUARANTINE):
         for line in iter_list(base.directory, base.manifest, name):
-            for recorded in _by_input(line):
+            for recorded in _by_input(line, is_joined=is_joined):
                 sorter.add(order_of(recorded.input.path), encode_line(recorded))
     return sorter
 
@@ -170,10 +180,11 @@ def finished_inputs(dead: list[DeadAttempt], fingerprint: str, sorter: Sorter) -
     return sorter
 
 
-def _by_input(line: FileLine | SkippedLine | QuarantineLine) -> Iterator[JournalLine]:
+def _by_input(line: FileLine | SkippedLine | QuarantineLine, *, is_joined: bool) -> Iterator[JournalLine]:
     if isinstance(line, FileLine):
         output = Output(line.path, line.size, line.digest, 0, 0)
-        yield from (JournalLine(item, "carried", (output,)) for item in line.inputs)
+        inputs = (join_inputs(line.inputs),) if is_joined else line.inputs
+        yield from (JournalLine(item, "carried", (output,)) for item in inputs)
         return
     state: Literal["skipped", "quarantined"] = "skipped" if isinstance(line, SkippedLine) else "quarantined"
     yield JournalLine(Input(line.path, line.size, line.mtime_ns, line.digest), state)
@@ -183,12 +194,16 @@ def _finished_as(item: Input, lines: list[bytes]) -> tuple[JournalLine | None, i
     for numbered in lines:
         number, _, encoded = numbered.partition(b" ")
         line: JournalLine = _decode(encoded)
-        if line.input == item:
+        if line.input.is_same(item):
             return line, int(number)
     return None, None
 
 
-def _is_there(base: Snapshot, output: Output, *, verify: bool) -> bool:
+def is_there(base: Snapshot, output: Output | Entry, *, verify: bool) -> bool:
+    """Whether an entry of a snapshot is as its manifest says: by size, and by digest if it was touched since.
+
+    :param verify: by digest in any case.
+    """
     try:
         status = base.directory.status(output.path)
     except OSError:

@@ -35,20 +35,28 @@ def draw_up(
     :param full: redo everything.
     :param dead: attempts whose finished files may be reused.
     """
-    inputs = source.list_inputs(Sorter(spill, "source"))
     is_other_code = base is not None and fingerprint not in ("", base.manifest.function.fingerprint)
     if is_other_code and stage.accept_code_change:
         _check_codec(stage, base)
     return Plan(
-        inputs=inputs if stage.limit is None else _First(inputs, stage.limit),
+        inputs=list_inputs(stage, source, spill),
         recorded=None if base is None or full else recorded_inputs(base, Sorter(spill, "recorded")),
         finished=finished_inputs([] if full else list(dead), fingerprint, Sorter(spill, "finished")),
         base=base,
         code_changed=is_other_code and not stage.accept_code_change,
         full=full,
-        is_due=full or base is None or is_other_code or _is_anothers(stage, base),
+        is_due=full or (is_other_code and stage.accept_code_change) or not is_own(stage, base),
         verify=stage.verify,
     )
+
+
+def list_inputs(stage: Stage, source: Source, spill: Path) -> Iterable[Input]:
+    """The inputs of a stage, in order, as often as asked.
+
+    :param spill: where a long list is sorted.
+    """
+    inputs = source.list_inputs(Sorter(spill, "source"))
+    return inputs if stage.limit is None else _First(inputs, stage.limit)
 
 
 def empty_source(stage: Stage, source: Source) -> SourceEmpty:
@@ -60,10 +68,11 @@ def empty_source(stage: Stage, source: Source) -> SourceEmpty:
     )
 
 
-def _is_anothers(stage: Stage, base: Snapshot) -> bool:
+def is_own(stage: Stage, base: Snapshot | None) -> bool:
     """Whether the base is this stage's own work, and as whole as what this run makes."""
-    is_trial = base.manifest.limit is not None and stage.limit is None
-    return base.manifest.stage != stage.name or is_trial
+    if base is None or base.manifest.stage != stage.name:
+        return False
+    return base.manifest.limit is None or stage.limit is not None
 
 
 def _check_codec(stage: Stage, base: Snapshot | None) -> None:

@@ -10,9 +10,10 @@ from airflow_dirops.core.errors import ArgumentRefused
 Empty = Literal["fail", "skip", "commit"]
 OnError = Literal["fail", "quarantine"]
 Durability = Literal["full", "process"]
+Join = Literal["inner", "outer", "strict"]
 OnConflict = Literal["fail", "newest", "last"]
 
-_CHOICES = {"empty": Empty, "on_error": OnError, "durability": Durability, "on_conflict": OnConflict}
+_CHOICES = {"empty": Empty, "on_error": OnError, "durability": Durability, "on_conflict": OnConflict, "join": Join}
 
 
 def check_policies(options: Mapping[str, Any]) -> None:
@@ -36,7 +37,7 @@ def failure_budget(max_failures: int | str | None, total: int) -> int:
 
 def _findings(options: Mapping[str, Any]) -> Iterator[str]:
     for name, choices in _CHOICES.items():
-        if options[name] not in get_args(choices):
+        if options[name] not in get_args(choices) and not (name == "join" and options[name] is None):
             yield f"{name}={options[name]!r} is none of {', '.join(map(repr, get_args(choices)))}"
     if not _is_budget(budget := options["max_failures"]):
         yield f"max_failures={budget!r} is neither a count, such as 5, nor a percentage, such as '1%'"
@@ -44,10 +45,15 @@ def _findings(options: Mapping[str, Any]) -> Iterator[str]:
         yield f"workers={workers!r} is neither a count of at least 1 nor 'auto'"
     if not (_is_number(retries := options["file_retries"], int) and retries >= 0):
         yield f"file_retries={retries!r} is no count"
-    if (size := options["batch_size"]) is not None and not (_is_number(size, int) and size >= 1):
-        yield f"batch_size={size!r} is no count of at least 1"
     if (timeout := options["file_timeout"]) is not None and not (_is_number(timeout, int | float) and timeout > 0):
         yield f"file_timeout={timeout!r} is no number of seconds"
+    yield from _uncountable(options)
+
+
+def _uncountable(options: Mapping[str, Any]) -> Iterator[str]:
+    for name in ("batch_size", "limit"):
+        if (count := options[name]) is not None and not (_is_number(count, int) and count >= 1):
+            yield f"{name}={count!r} is no count of at least 1"
 
 
 def _is_number(value: object, kind: Any) -> bool:

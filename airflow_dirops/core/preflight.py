@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from airflow_dirops.core.durable import make_directories
@@ -12,19 +12,28 @@ from airflow_dirops.core.errors import ManifestDamaged, ManifestMissing, TargetR
 from airflow_dirops.core.manifest import HEADER, Manifest, read_manifest
 
 
-def resolve_target(target: str | os.PathLike[str], source: Path | None) -> Path:
-    """The real path of a target, checked, with its parent made.
+def check_target(target: str | os.PathLike[str], sources: Iterable[Path]) -> Path:
+    """The real path of a target, checked.
 
     :param target: absolute, or relative to the working directory; a link stays one, and what it points to is
         replaced.
-    :param source: the directory that the stage reads.
+    :param sources: the directories that the stage reads.
     :raises TargetRefused: with every reason found.
     """
     path = Path(os.path.realpath(target))
     with storage_errors("looking at the target", path):
-        findings = list(_findings(path, source))
+        findings = list(_findings(path, sources))
     if findings:
         raise TargetRefused(f"the target {str(target)!r} cannot be written", findings)
+    return path
+
+
+def resolve_target(target: str | os.PathLike[str], sources: Iterable[Path]) -> Path:
+    """As :func:`check_target`, with the target's parent made.
+
+    :raises TargetRefused: also if nobody may write there.
+    """
+    path = check_target(target, sources)
     make_directories(path.parent)
     if not os.access(path.parent, os.W_OK | os.X_OK):
         raise TargetRefused(
@@ -45,10 +54,13 @@ def check_same_device(target: Path, control: Path) -> None:
         )
 
 
-def read_base(target: Path, stage: str, *, replace_unmanaged: bool, take_over_stage: bool) -> Manifest | None:
+def read_base(
+    target: Path, stage: str, *, replace_unmanaged: bool, take_over_stage: bool, limit: int | None = None
+) -> Manifest | None:
     """The manifest of the snapshot that would be replaced, or None where there is none.
 
-    :raises TargetRefused: if the directory there is not ours, or another stage's, and nobody allowed it.
+    :raises TargetRefused: if the directory there is not ours, or another stage's, and nobody allowed it; or if a
+        trial run would replace a snapshot of all inputs.
     """
     try:
         base = read_manifest(target)
@@ -59,6 +71,11 @@ def read_base(target: Path, stage: str, *, replace_unmanaged: bool, take_over_st
         raise TargetRefused(
             f"the target {str(target)!r} belongs to stage {base.stage!r}, and this is stage {stage!r}; "
             "choose another target, or set take_over_stage=True to replace that stage's snapshot"
+        )
+    if limit is not None and base.limit is None:
+        raise TargetRefused(
+            f"the target {str(target)!r} holds a snapshot of all inputs, and limit={limit} is for a trial run; "
+            "choose another target for the trial, or leave limit out"
         )
     return base
 
@@ -84,7 +101,7 @@ def _check_unmanaged(target: Path, error: ManifestMissing | ManifestDamaged, rep
         raise TargetRefused(f"the target {str(target)!r} cannot be moved aside", findings) from error
 
 
-def _findings(path: Path, source: Path | None) -> Iterator[str]:
+def _findings(path: Path, sources: Iterable[Path]) -> Iterator[str]:
     if path.exists() and not path.is_dir():
         yield f"{str(path)!r} is a file; a target is a directory"
     if path.is_mount():
@@ -96,12 +113,11 @@ def _findings(path: Path, source: Path | None) -> Iterator[str]:
             yield f"it lies inside another target, {str(above)!r}"
     if (path / CONTROL_DIRECTORY).exists():
         yield f"another target lies inside it, staged in {str(path / CONTROL_DIRECTORY)!r}"
-    yield from _nested(path, source)
+    for source in sources:
+        yield from _nested(path, source)
 
 
-def _nested(path: Path, source: Path | None) -> Iterator[str]:
-    if source is None:
-        return
+def _nested(path: Path, source: Path) -> Iterator[str]:
     real = Path(os.path.realpath(source))
     if real == path:
         yield f"it is the source, {str(source)!r}; a stage never writes where it reads"

@@ -13,7 +13,7 @@ import msgspec
 import airflow_dirops
 from airflow_dirops.core.attempts import new_id
 from airflow_dirops.core.claim import Claim
-from airflow_dirops.core.entries import order_of
+from airflow_dirops.core.entries import EVERY_INPUT, order_of
 from airflow_dirops.core.journal import JournalLine
 from airflow_dirops.core.lists import (
     FILES,
@@ -21,6 +21,7 @@ from airflow_dirops.core.lists import (
     QUARANTINE,
     SKIPPED,
     FileLine,
+    InputsSeen,
     QuarantineLine,
     SkippedLine,
     encode_line,
@@ -47,10 +48,11 @@ class Sealing:
 
     stage: Stage
     claim: Claim
-    source: SourceRecord
+    sources: tuple[SourceRecord, ...]
     fingerprint: str
     ignored: int
     began: float
+    seen: InputsSeen | None = None
 
 
 def seal(staging: StagingArea, sealing: Sealing) -> Manifest:
@@ -63,12 +65,12 @@ def seal(staging: StagingArea, sealing: Sealing) -> Manifest:
     sorters = {name: Sorter(sealing.claim.spill, name) for name in LISTS}
     inputs = size = 0
     for line in staging.journal:
-        inputs += 1
+        inputs += line.input != EVERY_INPUT
         for name, path, encoded in _list_lines(line):
             sorters[name].add(order_of(path), encoded)
         size += sum(output.size for output in line.outputs)
     lists = {name: write_list(staging.tree, name, (line for _, line in sorter)) for name, sorter in sorters.items()}
-    manifest = _header(sealing, lists, inputs, size)
+    manifest = _header(sealing, lists, sealing.seen.count if sealing.seen else inputs, size)
     write_header(staging.tree, manifest)
     staging.sync_tree()
     return manifest
@@ -76,9 +78,10 @@ def seal(staging: StagingArea, sealing: Sealing) -> Manifest:
 
 def _list_lines(line: JournalLine) -> Iterator[tuple[str, str, bytes]]:
     item = line.input
+    inputs = () if item == EVERY_INPUT else item.parts or (item,)
     for output in line.outputs:
-        yield FILES, output.path, encode_line(FileLine(output.path, output.size, output.digest, (item,)))
-    if line.state == "skipped":
+        yield FILES, output.path, encode_line(FileLine(output.path, output.size, output.digest, inputs))
+    if line.state == "skipped" and inputs:
         skipped = SkippedLine(item.path, item.size, item.mtime_ns, item.digest)
         yield SKIPPED, item.path, encode_line(skipped)
     if line.failure:
@@ -103,7 +106,7 @@ def _header(sealing: Sealing, lists: dict[str, ListRecord], inputs: int, size: i
         partition=stage.partition,
         created=datetime.now(UTC).isoformat(timespec="milliseconds"),
         attempt=claim.attempt.record(),
-        source=sealing.source,
+        source=sealing.sources[0],
         function=FunctionRecord(name=stage.function_name, fingerprint=sealing.fingerprint),
         codec=CodecRecord(name=codec.name, suffix=codec.suffix),
         durability=stage.durability,
@@ -119,4 +122,8 @@ def _header(sealing: Sealing, lists: dict[str, ListRecord], inputs: int, size: i
         lists=lists,
         seconds=round(time.monotonic() - sealing.began, 3),
         writer={"airflow-dirops": airflow_dirops.__version__, "python": platform.python_version()},
+        join=stage.join,
+        sources=sealing.sources if stage.join else (),
+        inputs_digest=sealing.seen.digest if sealing.seen else None,
+        limit=stage.limit,
     )

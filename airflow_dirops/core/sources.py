@@ -30,11 +30,18 @@ class Source(Protocol):
 
     path: Path
 
+    @property
+    def singles(self) -> tuple[Source, ...]:
+        """The directories that it is made of: itself, or those that are joined."""
+
     def list_inputs(self, sorter: Sorter) -> Iterable[Input]:
         """Every input, in order, as often as asked. A bare directory is walked into the sorter once."""
 
     def path_of(self, item: Input) -> str:
         """A path that opens this very input."""
+
+    def place_of(self, item: Input) -> str:
+        """Where it lies, for people."""
 
     def record_of(self, item: Input) -> Record | InputRecord:
         """What a user's function sees of this input."""
@@ -112,6 +119,13 @@ class BareDirectory:
             sorter.add(order_of(item.path), msgspec.msgpack.encode((item.size, item.mtime_ns)))
         return _SortedInputs(sorter)
 
+    @property
+    def singles(self) -> tuple[Source, ...]:
+        return (self,)
+
+    def place_of(self, item: Input) -> str:
+        return self.path_of(item)
+
     def record_of(self, item: Input) -> InputRecord:
         return InputRecord(item.key, self.path_of(item), item.size)
 
@@ -160,6 +174,13 @@ class SnapshotSource:
         for line in iter_list(self._held.directory, self._held.manifest, FILES):
             if self._matches(line.path):
                 yield Input(line.path, line.size, digest=line.digest)
+
+    @property
+    def singles(self) -> tuple[Source, ...]:
+        return (self,)
+
+    def place_of(self, item: Input) -> str:
+        return os.path.join(self.path, item.path)
 
     def record_of(self, item: Input) -> Record:
         return Record(self._held, _entry_of(item))

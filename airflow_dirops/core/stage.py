@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypedDict
 
@@ -17,6 +17,7 @@ from airflow_dirops.core.outcome import Progress
 from airflow_dirops.core.policies import (
     Durability,
     Empty,
+    Join,
     OnConflict,
     OnError,
     check_policies,
@@ -46,9 +47,14 @@ class StageOptions(TypedDict, total=False):
     :param workers: how many processes work, or ``"auto"``: as many as this one may use CPUs. With one, and without
         ``file_timeout``, the functions run in this very process.
     :param batch_size: give ``transform`` a list of so many values, and expect as many results.
+    :param join: where the source is a list of sources: ``inner`` takes the keys that all of them have, ``outer`` those
+        that any has, ``strict`` expects every key in each. ``transform`` gets a positional argument from each source.
     :param durability: ``full`` survives a power loss, ``process`` a crash of the process.
     :param on_conflict: when another run committed meanwhile.
     :param full: redo everything.
+    :param accept_code_change: keep what was made by the code before, and go on with this one.
+    :param limit: a trial run over the first so many inputs; never replaces a snapshot of all of them.
+    :param dry_run: say what would run and why, and write nothing.
     :param version: stands for the function's code.
     :param follow_symlinks: descend into links to directories.
     :param replace_unmanaged: move a directory that is not ours aside.
@@ -73,9 +79,13 @@ class StageOptions(TypedDict, total=False):
     file_timeout: float | None
     workers: int | Literal["auto"]
     batch_size: int | None
+    join: Join | None
     durability: Durability
     on_conflict: OnConflict
     full: bool
+    accept_code_change: bool
+    limit: int | None
+    dry_run: bool
     version: str | None
     follow_symlinks: bool
     replace_unmanaged: bool
@@ -91,13 +101,15 @@ class Stage:
 
     :param read: called with a path; where it is None the source's codec decodes.
     :param transform: called with what was read or decoded; where it is None that is the result.
+    :param aggregate: instead of ``transform``: called once, with an iterator over all that was read or decoded.
     :raises ArgumentRefused: with everything that cannot be used.
     """
 
-    source: SourceLike
+    source: SourceLike | list[SourceLike] | tuple[SourceLike, ...]
     target: str | os.PathLike[str]
     read: Callable[..., Any] | None = None
     transform: Callable[..., Any] | None = None
+    aggregate: Callable[..., Any] | None = None
     pattern: str = "**/*"
     codec: str | Codec = "npy"
     source_codec: str | Codec | None = None
@@ -113,9 +125,13 @@ class Stage:
     file_timeout: float | None = None
     workers: int | Literal["auto"] = 1
     batch_size: int | None = None
+    join: Join | None = None
     durability: Durability = "full"
     on_conflict: OnConflict = "fail"
     full: bool = False
+    accept_code_change: bool = False
+    limit: int | None = None
+    dry_run: bool = False
     version: str | None = None
     follow_symlinks: bool = False
     replace_unmanaged: bool = False
@@ -128,16 +144,28 @@ class Stage:
     def __post_init__(self) -> None:
         checked_path("target", self.target)
         check_policies({name: getattr(self, name) for name in StageOptions.__annotations__})
-        if self.batch_size is not None and self.transform is None:
-            raise ArgumentRefused("batch_size= is for a transform: it gets a list of values; a read gets one path")
-        if not isinstance(self.source, Mapping):
-            checked_path("source", self.source)
+        self._check_sources()
         functions = [
-            UserFunction(function, role)
-            for role, function in (("read", self.read), ("transform", self.transform))
+            UserFunction(function, role, len(self.sources) if role == "transform" else 1)
+            for role, function in (("read", self.read), ("transform", self.transform), ("aggregate", self.aggregate))
             if function is not None
         ]
         object.__setattr__(self, "functions", tuple(functions))
+        if findings := list(self._contradictions()):
+            raise ArgumentRefused("this stage cannot run", findings)
+
+    @property
+    def source_is_planned(self) -> bool:
+        """Whether a source is the outcome of a dry run: it names what was there before, if anything."""
+        return any(isinstance(one, Mapping) and one.get("outcome") == "planned" for one in self.sources)
+
+    @property
+    def is_joined(self) -> bool:
+        return isinstance(self.source, list | tuple)
+
+    @property
+    def sources(self) -> tuple[SourceLike, ...]:
+        return tuple(self.source) if isinstance(self.source, list | tuple) else (self.source,)
 
     @property
     def function_name(self) -> str:
@@ -174,3 +202,33 @@ class Stage:
     def allowed_failures(self, total: int) -> int:
         """How many of ``total`` inputs may fail."""
         return 0 if self.on_error == "fail" else failure_budget(self.max_failures, total)
+
+    def _check_sources(self) -> None:
+        if self.is_joined != (self.join is not None):
+            raise ArgumentRefused(
+                f"source={self.source!r} and join={self.join!r} do not fit: a list of sources needs join='inner', "
+                "'outer' or 'strict', which match their files by key, and a single one none; or make a stage for each"
+            )
+        if self.is_joined and len(self.sources) < 2:
+            raise ArgumentRefused(f"join={self.join!r} needs at least two sources, and source={self.source!r}")
+        for source in self.sources:
+            if not isinstance(source, Mapping):
+                checked_path("source", source)
+        if self.source_is_planned and not self.dry_run:
+            raise ArgumentRefused("the source is what a dry run came to, and nothing was made; run its stage first")
+
+    def _contradictions(self) -> Iterator[str]:
+        if self.batch_size is not None and self.join is not None:
+            yield "batch_size= and join= do not go together yet: join in one stage, and take batches in the next"
+        if self.batch_size is not None and self.transform is None:
+            yield "batch_size= is for a transform, which then gets a list of values"
+        if self.aggregate is not None and self.accept_code_change:
+            yield "aggregate= makes everything anew: accept_code_change= has nothing to keep; version= is for that"
+        if self.aggregate is None:
+            return
+        if self.transform is not None:
+            yield "it has both transform= and aggregate=; call one from the other, or make two stages"
+        if self.workers != 1 or self.file_timeout is not None or self.file_retries:
+            yield "aggregate= is one call over all records: workers=, file_timeout= and file_retries= have no meaning"
+        if named := {"key", "path", "record"}.intersection(self.functions[-1].wanted):
+            yield f"aggregate= has no {', '.join(sorted(named))} of its own; each record that it gets has"

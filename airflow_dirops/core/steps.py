@@ -8,18 +8,17 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Literal, Self
 
-from msgspec.structs import replace
-
 from airflow_dirops.core.attempts import Owner, boot_id
 from airflow_dirops.core.beneath import HeldDirectory
 from airflow_dirops.core.crew import make_crew
 from airflow_dirops.core.entries import Input, order_of
-from airflow_dirops.core.errors import InputError, KeyRefused, SourceChanged, TooManyFailures
-from airflow_dirops.core.journal import JournalLine
+from airflow_dirops.core.errors import KeyRefused
 from airflow_dirops.core.lists import LineDecoder, encode_line
+from airflow_dirops.core.manifest import Manifest
 from airflow_dirops.core.ordering import Sorter
 from airflow_dirops.core.outcome import Reporter
 from airflow_dirops.core.plan import Plan, Planned
+from airflow_dirops.core.quarantine import Quarantine
 from airflow_dirops.core.recovery import DeadAttempt
 from airflow_dirops.core.refusals import Refusals
 from airflow_dirops.core.sources import Source
@@ -30,6 +29,42 @@ from airflow_dirops.core.work import Result
 log = logging.getLogger(__name__)
 
 Done = Literal["computed", "carried", "reused", "quarantined"]
+
+
+class EachInput:
+    """What a stage has to do that works on one input after the other."""
+
+    seen = None
+
+    def __init__(self, stage: Stage, source: Source, plan: Plan, dead: list[DeadAttempt], spill: Path) -> None:
+        self._stage = stage
+        self._source = source
+        self._plan = plan
+        self._dead = dead
+        self._spill = spill
+
+    @property
+    def total(self) -> int:
+        return self._plan.total
+
+    @property
+    def has_work(self) -> bool:
+        return self._plan.has_work
+
+    def is_same(self, manifest: Manifest) -> bool:  # noqa: ARG002 - known before anything is sealed
+        return False
+
+    def describe(self) -> str:
+        return self._plan.describe()
+
+    def run(self, staging: StagingArea, reporter: Reporter) -> bool:
+        """Stage every input; returns whether that gave anything new."""
+        with Steps(self._stage, self._source, staging, self._plan, self._dead, self._spill, reporter) as steps:
+            for planned in self._plan.passes():
+                steps.take(planned)
+                if not steps.is_new:
+                    break
+        return steps.is_new
 
 
 class Steps:
@@ -57,8 +92,7 @@ class Steps:
         self._reporter = reporter
         self._refusals = Refusals(stage, staging)
         self._crew = make_crew(stage, source, staging, spill)
-        self._failures = 0
-        self._allowed = stage.allowed_failures(plan.total)
+        self._quarantine = Quarantine(stage, staging, plan.total)
         self.is_new = not plan.only_retries
         """Whether anything came of it that the base does not have."""
 
@@ -126,22 +160,8 @@ class Steps:
             log.info("%s failed at try %d and is tried again: %s", item.path, tries, error.kind)
             again.add(order_of(item.path), encode_line(item))
         else:
-            self._fail(result.line, error, tries)
-
-    def _fail(self, line: JournalLine, error: InputError | SourceChanged, tries: int) -> None:
-        if self._stage.on_error == "fail" or line.failure is None:
-            raise error
-        self._failures += 1
-        # As text: a handler that keeps the error would keep the value that it was raised over.
-        log.warning("quarantined: %s", str(error))
-        self._staging.note(replace(line, failure=replace(line.failure, tries=tries)))
-        self._count("quarantined", line.input)
-        if self._failures > self._allowed:
-            raise TooManyFailures(
-                f"{self._failures} inputs of stage {self._stage.name} failed, and max_failures="
-                f"{self._stage.max_failures!r} of {self._plan.total} allows {self._allowed}; "
-                f"the last one: {error}"
-            ) from error
+            self._quarantine.take(result.line, error, tries)
+            self._count("quarantined", item)
 
     def _count(self, done: Done, item: Input) -> None:
         self.is_new = self.is_new or done != "quarantined"

@@ -110,8 +110,8 @@ def verify(target: Target, *, deep: bool = False) -> Verification:
 def rollback(target: Target, snapshot: str | None = None) -> Manifest:
     """Make a retired snapshot the current one again; the current one is retired.
 
-    :param snapshot: its id; by default the one that was replaced last. Nothing happens if it is the current one, as
-        after a rollback that died before it could say so.
+    :param snapshot: its id; by default the one that was replaced last, trial runs aside. Nothing happens if it is
+        the current one, as after a rollback that died before it could say so.
     :returns: the header of the snapshot that is there now.
     :raises SnapshotExpired: if it is not kept.
     :raises SnapshotDamaged: if it is no longer what its manifest says.
@@ -197,11 +197,17 @@ def _claim(control: ControlDirectory, why: str, stage: str) -> Claim:
 def _choose_retired(control: ControlDirectory, snapshot: str | None) -> Path:
     kept = list_retired(control)
     for path in kept:
-        if snapshot is None or path.name == snapshot:
+        if path.name == snapshot or (snapshot is None and not _is_trial(path)):
             return path
     wanted = f"snapshot {snapshot}" if snapshot else "an earlier snapshot"
     names = ", ".join(path.name for path in kept) or "none"
     raise SnapshotExpired(f"{wanted} of {str(control.target)!r} is not kept; kept are: {names}")
+
+
+def _is_trial(place: Path) -> bool:
+    with suppress(DiropsError):
+        return read_manifest(place).limit is not None
+    return False
 
 
 def _check_whole(place: Path) -> None:

@@ -19,7 +19,7 @@ from airflow_dirops.core.errors import (
     RecordFailed,
     SourceChanged,
 )
-from airflow_dirops.core.functions import UserFunction, records_of
+from airflow_dirops.core.functions import UserFunction, Values, records_of
 from airflow_dirops.core.journal import Failure, JournalLine
 from airflow_dirops.core.sources import Source
 from airflow_dirops.core.stage import Stage
@@ -103,11 +103,34 @@ class Worker:
     # Generators, so that a StopIteration out of a user's function is an error and not an end.
 
     def read(self, item: Input) -> Iterator[Record]:
-        if self._stage.read is None:
+        """The records of one input, as the source's codec or the user's ``read`` makes them."""
+        if item.parts:
+            values = Values(self._each(item, self._read_part))
+            if self._stage.join == "outer" or all(value is not None for value in values):
+                yield item.key, values
+        elif self._stage.read is None:
             yield item.key, self._source.read(item)
         else:
             path = self._source.path_of(item)
             yield from records_of(self._call(self._stage.functions[0], path, item, item.key), item.key, path)
+
+    def _read_part(self, part: Input) -> Any:
+        if self._stage.read is None:
+            return self._source.read(part)
+        path = self._source.path_of(part)
+        records = list(records_of(self._call(self._stage.functions[0], path, part, part.key), part.key, path))
+        if len(records) > 1:
+            raise TypeError(f"a read= for joined sources gives one value for a file, and this one gave {len(records)}")
+        return records[0][1] if records else None
+
+    def _each(self, item: Input, get: Callable[[Input], Any]) -> Any:
+        """Something about an input; for joined ones a list, with None where a source has nothing."""
+        if not item.parts:
+            return get(item)
+        found: list[Any] = [None] * len(self._source.singles)
+        for part in item.parts:
+            found[part.source] = get(part)
+        return found
 
     def _transform(self, item: Input, key: str, value: Any) -> Iterator[Record]:
         yield from records_of(self._call(self._stage.functions[-1], value, item, key), key)
@@ -121,9 +144,9 @@ class Worker:
             case "key":
                 return key
             case "path":
-                return self._source.path_of(item)
+                return self._each(item, self._source.path_of)
             case "record":
-                return self._source.record_of(item)
+                return self._each(item, self._source.record_of)
             case "params":
                 return dict(self._stage.params or {})
             case _:
@@ -138,7 +161,7 @@ class Worker:
 
 def place_of(item: Input, source: Source, stage: Stage) -> str:
     """Where something happened, for messages."""
-    return f"{os.path.join(source.path, item.path)!r} (stage {stage.name})"
+    return f"{source.place_of(item)!r} (stage {stage.name})"
 
 
 def _failure(error: InputError | SourceChanged) -> Failure:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
+from os.path import isdir
 from typing import TYPE_CHECKING, Any, Literal
 
 from airflow.sdk.exceptions import AirflowSkipException
@@ -36,6 +37,8 @@ _PASSED_ON = (
     "workers",
     "durability",
     "on_conflict",
+    "accept_code_change",
+    "limit",
     "version",
     "verify",
     "follow_symlinks",
@@ -50,8 +53,8 @@ class StageOperator(runtime.PathFields):
     Relative paths are below ``[dirops] root``. ``{partition}`` in ``source`` and ``target`` stands for the
     run's partition: its partition key, else ``params["partition"]``, else the logical date in the timezone
     of the schedule. The fields ``full`` and ``on_error`` of the trigger form (``dirops_params()``) go
-    before the arguments of the same name. The user's function gets the run's other params if it
-    takes ``params`` by keyword.
+    before the arguments of the same name; ``dry_run`` there makes the stage log what would run and why, and
+    write nothing. The user's function gets the run's other params if it takes ``params`` by keyword.
 
     :param source: a directory, or an upstream's ``.output``, which pins the snapshot that it committed.
     :param target: the directory that readers see. Written by this stage alone.
@@ -71,6 +74,8 @@ class StageOperator(runtime.PathFields):
     :param durability: "full" survives power loss, "process" only crashes of processes.
     :param on_conflict: when another run committed meanwhile: "fail", or let the "newest" or the "last" win.
     :param full: compute everything again, also what is unchanged.
+    :param accept_code_change: keep what the function's code before made, and go on with this one: no rerun.
+    :param limit: a trial run over the first so many files; it makes no event, and never replaces a snapshot of all.
     :param version: stands for the function's code: change it when the outputs must be made again.
     :param verify: compare kept outputs with their digests, and make damaged ones again.
     :param keep_snapshots: how many replaced snapshots to keep at least; by default ``[dirops] keep_snapshots``.
@@ -110,6 +115,8 @@ class StageOperator(runtime.PathFields):
         durability: Literal["full", "process"] = "full",
         on_conflict: Literal["fail", "newest", "last"] = "fail",
         full: bool = False,
+        accept_code_change: bool = False,
+        limit: int | None = None,
         version: str | None = None,
         verify: bool = False,
         keep_snapshots: int | None = None,
@@ -138,6 +145,8 @@ class StageOperator(runtime.PathFields):
         self.durability = durability
         self.on_conflict = on_conflict
         self.full = full
+        self.accept_code_change = accept_code_change
+        self.limit = limit
         self.version = version
         self.verify = verify
         self.keep_snapshots = keep_snapshots
@@ -163,6 +172,8 @@ class StageOperator(runtime.PathFields):
             self.target,
             self.partition,
         )
+        if options["dry_run"]:
+            self._skip_what_cannot_be_planned()
         outcome = self._run_stoppable(options)
         self.log.info("Stage %s %s in %.1f s: %s", options["stage"], outcome.outcome, outcome.seconds, outcome.counts)
         if outcome.outcome == "skipped":
@@ -202,6 +213,15 @@ class StageOperator(runtime.PathFields):
                 progress.quarantined,
                 progress.current,
             )
+
+    def _skip_what_cannot_be_planned(self) -> None:
+        source: Any = self.source
+        if isinstance(source, Mapping):
+            is_missing, source = not source.get("snapshot"), source["target"]
+        else:
+            is_missing = bool(self.upstream_task_ids) and not isdir(source)
+        if is_missing:
+            raise AirflowSkipException(f"this is a dry run, and the source {source!r} is not there yet to plan on")
 
     def _options(self, context: Context) -> dict[str, Any]:
         return {

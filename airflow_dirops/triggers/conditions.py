@@ -50,6 +50,8 @@ class Conditions:
 
     def _lacking(self, manifest: Manifest) -> str | None:
         counts = manifest.counts
+        if manifest.limit is not None:
+            return f"its snapshot is of a trial run over the first {manifest.limit} inputs"
         if self.stage is not None and manifest.stage != self.stage:
             return f"its snapshot is of stage {manifest.stage!r}, not {self.stage!r}"
         if self.newer_than and _moment(manifest.created) <= _moment(self.newer_than):

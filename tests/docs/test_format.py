@@ -90,8 +90,10 @@ def test_members_of_the_lists(stages: list[Path], name: str) -> None:
     assert found == documented(f"`_dirops/{name}`") - NEVER_WRITTEN
 
 
-def test_members_of_the_header(stages: list[Path]) -> None:
-    headers = [json.loads((stage / "_dirops/manifest.json").read_bytes()) for stage in stages]
+def test_members_of_the_header(stages: list[Path], tmp_path: Path) -> None:
+    trial = tmp_path / "trial"
+    read_directory(source=tmp_path / "raw", target=trial, read=read, codec="text", on_error="quarantine", limit=3)
+    headers = [json.loads((stage / "_dirops/manifest.json").read_bytes()) for stage in (*stages, trial)]
     assert {member for header in headers for member in members(header)} == documented("`_dirops/manifest.json`")
     assert {header["format"] for header in headers} == {manifest.FORMAT} == {"dirops/1"}
 

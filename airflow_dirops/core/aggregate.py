@@ -1,0 +1,154 @@
+"""One function over all the records of a source, read one after the other: many inputs into one entry, or some."""
+
+from __future__ import annotations
+
+import re
+from collections import deque
+from collections.abc import Iterable, Iterator
+from functools import cached_property, partial
+from itertools import chain
+from typing import Any, NamedTuple
+
+from airflow_dirops.core.entries import EVERY_INPUT, Input
+from airflow_dirops.core.errors import DiropsError, RecordFailed
+from airflow_dirops.core.functions import UserFunction, records_of
+from airflow_dirops.core.lists import InputsSeen
+from airflow_dirops.core.manifest import Manifest
+from airflow_dirops.core.outcome import Reporter
+from airflow_dirops.core.plan import Reason, is_there
+from airflow_dirops.core.quarantine import Quarantine
+from airflow_dirops.core.reader import Snapshot
+from airflow_dirops.core.sources import Source
+from airflow_dirops.core.stage import Stage
+from airflow_dirops.core.staging import StagingArea
+from airflow_dirops.core.work import Record, Result, Worker
+
+
+class AggregateRecord(NamedTuple):
+    """What an aggregating function gets of a record: its key, a path that opens its input, its value."""
+
+    key: str
+    path: str
+    value: Any
+
+
+class Aggregation:
+    """What a stage with ``aggregate=`` has to do: everything, or nothing.
+
+    :param inputs: the source, in order.
+    :param base: the snapshot that would be replaced, where it counts.
+    """
+
+    def __init__(
+        self, stage: Stage, source: Source, inputs: Iterable[Input], base: Snapshot | None, fingerprint: str
+    ) -> None:
+        self._stage = stage
+        self._source = source
+        self._inputs = inputs
+        self._base = base
+        self._fingerprint = fingerprint
+        self.seen = InputsSeen.of(inputs)
+
+    @property
+    def total(self) -> int:
+        return self.seen.count
+
+    @property
+    def has_work(self) -> bool:
+        """Whether there is something new, or something that failed before."""
+        return self.reason is not None
+
+    def is_same(self, manifest: Manifest) -> bool:
+        """Whether what was sealed is what the base holds: the same inputs were retried, and failed again."""
+        return self.reason == "retry" and self._base is not None and manifest.lists == self._base.manifest.lists
+
+    @cached_property
+    def reason(self) -> Reason | None:
+        """Why the function runs: the base was made of something else, by other code, is damaged, or lacks inputs."""
+        if self._base is None:
+            return "full" if self._stage.full else "new"
+        manifest, verify = self._base.manifest, self._stage.verify
+        if manifest.inputs_digest != self.seen.digest:
+            return "changed"
+        if self._fingerprint not in ("", manifest.function.fingerprint):
+            return "code"
+        if not all(is_there(self._base, entry, verify=verify) for entry in self._base.iter_entries()):
+            return "missing"
+        return "retry" if manifest.counts.quarantined else None
+
+    def describe(self) -> str:
+        return f"{self.total} to aggregate" if self.has_work else f"{self.total} aggregated already"
+
+    def run(self, staging: StagingArea, reporter: Reporter) -> bool:
+        """Call the function once, with an iterator that reads as it is asked.
+
+        :raises InputError: if an input or the function failed.
+        :raises TooManyFailures: if more inputs failed than is allowed.
+        """
+        worker = Worker(self._stage, self._source, staging.stage)
+        records = _Records(self._source, worker, reporter, Quarantine(self._stage, staging, self.total))
+        function = self._stage.functions[-1]
+        try:
+            worker.stage(EVERY_INPUT, self._outputs(function, worker, records))
+        except DiropsError:
+            raise
+        except Exception as error:
+            if records.failure is not None:
+                raise records.failure from error
+            raise RecordFailed(
+                f"{function.name} failed on the records of {str(self._source.path)!r} (stage {self._stage.name}): "
+                f"{type(error).__name__}: {error}. Mend the function"
+            ) from error
+        return True
+
+    def _outputs(self, function: UserFunction, worker: Worker, records: _Records) -> Iterator[Record]:
+        stream = chain.from_iterable(map(records.of, self._inputs))
+        answer = function(stream, lambda name: worker.offered(name, EVERY_INPUT, ""))
+        yield from records_of(answer, _key_for(function))
+        if records.failure is not None:
+            # The function caught what its own iterator had raised, and went on without the rest.
+            raise records.failure
+
+
+class _Records:
+    """Reads one input after the other; what fails goes into the quarantine, or ends it all."""
+
+    def __init__(self, source: Source, worker: Worker, reporter: Reporter, quarantine: Quarantine) -> None:
+        self._source = source
+        self._worker = worker
+        self._reporter = reporter
+        self._quarantine = quarantine
+        self.failure: BaseException | None = None
+
+    def of(self, item: Input) -> Iterator[AggregateRecord]:
+        read = self._worker.attempt(item, partial(self._read, item))
+        if not isinstance(read, Result):
+            self._reporter.count("computed", item.path)
+            return read
+        try:
+            if read.error is not None:
+                self._quarantine.take(read.line, read.error)
+        except DiropsError as error:
+            self.failure = error
+            raise
+        self._reporter.count("quarantined", item.path)
+        return iter(())
+
+    def _read(self, item: Input) -> Iterator[AggregateRecord]:
+        # All records of one input at once: most have one, and a failure must come before any was handed out.
+        path = self._worker.offered("path", item, item.key)
+        waiting = deque(AggregateRecord(key, path, value) for key, value in self._worker.read(item))
+        self._source.check(item)
+        return _taken_out(waiting)
+
+
+def _taken_out(records: deque[AggregateRecord]) -> Iterator[AggregateRecord]:
+    """Nobody here holds on to a value while the next one is read."""
+    while records:
+        yield records.popleft()
+
+
+def _key_for(function: UserFunction) -> str:
+    """What a function makes of all inputs is named as it is."""
+    name = re.sub(r"\W+", "_", function.name.rpartition(".")[2]).strip("_")
+    return "aggregate" if name == "lambda" else name

@@ -1,0 +1,132 @@
+"""Before long work: is there room for what will be made, can every input be opened, and are some of them empty?"""
+
+from __future__ import annotations
+
+import errno
+import logging
+import os
+from dataclasses import dataclass, field
+from itertools import groupby
+from operator import itemgetter
+from pathlib import Path
+
+import msgspec
+
+from airflow_dirops.core.entries import Input
+from airflow_dirops.core.errors import InputError, StorageError
+from airflow_dirops.core.ordering import Sorter
+from airflow_dirops.core.plan import Plan, Planned, recorded_inputs
+from airflow_dirops.core.reader import Snapshot
+from airflow_dirops.core.sources import Source
+from airflow_dirops.core.stage import Stage
+
+log = logging.getLogger(__name__)
+
+_MAX_UNREADABLE = 20
+_MAX_EMPTY = 5
+# The effective user is who opens files; not every system can ask for it.
+_EFFECTIVE = os.access in os.supports_effective_ids
+
+
+class Readiness:
+    """Looks at the inputs that will be computed, one after the other, and speaks up before the first of them is."""
+
+    def __init__(self, stage: Stage, source: Source) -> None:
+        self._stage = stage
+        self._source = source
+        self._is_bare = [single.snapshot is None for single in source.singles]
+        self._bytes = 0
+        self._empty = _Noted(_MAX_EMPTY)
+        self._unreadable = _Noted(_MAX_UNREADABLE)
+
+    def note(self, planned: Planned) -> None:
+        """Look at an input of a plan, if it will be computed."""
+        if planned.reason is not None and planned.dead is None:
+            self.look(planned.input)
+
+    def look(self, item: Input) -> None:
+        """Look at an input that will be computed."""
+        for part in item.parts or (item,):
+            self._bytes += part.size
+            if not part.size:
+                self._empty.add(part.path)
+            if self._is_bare[part.source] and not self._may_open(part):
+                self._unreadable.add(self._source.path_of(part))
+
+    def check(self, directory: Path, base: Snapshot | None, plan: Plan | None, spill: Path) -> None:
+        """
+        :param directory: on the file system that everything is staged on.
+        :param base: the snapshot that would be replaced.
+        :param plan: None where all inputs become one thing, whose size nothing tells.
+        :param spill: where long lists are sorted.
+        :raises InputError: with the inputs that cannot be opened, where one failure ends the stage.
+        :raises StorageError: if what will be made has no room.
+        """
+        if self._unreadable.count and self._stage.on_error == "fail":
+            raise InputError(
+                f"{self._unreadable.count} inputs cannot be opened by user {os.geteuid()}, and nothing was computed; "
+                "give that user permission to read them, narrow the pattern, or set on_error='quarantine'",
+                self._unreadable.told(),
+            )
+        if self._empty.count:
+            log.warning("%d inputs are empty: %s", self._empty.count, ", ".join(self._empty.told()))
+        status = os.statvfs(directory)
+        self._check_room(status.f_bavail * status.f_frsize, directory, self._growth(base, plan, spill))
+
+    def _check_room(self, free: int, directory: Path, growth: float | None) -> None:
+        if growth is None:
+            if free < self._bytes:
+                log.warning("%s are free in %s, less than the inputs' %s", _mb(free), directory, _mb(self._bytes))
+        elif free < (needed := int(self._bytes * growth)):
+            raise StorageError(
+                f"the files that will be made take about {_mb(needed)}, going by the snapshot that is there, and "
+                f"{_mb(free)} are free: staging in",
+                directory,
+                OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)),
+            )
+
+    def _growth(self, base: Snapshot | None, plan: Plan | None, spill: Path) -> float | None:
+        """How many bytes a byte of input became, or None where nothing tells."""
+        if not self._bytes or plan is None or base is None or base.manifest.stage != self._stage.name:
+            return None
+        recorded = plan.recorded if plan.recorded is not None else recorded_inputs(base, Sorter(spill, "sized"))
+        read = sum(_decode(next(group)[1]).input.size for _, group in groupby(recorded, itemgetter(0)))
+        return base.manifest.bytes / read if read else None
+
+    def _may_open(self, item: Input) -> bool:
+        return os.access(self._source.path_of(item), os.R_OK, effective_ids=_EFFECTIVE)
+
+
+@dataclass
+class _Noted:
+    """How many there are, and the first of them."""
+
+    most: int
+    count: int = 0
+    _first: list[str] = field(default_factory=list)
+
+    def add(self, path: str) -> None:
+        self.count += 1
+        if len(self._first) < self.most:
+            self._first.append(path)
+
+    def told(self) -> list[str]:
+        rest = self.count - len(self._first)
+        return [*map(repr, self._first), *([f"and {rest} more"] if rest else [])]
+
+
+class _Size(msgspec.Struct):
+    size: int
+
+
+class _Recorded(msgspec.Struct):
+    """What counts here of a line of the plan's."""
+
+    input: _Size
+
+
+_decode = msgspec.json.Decoder(_Recorded).decode
+
+
+def _mb(size: int) -> str:
+    return f"{size / 1e6:,.1f} MB"
