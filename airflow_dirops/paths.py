@@ -16,7 +16,21 @@ def mentions_partition(template: Any) -> bool:
 
     :param template: a field as the DAG file has it: a path, or a reference to an upstream's output.
     """
+    if isinstance(template, (list, tuple)):
+        return any(map(mentions_partition, template))
     return isinstance(template, (str, os.PathLike)) and PLACEHOLDER in os.fspath(template)
+
+
+def pairs(template: Any, rendered: Any) -> list[tuple[Any, Any]]:
+    """A field's template with what it was rendered to; for a list of sources, each with its own.
+
+    :param template: what the DAG file says.
+    :param rendered: what Airflow made of it.
+    """
+    if not isinstance(rendered, (list, tuple)):
+        return [(template, rendered)]
+    templates = template if isinstance(template, (list, tuple)) else [template] * len(rendered)
+    return list(zip(templates, rendered, strict=True))
 
 
 def refuse_nothing(field: str, template: Any, rendered: Any) -> None:
@@ -93,7 +107,7 @@ def pinned_source(template: Any, rendered: Any) -> Mapping[str, Any] | None:
         raise ArgumentRefused(
             f"source={_shown(template)} is {len(rendered)} directories, and a stage reads one. Map the stage "
             "over them with .partial(...).expand(source=...), or let it read the directory that holds them, "
-            'with a pattern such as "*/*.npy".'
+            'with a pattern such as "*/*.npy"; or match their files by key, in a StagedTransformOperator with join=.'
         )
     return None
 

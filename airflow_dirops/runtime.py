@@ -19,6 +19,7 @@ from airflow_dirops.paths import (
     PLACEHOLDER,
     absolute_path,
     mentions_partition,
+    pairs,
     path_text,
     pinned_source,
     refuse_nothing,
@@ -92,8 +93,15 @@ class PathFields(BaseOperator):
         for name in self.path_fields:
             setattr(self, name, self._settled(name, templates[name]))
 
-    def _settled(self, name: str, template: Any) -> str | Mapping[str, Any]:
+    def _settled(self, name: str, template: Any) -> Any:
         rendered = getattr(self, name)
+        if name == "source" and getattr(self, "join", None) and isinstance(rendered, (list, tuple)):
+            for one, value in pairs(template, rendered):
+                refuse_nothing(name, one, value)
+            return [self._settled_path(name, one, value) for one, value in pairs(template, rendered)]
+        return self._settled_path(name, template, rendered)
+
+    def _settled_path(self, name: str, template: Any, rendered: Any) -> str | Mapping[str, Any]:
         if name == "source" and (pin := pinned_source(template, rendered)):
             return pin
         path = path_text(name, template, rendered)

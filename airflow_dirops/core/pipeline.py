@@ -22,6 +22,7 @@ from airflow_dirops.core.outcome import Outcome, OutcomeName, Reporter
 from airflow_dirops.core.planning import draw_up, empty_source, is_own, list_inputs
 from airflow_dirops.core.preflight import resolve_target
 from airflow_dirops.core.reader import Snapshot, open_snapshot
+from airflow_dirops.core.readiness import Readiness
 from airflow_dirops.core.retention import drop_expired
 from airflow_dirops.core.seal import Sealing, seal
 from airflow_dirops.core.sources import Source, SourceLike, describe_source, open_source
@@ -105,6 +106,8 @@ def _iter_plan(stage: Stage) -> Iterator[PlannedInput]:
 
 def run_stage(stage: Stage) -> Outcome:
     """Run one stage: its target is then one new snapshot, or the one it was."""
+    if not stage.functions:
+        raise ArgumentRefused("this stage has no function; give transform=, aggregate= or read=")
     with remaining_storage_errors(stage.target):
         return _run_stage(stage, began=time.monotonic())
 
@@ -173,6 +176,7 @@ class _Run:
         self._claim = claim
         self._fingerprint = fingerprint
         self._began = began
+        self._readiness = Readiness(stage, source)
 
     def finish(self) -> Outcome:
         """Plan, stage, seal, commit, retire."""
@@ -186,6 +190,7 @@ class _Run:
                 return self._empty()
             if not work.has_work:
                 return self._nothing_new()
+            self._readiness.check(self._claim.control.path, base, self._claim.spill)
             reporter = Reporter(work.total, self._stage.on_progress)
             staging = stack.enter_context(
                 StagingArea(
@@ -211,7 +216,10 @@ class _Run:
     def _aggregation(self, base: Snapshot | None) -> Aggregation:
         inputs = list_inputs(self._stage, self._source, self._claim.spill)
         counts = is_own(self._stage, base) and not self._full
-        return Aggregation(self._stage, self._source, inputs, base if counts else None, self._fingerprint)
+        aggregation = Aggregation(self._stage, self._source, inputs, base if counts else None, self._fingerprint)
+        if aggregation.has_work:
+            self._readiness.look_at(inputs)
+        return aggregation
 
     def _each_input(self, base: Snapshot | None) -> EachInput:
         plan = draw_up(
@@ -223,7 +231,7 @@ class _Run:
             full=self._full,
             dead=self._claim.dead,
         )
-        plan.survey()
+        self._readiness.survey(plan)
         return EachInput(self._stage, self._source, plan, self._claim.dead, self._claim.spill)
 
     def _empty(self) -> Outcome:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import logging
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from itertools import groupby
 from operator import itemgetter
@@ -35,17 +36,26 @@ class Readiness:
         self._stage = stage
         self._source = source
         self._is_bare = [single.snapshot is None for single in source.singles]
+        self._plan: Plan | None = None
         self._bytes = 0
         self._empty = _Noted(_MAX_EMPTY)
         self._unreadable = _Noted(_MAX_UNREADABLE)
 
-    def note(self, planned: Planned) -> None:
-        """Look at an input of a plan, if it will be computed."""
-        if planned.reason is not None and planned.dead is None:
-            self.look(planned.input)
+    def survey(self, plan: Plan) -> None:
+        """Survey a plan, and look at the inputs that it will compute."""
+        self._plan = plan
+        plan.survey(self._note)
 
-    def look(self, item: Input) -> None:
-        """Look at an input that will be computed."""
+    def look_at(self, inputs: Iterable[Input]) -> None:
+        """Look at inputs that all become one thing, whose size nothing tells."""
+        for item in inputs:
+            self._look(item)
+
+    def _note(self, planned: Planned) -> None:
+        if planned.reason is not None and planned.dead is None:
+            self._look(planned.input)
+
+    def _look(self, item: Input) -> None:
         for part in item.parts or (item,):
             self._bytes += part.size
             if not part.size:
@@ -53,11 +63,10 @@ class Readiness:
             if self._is_bare[part.source] and not self._may_open(part):
                 self._unreadable.add(self._source.path_of(part))
 
-    def check(self, directory: Path, base: Snapshot | None, plan: Plan | None, spill: Path) -> None:
+    def check(self, directory: Path, base: Snapshot | None, spill: Path) -> None:
         """
         :param directory: on the file system that everything is staged on.
         :param base: the snapshot that would be replaced.
-        :param plan: None where all inputs become one thing, whose size nothing tells.
         :param spill: where long lists are sorted.
         :raises InputError: with the inputs that cannot be opened, where one failure ends the stage.
         :raises StorageError: if what will be made has no room.
@@ -71,7 +80,7 @@ class Readiness:
         if self._empty.count:
             log.warning("%d inputs are empty: %s", self._empty.count, ", ".join(self._empty.told()))
         status = os.statvfs(directory)
-        self._check_room(status.f_bavail * status.f_frsize, directory, self._growth(base, plan, spill))
+        self._check_room(status.f_bavail * status.f_frsize, directory, self._growth(base, spill))
 
     def _check_room(self, free: int, directory: Path, growth: float | None) -> None:
         if growth is None:
@@ -85,11 +94,13 @@ class Readiness:
                 OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)),
             )
 
-    def _growth(self, base: Snapshot | None, plan: Plan | None, spill: Path) -> float | None:
+    def _growth(self, base: Snapshot | None, spill: Path) -> float | None:
         """How many bytes a byte of input became, or None where nothing tells."""
-        if not self._bytes or plan is None or base is None or base.manifest.stage != self._stage.name:
+        if not self._bytes or self._plan is None or base is None or base.manifest.stage != self._stage.name:
             return None
-        recorded = plan.recorded if plan.recorded is not None else recorded_inputs(base, Sorter(spill, "sized"))
+        recorded = self._plan.recorded
+        if recorded is None:
+            recorded = recorded_inputs(base, Sorter(spill, "sized"))
         read = sum(_decode(next(group)[1]).input.size for _, group in groupby(recorded, itemgetter(0)))
         return base.manifest.bytes / read if read else None
 

@@ -224,8 +224,12 @@ class Stage:
             yield "batch_size= is for a transform, which then gets a list of values"
         if self.aggregate is not None and self.accept_code_change:
             yield "aggregate= makes everything anew: accept_code_change= has nothing to keep; version= is for that"
-        if self.aggregate is None:
-            return
+        if self.join is not None and self.transform is None and self.aggregate is None:
+            yield "join= is for a transform or an aggregate, which gets a value from each source"
+        if self.aggregate is not None:
+            yield from self._contradictions_to_aggregate()
+
+    def _contradictions_to_aggregate(self) -> Iterator[str]:
         if self.transform is not None:
             yield "it has both transform= and aggregate=; call one from the other, or make two stages"
         if self.workers != 1 or self.file_timeout is not None or self.file_retries:

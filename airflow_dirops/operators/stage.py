@@ -12,7 +12,7 @@ from airflow.sdk.exceptions import AirflowSkipException
 from airflow_dirops import runtime
 from airflow_dirops.core import errors
 from airflow_dirops.partitions import DAILY
-from airflow_dirops.paths import mentions_partition
+from airflow_dirops.paths import mentions_partition, pairs
 
 if TYPE_CHECKING:
     from os import PathLike
@@ -91,6 +91,9 @@ class StageOperator(runtime.PathFields):
     path_fields = ("source", "target")
     ui_color: str = "#dcefe6"
 
+    takes_all_partitions = False
+    """Whether what the stage writes stands for all partitions of its source together."""
+
     _is_running = False
     _stop_asked = False
     _next_report = 10.0  # seconds into the run; then after as long again, at most a minute
@@ -98,7 +101,7 @@ class StageOperator(runtime.PathFields):
     def __init__(
         self,
         *,
-        source: str | PathLike[str] | XComArg | Mapping[str, Any],
+        source: str | PathLike[str] | XComArg | Mapping[str, Any] | list[Any],
         target: str | PathLike[str],
         pattern: str = "**/*",
         codec: str | Codec = "npy",
@@ -215,13 +218,14 @@ class StageOperator(runtime.PathFields):
             )
 
     def _skip_what_cannot_be_planned(self) -> None:
-        source: Any = self.source
-        if isinstance(source, Mapping):
-            is_missing, source = not source.get("snapshot"), source["target"]
-        else:
-            is_missing = bool(self.upstream_task_ids) and not isdir(source)
-        if is_missing:
-            raise AirflowSkipException(f"this is a dry run, and the source {source!r} is not there yet to plan on")
+        sources: Any = self.source if isinstance(self.source, list | tuple) else (self.source,)
+        for source in sources:
+            if isinstance(source, Mapping):
+                is_missing, where = not source.get("snapshot"), source.get("target")
+            else:
+                is_missing, where = bool(self.upstream_task_ids) and not isdir(source), source
+            if is_missing:
+                raise AirflowSkipException(f"this is a dry run, and the source {where!r} is not there yet to plan on")
 
     def _options(self, context: Context) -> dict[str, Any]:
         return {
@@ -238,16 +242,17 @@ class StageOperator(runtime.PathFields):
         self._check_partition_of_source(templates)
 
     def _check_partition_of_source(self, templates: Mapping[str, Any]) -> None:
-        pinned = self.source.get("partition") if isinstance(self.source, Mapping) else None
-        if pinned and self.partition and pinned != self.partition and templates["partition"] is None:
-            raise errors.ArgumentRefused(
-                f"the source is its stage's partition {pinned!r}, but this run is for {self.partition!r}; "
-                "if that is meant, set partition= here"
-            )
-        source = pinned or (mentions_partition(templates["source"]) and self.partition)
-        if source and source not in str(self.target):
-            raise errors.ArgumentRefused(
-                f"source={templates['source']!r} is the partition {source!r}, but target={self.target!r} "
-                "has none in it, so that each partition would replace the one before; "
-                "put {partition} into target"
-            )
+        for template, source in pairs(templates["source"], self.source):
+            pinned = source.get("partition") if isinstance(source, Mapping) else None
+            if pinned and self.partition and pinned != self.partition and templates["partition"] is None:
+                raise errors.ArgumentRefused(
+                    f"the source is its stage's partition {pinned!r}, but this run is for {self.partition!r}; "
+                    "if that is meant, set partition= here"
+                )
+            partition = pinned or (mentions_partition(template) and self.partition)
+            if partition and partition not in str(self.target) and not self.takes_all_partitions:
+                raise errors.ArgumentRefused(
+                    f"source={template!r} is the partition {partition!r}, but target={self.target!r} "
+                    "has none in it, so that each partition would replace the one before; "
+                    "put {partition} into target"
+                )
