@@ -55,29 +55,28 @@ class Aggregation:
 
     @property
     def has_work(self) -> bool:
-        """Whether there is something new, or something that failed before."""
         return self.reason is not None
-
-    def is_same(self, manifest: Manifest) -> bool:
-        """Whether what was sealed is what the base holds: the same inputs were retried, and failed again."""
-        return self.reason == "retry" and self._base is not None and manifest.lists == self._base.manifest.lists
 
     @cached_property
     def reason(self) -> Reason | None:
-        """Why the function runs: the base was made of something else, by other code, is damaged, or lacks inputs."""
+        """Why everything is aggregated again, if it is."""
         if self._base is None:
-            return "full" if self._stage.full else "new"
+            return "new"
         manifest, verify = self._base.manifest, self._stage.verify
+        if manifest.function.fingerprint != self._fingerprint:
+            return "code"
         if manifest.inputs_digest != self.seen.digest:
             return "changed"
-        if self._fingerprint not in ("", manifest.function.fingerprint):
-            return "code"
         if not all(is_there(self._base, entry, verify=verify) for entry in self._base.iter_entries()):
             return "missing"
         return "retry" if manifest.counts.quarantined else None
 
+    def is_same(self, manifest: Manifest) -> bool:
+        """Whether what was sealed is what the base holds: inputs that had failed were retried, and failed again."""
+        return self.reason == "retry" and self._base is not None and manifest.lists == self._base.manifest.lists
+
     def describe(self) -> str:
-        return f"{self.total} to aggregate" if self.has_work else f"{self.total} aggregated already"
+        return f"{self.total} {self.reason}, to aggregate" if self.has_work else "nothing new to aggregate"
 
     def run(self, staging: StagingArea, reporter: Reporter) -> bool:
         """Call the function once, with an iterator that reads as it is asked.

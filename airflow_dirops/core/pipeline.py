@@ -21,6 +21,7 @@ from airflow_dirops.core.manifest import Manifest
 from airflow_dirops.core.outcome import Outcome, OutcomeName, Reporter
 from airflow_dirops.core.planning import draw_up, empty_source, is_own, list_inputs
 from airflow_dirops.core.preflight import resolve_target
+from airflow_dirops.core.progress_bar import shown_progress
 from airflow_dirops.core.reader import Snapshot, open_snapshot
 from airflow_dirops.core.readiness import Readiness
 from airflow_dirops.core.retention import drop_expired
@@ -191,7 +192,8 @@ class _Run:
             if not work.has_work:
                 return self._nothing_new()
             self._readiness.check(self._claim.control.path, base, self._claim.spill)
-            reporter = Reporter(work.total, self._stage.on_progress)
+            progress = stack.enter_context(shown_progress(self._stage.on_progress, self._stage.name))
+            reporter = Reporter(work.total, progress)
             staging = stack.enter_context(
                 StagingArea(
                     self._claim.directory,

@@ -61,7 +61,7 @@ class StageOptions(TypedDict, total=False):
     :param take_over_stage: replace another stage's snapshot.
     :param retention: how long replaced snapshots are kept.
     :param verify: compare kept outputs with their digests, and make damaged ones again.
-    :param on_progress: called about once a second.
+    :param on_progress: called about once a second. Without it, a bar is shown where stderr is a terminal.
     """
 
     pattern: str
@@ -234,5 +234,7 @@ class Stage:
             yield "it has both transform= and aggregate=; call one from the other, or make two stages"
         if self.workers != 1 or self.file_timeout is not None or self.file_retries:
             yield "aggregate= is one call over all records: workers=, file_timeout= and file_retries= have no meaning"
+        if self.accept_code_change:
+            yield "accept_code_change= keeps entry by entry what is there, and aggregate= makes all or nothing"
         if named := {"key", "path", "record"}.intersection(self.functions[-1].wanted):
             yield f"aggregate= has no {', '.join(sorted(named))} of its own; each record that it gets has"
