@@ -84,7 +84,7 @@ def _make_bar(title: str, total: int) -> RichProgress:
     from rich.table import Column
 
     class Terminal(Console):
-        def show_cursor_(self, show: bool = True) -> bool:  # noqa: ARG002 - it is never hidden
+        def show_cursor(self, show: bool = True) -> bool:  # noqa: ARG002 - it is never hidden
             return False
 
     def column(field: str, style: str = "") -> TextColumn:
