@@ -1,0 +1,92 @@
+"""What the struck processes do: whole small stages, through the package's public doors."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import traceback
+from collections.abc import Iterator
+from typing import Any
+
+from airflow_dirops.core import Attempt, LogicalRun, control, open_snapshot, read_directory, upkeep
+from airflow_dirops.core.errors import DiropsError
+
+STAGE = "crash.stage"
+
+
+def stage(
+    *,
+    source: str,
+    target: str,
+    run: str,
+    mark: str,
+    try_number: int = 1,
+    first_try: int = 1,
+    lock_timeout: float = control.LOCK_TIMEOUT_SECONDS,
+    **options: Any,
+) -> dict[str, Any]:
+    """Run a stage that writes a mark before each file's bytes, and says which inputs it computed.
+
+    :param lock_timeout: changed for this process only, which is the job's own.
+    """
+    control.LOCK_TIMEOUT_SECONDS = lock_timeout
+    computed: list[str] = []
+
+    def read(path: str) -> bytes | None:
+        computed.append(os.path.relpath(path, source))
+        if path.endswith(".txt"):
+            return None
+        with open(path, "rb") as file:
+            return mark.encode() + file.read()
+
+    outcome = read_directory(
+        source=source,
+        target=target,
+        read=read,
+        codec="bytes",
+        stage=STAGE,
+        version=mark,
+        attempt=Attempt(
+            run=LogicalRun(dag_id="crash", run_id=run, task_id="stage"),
+            try_number=try_number,
+            first_try_number=first_try,
+        ),
+        **options,
+    )
+    return outcome.to_dict() | {"computed": computed}
+
+
+def contents(*, target: str) -> Iterator[tuple[str, str]]:
+    """What a reader gets: the digest of each value, by path."""
+    with open_snapshot(target) as snapshot:
+        for record in snapshot:
+            yield record.entry.path, hashlib.sha256(record.value).hexdigest()
+
+
+def read(*, target: str) -> dict[str, Any]:
+    return dict(contents(target=target))
+
+
+def rollback(*, target: str, snapshot: str, **_: Any) -> dict[str, Any]:
+    """Roll back, and clean up what a try before may have left."""
+    manifest = upkeep.rollback(target, snapshot)
+    upkeep.clean(target)
+    return {"snapshot": manifest.snapshot}
+
+
+def clean(*, target: str, **_: Any) -> dict[str, Any]:
+    return {"orphans": upkeep.clean(target).orphans}
+
+
+JOBS = {"stage": stage, "read": read, "rollback": rollback, "clean": clean}
+
+
+def run_job(name: str, arguments: dict[str, Any]) -> dict[str, Any]:
+    """What the job returned, or the error it ended with, both as plain values."""
+    try:
+        return {"result": JOBS[name](**arguments)}
+    except DiropsError as error:
+        families = [kind.__name__ for kind in type(error).__mro__]
+        return {"error": error.kind, "families": families, "message": str(error)}
+    except Exception as error:
+        return {"error": type(error).__name__, "families": [], "message": str(error), "trace": traceback.format_exc()}

@@ -1,0 +1,252 @@
+"""What is struck: each scenario is a function that prepares a world and names the job that will be killed in it.
+
+To add one, write a function under ``@scenario``: it gets a fresh world, runs what must have happened before, and
+returns the :class:`Job`. The kill, fault and zombie matrices then strike it at every call.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from tests.crash.checker import Content, Expected
+from tests.crash.shim import Strike
+from tests.crash.world import World, made_of
+
+LONG_AGO = 1_000_000_000
+
+
+@dataclass(frozen=True)
+class Job:
+    """A job that is struck, and its retries.
+
+    :param arguments: what the job is called with.
+    :param name: a function of :mod:`tests.crash.jobs`.
+    :param makes: the source and the mark that tell what is at the target in the end.
+    :param expired: retired snapshots that this job may delete.
+    :param makes_anew: that the next try must commit a snapshot, even one with the same content.
+    :param commits: that it makes a snapshot, and does not just find one.
+    """
+
+    arguments: dict[str, Any]
+    name: str = "stage"
+    makes: dict[str, Any] = field(default_factory=dict)
+    expired: frozenset[str] = frozenset()
+    makes_anew: bool = False
+    commits: bool = True
+
+    def next_try(self) -> dict[str, Any]:
+        """The next try of the same logical run."""
+        return self.arguments | {"try_number": self.arguments.get("try_number", 1) + 1}
+
+    def new_run(self) -> dict[str, Any]:
+        """Another run of the same stage."""
+        return self.arguments | {"run": "another", "try_number": 1}
+
+    def content(self, world: World) -> Content:
+        makes = self.makes or self.arguments
+        return made_of(world.sources / makes["source"], makes["mark"])
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """A scenario, prepared.
+
+    :param world: what every experiment gets a copy of.
+    """
+
+    name: str
+    world: World
+    job: Job
+    expected: Expected
+
+
+ONE = {"source": "one", "mark": "A", "run": "first"}
+TWO = {"source": "two", "mark": "B", "run": "second"}
+REPLACED = "renameat2"
+
+_scenarios: dict[str, tuple[Callable[[World], Job], bool]] = {}
+
+
+def scenario(prepare: Callable[[World], Job]) -> Callable[[World], Job]:
+    """Register a scenario for file systems that can exchange names."""
+    _scenarios[prepare.__name__] = prepare, False
+    return prepare
+
+
+def also_plain(prepare: Callable[[World], Job]) -> Callable[[World], Job]:
+    """Register it too for file systems that cannot, where a swap takes two renames."""
+    _scenarios[f"{prepare.__name__}_plain"] = prepare, True
+    return prepare
+
+
+def only_plain(prepare: Callable[[World], Job]) -> Callable[[World], Job]:
+    _scenarios[prepare.__name__] = prepare, True
+    return prepare
+
+
+def names() -> list[str]:
+    return list(_scenarios)
+
+
+def prepare(name: str, world: World) -> Scenario:
+    """Prepare a scenario in an empty world."""
+    function, plain = _scenarios[name]
+    world = replace(world, plain=plain)
+    world.root.mkdir(parents=True)
+    job = function(world)
+    return Scenario(name, world, job, Expected.of(world.target, job.content(world), job.expired))
+
+
+@scenario
+def fresh(world: World) -> Job:
+    return Job(ONE)
+
+
+@scenario
+@also_plain
+def replacement(world: World) -> Job:
+    world.commit(**ONE)
+    world.target.chmod(0o750)
+    return Job(TWO)
+
+
+@scenario
+@also_plain
+def unmanaged(world: World) -> Job:
+    _make_bare(world.target)
+    return Job(TWO | {"replace_unmanaged": True})
+
+
+@scenario
+def empty_directory(world: World) -> Job:
+    world.target.mkdir()
+    return Job(ONE)
+
+
+@scenario
+@also_plain
+def rerun(world: World) -> Job:
+    """Most outputs are carried over."""
+    world.commit(**ONE)
+    return Job(TWO | {"mark": "A"})
+
+
+@scenario
+def resume(world: World) -> Job:
+    """The try before died in mid-stage."""
+    world.commit(**ONE)
+    world.crash(Strike("kill-after", 5, "journal.jsonl"), **TWO)
+    return Job(TWO | {"try_number": 2})
+
+
+@scenario
+def resume_sealed(world: World) -> Job:
+    """The try before died with everything done but the swap."""
+    world.commit(**ONE)
+    world.crash(Strike("kill-before", 1, REPLACED), **TWO)
+    return Job(TWO | {"try_number": 2})
+
+
+@scenario
+def resume_unmanaged(world: World) -> Job:
+    _make_bare(world.target)
+    world.crash(Strike("kill-before", 1, REPLACED), **TWO, replace_unmanaged=True)
+    return Job(TWO | {"try_number": 2, "replace_unmanaged": True})
+
+
+@scenario
+def take_over(world: World) -> Job:
+    """The try before committed and died before it could say so, the old snapshot still in its hands."""
+    world.commit(**ONE)
+    world.crash(Strike("kill-after", 1, REPLACED), **TWO)
+    return Job(TWO | {"try_number": 2}, commits=False)
+
+
+@scenario
+def swapped_out_unmanaged(world: World) -> Job:
+    """As take_over, and what the dead try holds was never ours; then there is new work."""
+    _make_bare(world.target)
+    world.crash(Strike("kill-after", 1, REPLACED), **ONE, replace_unmanaged=True)
+    return Job(TWO)
+
+
+@scenario
+def swapped_out_then_new_work(world: World) -> Job:
+    world.commit(**ONE)
+    world.crash(Strike("kill-after", 1, REPLACED), **TWO)
+    return Job(TWO | {"mark": "C", "run": "third"})
+
+
+@only_plain
+def cut_off_swap(world: World) -> Job:
+    """The try before died between the two renames: there is no target now."""
+    world.commit(**ONE)
+    world.crash(Strike("kill-after", 1, f"rename {world.target} "), **TWO)
+    return Job(TWO | {"try_number": 2})
+
+
+@only_plain
+def cut_off_swap_then_new_work(world: World) -> Job:
+    world.commit(**ONE)
+    world.crash(Strike("kill-after", 1, f"rename {world.target} "), **TWO)
+    return Job(TWO | {"mark": "C", "run": "third"})
+
+
+@scenario
+def cleared(world: World) -> Job:
+    """The user cleared a task that had committed: everything is made anew."""
+    world.commit(**ONE)
+    world.commit(**TWO)
+    return Job(TWO | {"try_number": 2, "first_try": 2}, makes_anew=True)
+
+
+@scenario
+def retention(world: World) -> Job:
+    """Two retired snapshots are past their time."""
+    retired = [world.commit(**ONE), world.commit(**TWO | {"mark": "C"}), world.commit(**TWO | {"mark": "D"})]
+    for place in (world.control / "retired").iterdir():
+        os.utime(place, (LONG_AGO, LONG_AGO))
+    return Job(TWO, expired=frozenset(retired[:2]))
+
+
+@scenario
+@also_plain
+def rollback(world: World) -> Job:
+    before = world.commit(**ONE)
+    world.commit(**TWO)
+    return Job({"snapshot": before}, "rollback", makes=ONE)
+
+
+@scenario
+def clean(world: World) -> Job:
+    """A dead attempt, and a retired snapshot past its time."""
+    retired = world.commit(**ONE)
+    world.commit(**TWO | {"mark": "C"})
+    world.commit(**TWO)
+    os.utime(world.control / "retired" / retired, (LONG_AGO, LONG_AGO))
+    world.crash(Strike("kill-before", 1, REPLACED), **ONE | {"run": "dead"})
+    return Job({}, "clean", makes=TWO, expired=frozenset({retired}))
+
+
+@scenario
+def two_workers(world: World) -> Job:
+    """Files are made by children of the process; a strike in any of them reaches all."""
+    world.commit(**ONE)
+    return Job(TWO | {"workers": 2})
+
+
+@scenario
+def process_durability(world: World) -> Job:
+    world.commit(**ONE, durability="process")
+    return Job(TWO | {"mark": "A", "durability": "process"})
+
+
+def _make_bare(directory: Path) -> None:
+    directory.mkdir()
+    (directory / "precious.csv").write_bytes(b"1,2\n")
+    (directory / "folder").mkdir(0o700)
+    (directory / "folder" / "more.csv").write_bytes(b"3,4\n")
