@@ -16,10 +16,11 @@ from airflow_dirops.core import read_directory
 Maker = Callable[[Path, int], Path]
 
 _IMAGE_SIDE = 256
-# Beyond this many, images are further names of the same files: a stage cannot tell.
-_DISTINCT_IMAGES = 2_000
+# Beyond this many, images and plain files are further names of the same ones: a stage cannot tell.
+_DISTINCT = 2_000
 _BIG_BYTES = 20_000_000
 _HEADER_BYTES = 128
+_PLAIN_BYTES = 1024
 
 
 def images(cache: Path, count: int) -> Path:
@@ -37,6 +38,11 @@ def big(cache: Path, count: int) -> Path:
     return _snapshot(cache / f"big-{count}", count, size=_BIG_BYTES)
 
 
+def plain(cache: Path, count: int) -> Path:
+    """Files of 1 KiB in a bare directory, which no stage committed."""
+    return _made_once(cache / f"plain-{count}", lambda folder: _make_plain(folder, count))
+
+
 def _made_once(folder: Path, make: Callable[[Path], None]) -> Path:
     if not folder.exists():
         unfinished = folder.with_name(folder.name + ".unfinished")
@@ -51,13 +57,23 @@ def _make_images(folder: Path, count: int) -> None:
     photograph, random = data.astronaut(), np.random.default_rng(0)
     for number in range(count):
         path = folder / f"img_{number:06}.png"
-        if number >= _DISTINCT_IMAGES:
-            os.link(folder / f"img_{number % _DISTINCT_IMAGES:06}.png", path)
+        if number >= _DISTINCT:
+            os.link(folder / f"img_{number % _DISTINCT:06}.png", path)
             continue
         top, left = random.integers(0, len(photograph) - _IMAGE_SIDE, 2)
         cut = photograph[top : top + _IMAGE_SIDE, left : left + _IMAGE_SIDE]
         noise = random.integers(0, 2, cut.shape, np.uint8)
         Image.fromarray(cut ^ noise).save(path)
+
+
+def _make_plain(folder: Path, count: int) -> None:
+    random = np.random.default_rng(0)
+    for number in range(count):
+        path = folder / f"{number:07}.bin"
+        if number < _DISTINCT:
+            path.write_bytes(random.bytes(_PLAIN_BYTES))
+        else:
+            os.link(folder / f"{number % _DISTINCT:07}.bin", path)
 
 
 def _snapshot(target: Path, count: int, size: int) -> Path:

@@ -5,59 +5,71 @@ from __future__ import annotations
 import os
 import platform
 import subprocess
-from collections.abc import Iterable
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
+from itertools import chain
 from pathlib import Path
 from statistics import median
 
 from benchmarks.cases import Case
 from benchmarks.measure import Sample
+from benchmarks.peers import pinned
 
-_HEADINGS = ("", "files", "CPU ratio", "wall ratio", "µs/file over it", "CPU s", "wall s", "peak MiB")
-_PACKAGES = ("airflow-dirops", "numpy", "scikit-image", "pillow", "msgspec")
+_PACKAGES = ("airflow-dirops", "apache-airflow", "numpy", "scikit-image", "pillow", "msgspec")
 
 Rounds = list[dict[str, Sample]]
+Row = dict[str, str]
+"""Cells by heading."""
 
 
-def rows_of(case: Case, size: int, rounds: Rounds) -> list[tuple[str, ...]]:
-    """A row per contender; each is compared with the first one of its own round."""
-    return [_row(size, name, rounds, floor=case.contenders[0]) for name in case.contenders]
+def rows_of(case: Case, size: int, rounds: Rounds, absent: dict[str, str]) -> list[Row]:
+    """A row per contender; each is compared with the first one of its own round.
+
+    :param absent: the contenders that could not run, and why.
+    """
+    return [
+        {"": f"{name}: not run, {absent[name]}", "files": f"{size:,}"}
+        if name in absent
+        else _row(size, name, rounds, floor=case.contenders[0])
+        for name in case.contenders
+    ]
 
 
-def _row(size: int, name: str, rounds: Rounds, floor: str) -> tuple[str, ...]:
+def _row(size: int, name: str, rounds: Rounds, floor: str) -> Row:
     pairs = [(samples[name], samples[floor]) for samples in rounds]
     own = [sample for sample, _ in pairs]
     over = median(sample.cpu - other.cpu for sample, other in pairs) / size * 1e6
-    notes = [f"{median(sample.notes[note] for sample in own):.2f} {note}" for note in own[0].notes]
-    return (
-        ", ".join([name, *notes]),
-        f"{size:,}",
-        f"{median(sample.cpu / other.cpu for sample, other in pairs):.2f}",
-        f"{median(sample.wall / other.wall for sample, other in pairs):.2f}",
-        "" if name == floor else f"{over:+,.0f}",
-        _spread([sample.cpu for sample in own]),
-        _spread([sample.wall for sample in own]),
-        f"{max(sample.peak_mib for sample in own):.0f}",
-    )
+    return {
+        "": name,
+        "files": f"{size:,}",
+        "CPU ratio": f"{median(sample.cpu / other.cpu for sample, other in pairs):.2f}",
+        "wall ratio": f"{median(sample.wall / other.wall for sample, other in pairs):.2f}",
+        "µs/file over it": "" if name == floor else f"{over:+,.0f}",
+        "CPU s": _spread([sample.cpu for sample in own]),
+        "wall s": _spread([sample.wall for sample in own]),
+        "peak MiB": f"{max(sample.peak_mib for sample in own):.0f}",
+        **{note: f"{median(sample.notes[note] for sample in own):.2f}" for note in own[0].notes},
+    }
 
 
 def _spread(seconds: list[float]) -> str:
+    if len(seconds) == 1:
+        return f"{seconds[0]:.2f}"
     return f"{median(seconds):.2f} ({min(seconds):.2f}–{max(seconds):.2f})"
 
 
-def as_markdown(rows: Iterable[tuple[str, ...]]) -> str:
+def as_markdown(rows: Sequence[Row]) -> str:
     """A table that reads well both as text and as Markdown."""
-    table = [_HEADINGS, *rows]
+    headings = list(dict.fromkeys(chain.from_iterable(rows)))
+    table = [headings, *([row.get(heading, "") for heading in headings] for row in rows)]
     widths = [max(map(len, column)) for column in zip(*table, strict=True)]
     first, *rest = [_line(row, widths) for row in table]
-    rule = (
-        "|" + "|".join("-" * (width + 1) + ("-" if column == 0 else ":") for column, width in enumerate(widths)) + "|"
-    )
-    return "\n".join([first, rule, *rest])
+    rule = "|".join("-" * (width + 1) + ("-" if column == 0 else ":") for column, width in enumerate(widths))
+    return "\n".join([first, f"|{rule}|", *rest])
 
 
-def _line(row: tuple[str, ...], widths: list[int]) -> str:
+def _line(row: Sequence[str], widths: list[int]) -> str:
     name, *numbers = zip(row, widths, strict=True)
     cells = [name[0].ljust(name[1]), *(text.rjust(width) for text, width in numbers)]
     return "| " + " | ".join(cells) + " |"
@@ -65,12 +77,11 @@ def _line(row: tuple[str, ...], widths: list[int]) -> str:
 
 def where_and_when(workdir: Path) -> str:
     """The machine, the file system, the versions and the date."""
-    versions = ", ".join(f"{name} {version(name)}" for name in _PACKAGES)
-    load = os.getloadavg()[0]
+    versions = ", ".join([*(f"{name} {version(name)}" for name in _PACKAGES), *pinned()])
     return (
         f"{datetime.now(UTC):%Y-%m-%d}, {_processor()}, {len(os.sched_getaffinity(0))} cores, "
         f"{_file_system(workdir)}, Linux {platform.release()}, Python {platform.python_version()}, {versions}; "
-        f"load {load:.1f} at the start. Warm page cache; imports are not counted; CPU is that of the whole process tree."
+        f"load {os.getloadavg()[0]:.1f} at the start."
     )
 
 
