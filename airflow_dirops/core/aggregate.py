@@ -37,16 +37,25 @@ class Aggregation:
 
     :param inputs: the source, in order.
     :param base: the snapshot that would be replaced, where it counts.
+    :param full: redo everything.
     """
 
     def __init__(
-        self, stage: Stage, source: Source, inputs: Iterable[Input], base: Snapshot | None, fingerprint: str
+        self,
+        stage: Stage,
+        source: Source,
+        inputs: Iterable[Input],
+        base: Snapshot | None,
+        fingerprint: str,
+        *,
+        full: bool,
     ) -> None:
         self._stage = stage
         self._source = source
         self._inputs = inputs
         self._base = base
         self._fingerprint = fingerprint
+        self._full = full
         self.seen = InputsSeen.of(inputs)
 
     @property
@@ -60,6 +69,8 @@ class Aggregation:
     @cached_property
     def reason(self) -> Reason | None:
         """Why everything is aggregated again, if it is."""
+        if self._full:
+            return "full"
         if self._base is None:
             return "new"
         manifest, verify = self._base.manifest, self._stage.verify

@@ -92,8 +92,8 @@ def _fates(stage: Stage, source: Source) -> Iterator[tuple[Iterator[PlannedInput
 
 def _of_one(stage: Stage, source: Source, base: Snapshot | None, spill: Path) -> Iterator[PlannedInput]:
     inputs = list_inputs(stage, source, spill)
-    counts = is_own(stage, base) and not stage.full
-    aggregation = Aggregation(stage, source, inputs, base if counts else None, stage.fingerprint())
+    base = base if is_own(stage, base) else None
+    aggregation = Aggregation(stage, source, inputs, base, stage.fingerprint(), full=stage.full)
     return (PlannedInput(item.path, aggregation.reason or "carried") for item in inputs)
 
 

@@ -217,8 +217,8 @@ class _Run:
 
     def _aggregation(self, base: Snapshot | None) -> Aggregation:
         inputs = list_inputs(self._stage, self._source, self._claim.spill)
-        counts = is_own(self._stage, base) and not self._full
-        aggregation = Aggregation(self._stage, self._source, inputs, base if counts else None, self._fingerprint)
+        base = base if is_own(self._stage, base) else None
+        aggregation = Aggregation(self._stage, self._source, inputs, base, self._fingerprint, full=self._full)
         if aggregation.has_work:
             self._readiness.look_at(inputs)
         return aggregation

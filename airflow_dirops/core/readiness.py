@@ -14,7 +14,7 @@ from pathlib import Path
 import msgspec
 
 from airflow_dirops.core.entries import Input
-from airflow_dirops.core.errors import InputError, StorageError
+from airflow_dirops.core.errors import InputError, ManifestDamaged, StorageError
 from airflow_dirops.core.ordering import Sorter
 from airflow_dirops.core.plan import Plan, Planned, recorded_inputs
 from airflow_dirops.core.reader import Snapshot
@@ -73,7 +73,7 @@ class Readiness:
         """
         if self._unreadable.count and self._stage.on_error == "fail":
             raise InputError(
-                f"{self._unreadable.count} inputs cannot be opened by user {os.geteuid()}, and nothing was computed; "
+                f"user {os.geteuid()} may not open {self._unreadable.count} of the inputs, so nothing was computed; "
                 "give that user permission to read them, narrow the pattern, or set on_error='quarantine'",
                 self._unreadable.told(),
             )
@@ -98,9 +98,11 @@ class Readiness:
         """How many bytes a byte of input became, or None where nothing tells."""
         if not self._bytes or self._plan is None or base is None or base.manifest.stage != self._stage.name:
             return None
-        recorded = self._plan.recorded
-        if recorded is None:
-            recorded = recorded_inputs(base, Sorter(spill, "sized"))
+        try:
+            recorded = self._plan.recorded or recorded_inputs(base, Sorter(spill, "sized"))
+        except ManifestDamaged:
+            # A run that redoes everything is how a damaged list is mended.
+            return None
         read = sum(_decode(next(group)[1]).input.size for _, group in groupby(recorded, itemgetter(0)))
         return base.manifest.bytes / read if read else None
 

@@ -97,8 +97,16 @@ class TestPermission:
     def test_a_file(self, run: Run, shared: Path) -> None:
         (shared / "texts/a.txt").chmod(0)
         answer = as_nobody(lambda: run(source=shared / "texts", target=shared / "out/target"))
-        assert answer.startswith(f"RecordFailed: read_text failed on '{shared}/texts/a.txt' (stage copy): PermissionE")
+        assert answer.startswith("InputError: user 65534 may not open 1 of the inputs, so nothing was computed; ")
+        assert f"'{shared}/texts/a.txt'" in answer
         assert not (shared / "out/target").exists()
+
+    def test_a_file_that_may_fail(self, run: Run, shared: Path) -> None:
+        (shared / "texts/a.txt").chmod(0)
+        options = {"source": shared / "texts", "target": shared / "out/target", "on_error": "quarantine"}
+        answer = as_nobody(lambda: run(**options, max_failures=0))
+        assert answer.startswith("TooManyFailures: 1 inputs of stage copy failed")
+        assert f"read_text failed on '{shared}/texts/a.txt' (stage copy): PermissionError" in answer
 
     @pytest.mark.parametrize("mode", [0o000, 0o644, 0o311])
     def test_the_directory(self, run: Run, shared: Path, mode: int) -> None:

@@ -91,7 +91,7 @@ class TestRoom:
     ) -> None:
         free(len("alphabetagamma"))
         run()
-        assert caplog.text == ""
+        assert "less than the inputs'" not in caplog.text
         free(len("alphabetagamma") - 1)
         run(target=tmp_path / "again")
         assert "less than the inputs'" in caplog.text
@@ -132,7 +132,7 @@ class TestInputsThatCannotBeOpened:
 
         told = as_nobody(lambda: run(source=place / "texts", target=place / "out/target", read=read))
         first, *findings = told.split("\n  - ")
-        assert first.startswith("InputError: 25 inputs cannot be opened by user 65534")
+        assert first.startswith("InputError: user 65534 may not open 25 of the inputs")
         assert len(findings) == 21
         assert findings[0] == repr(str(place / "texts/n00.txt"))
         assert findings[-1] == "and 5 more"
@@ -164,7 +164,7 @@ class TestInputsThatCannotBeOpened:
     def test_of_an_aggregate(self, place: Path) -> None:
         options: dict[str, Any] = {"source": place / "texts", "target": place / "out/target", "codec": "text"}
         told = as_nobody(lambda: transform_directory(**options, read=tenfold, aggregate=lambda records: ""))
-        assert told.startswith("InputError: 25 inputs cannot be opened")
+        assert told.startswith("InputError: user 65534 may not open 25 of the inputs")
 
 
 class TestEmptyInputs:
@@ -183,7 +183,7 @@ class TestEmptyInputs:
         caplog.clear()
         write_texts(texts, d="delta")
         run()
-        assert caplog.text == ""
+        assert "inputs are empty" not in caplog.text
 
     def test_of_joined_sources(self, run: Run, texts: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
         masks = write_texts(tmp_path / "masks", a="", b="x")
