@@ -21,7 +21,7 @@ from demo.rest import Api, ApiError
 from demo.settings import write_settings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
     from types import TracebackType
 
@@ -47,6 +47,7 @@ class Cluster:
     :param dags: the DAG folder.
     :param data: what relative paths in a DAG are relative to, ``[dirops] root``.
     :param parallelism: how many tasks run at once.
+    :param settings: further options of ``airflow.cfg``; they win over those of :mod:`demo.settings`.
     :param tell: is told what is being waited for, several times a second.
     """
 
@@ -57,11 +58,13 @@ class Cluster:
         dags: Path,
         data: Path,
         parallelism: int = 4,
+        settings: Mapping[str, Mapping[str, str]] | None = None,
         tell: Callable[[str], None] = lambda _: None,
     ) -> None:
         self.home, self.dags, self.data = home.resolve(), dags.resolve(), data.resolve()
         self.logs = self.home / "logs"
         self.parallelism, self.tell = parallelism, tell
+        self._settings = settings or {}
         self.port = _free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.api = Api(self.url)
@@ -123,7 +126,14 @@ class Cluster:
 
     def _start(self) -> None:
         self._end_all()  # of an earlier one that had no chance to clean up
-        write_settings(self.home, dags=self.dags, data=self.data, port=self.port, parallelism=self.parallelism)
+        write_settings(
+            self.home,
+            dags=self.dags,
+            data=self.data,
+            port=self.port,
+            parallelism=self.parallelism,
+            further=self._settings,
+        )
         self._since = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime())
         self.tell("making the database")
         self.airflow("db", "migrate")

@@ -13,7 +13,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 DAGS = Path(__file__).with_name("dags")
-DAG_IDS = ("classic", "days", "days_awaited", "days_started", "shapes", "slow")
+DAG_IDS = ("classic", "days", "days_awaited", "days_started", "gated_1", "gated_2", "shapes", "slow")
+# So that a task which is asleep is soon given up, and one that only waits for the CPU is not.
+SETTINGS = {
+    "scheduler": {"task_instance_heartbeat_timeout": "30", "task_instance_heartbeat_timeout_detection_interval": "3"}
+}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -28,7 +32,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     home = tmp_path_factory.mktemp("airflow")
     data = tmp_path_factory.mktemp("data")
-    with Cluster(home, dags=DAGS, data=data) as running:
+    with Cluster(home, dags=DAGS, data=data, settings=SETTINGS) as running:
         running.wait_for_dags(DAG_IDS)
         yield running
 

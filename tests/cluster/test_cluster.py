@@ -7,23 +7,13 @@ from typing import Any
 
 import psutil
 
-from airflow_dirops.core import open_snapshot, read_manifest
+from airflow_dirops.core import read_manifest
 from demo.cluster import Cluster
 from demo.runs import backfill, follow, task_log, tasks_of, trigger
+from tests.text_files import values, write
 
 DAYS = ("2026-11-01", "2026-11-02", "2026-11-03")
 OTHER_DAY = "2026-10-07"
-
-
-def write(folder: Path, **texts: str) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, text in texts.items():
-        (folder / f"{name}.txt").write_text(text)
-
-
-def values(target: Path) -> dict[str, Any]:
-    with open_snapshot(target, verify=True) as snapshot:
-        return {record.key: record.value for record in snapshot}
 
 
 def as_it_is(tree: Path) -> dict[str, tuple[int, int, bytes]]:

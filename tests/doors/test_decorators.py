@@ -9,7 +9,7 @@ from airflow.sdk import DAG, task
 
 from airflow_dirops import daily_partitions
 from airflow_dirops.core import read_manifest
-from tests.doors.text_files import read_text, values, write
+from tests.text_files import read_text, values, write
 
 if TYPE_CHECKING:
     from pathlib import Path

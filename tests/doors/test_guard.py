@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.doors.airflow_runs import Runs
-from tests.doors.text_files import values, write
+from tests.text_files import values, write
 
 DAG_FILE = """
 from airflow.sdk import DAG, Connection, Variable, get_current_context

@@ -14,7 +14,7 @@ from airflow.sdk.exceptions import AirflowTaskTimeout
 from airflow_dirops import DirectoryReadOperator, ManifestSensor
 from airflow_dirops.core import errors
 from airflow_dirops.runtime import RETRY_POLICY, attempt_of, moment_of
-from tests.doors.text_files import read_text, write
+from tests.text_files import read_text, write
 
 if TYPE_CHECKING:
     from pathlib import Path

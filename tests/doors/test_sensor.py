@@ -20,7 +20,7 @@ from airflow_dirops import ManifestSensor, StagedTransformOperator, daily_partit
 from airflow_dirops.core import errors, read_directory, read_manifest
 from airflow_dirops.triggers.conditions import deepest_directory
 from airflow_dirops.triggers.manifest import ManifestTrigger
-from tests.doors.text_files import read_text, values, write
+from tests.text_files import read_text, values, write
 
 if TYPE_CHECKING:
     from tests.doors.airflow_runs import Runs

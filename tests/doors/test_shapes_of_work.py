@@ -10,7 +10,7 @@ from airflow.sdk import DAG
 
 from airflow_dirops import DirectoryReadOperator, StagedTransformOperator, dirops_params
 from tests.doors.airflow_runs import Runs
-from tests.doors.text_files import read_text, values, write
+from tests.text_files import read_text, values, write
 
 DAY = "2026-11-01"
 

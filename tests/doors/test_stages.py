@@ -12,7 +12,7 @@ from airflow.sdk import DAG, Asset, AssetAlias, CronPartitionTimetable
 from airflow_dirops import DirectoryReadOperator, StagedTransformOperator, daily_partitions, dirops_params
 from airflow_dirops.core import read_manifest
 from tests.doors.airflow_runs import Runs
-from tests.doors.text_files import damage, read_text, values, write
+from tests.text_files import damage, read_text, values, write
 
 DAY = "2026-11-01"
 

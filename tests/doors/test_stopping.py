@@ -13,7 +13,7 @@ import pytest
 from airflow.sdk import DAG
 
 from airflow_dirops import DirectoryReadOperator
-from tests.doors.text_files import read_text, values, write
+from tests.text_files import read_text, values, write
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

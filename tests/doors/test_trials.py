@@ -14,7 +14,7 @@ from airflow_dirops.core import read_manifest
 from airflow_dirops.triggers.conditions import Conditions
 from tests.core.directories import state_of
 from tests.doors.airflow_runs import Runs
-from tests.doors.text_files import read_text, values, write
+from tests.text_files import read_text, values, write
 
 
 def upper(**fields: Any) -> DirectoryReadOperator:

@@ -1,0 +1,33 @@
+"""Stages that wait at their last file until a gate is opened: a test kills them there, or puts them to sleep."""
+
+import os
+import time
+from datetime import timedelta
+from pathlib import Path
+
+from airflow.sdk import DAG
+
+from airflow_dirops import DirectoryReadOperator
+
+
+def read_at_gate(path, *, params):
+    if "last" in path:
+        # The task leads a process group of its own, which its workers belong to.
+        Path(params["task_pid"]).write_text(str(os.getpgrp()))
+        while not Path(params["gate"]).exists():
+            time.sleep(0.1)
+    return Path(path).read_text()
+
+
+for workers in (1, 2):
+    with DAG(f"gated_{workers}", schedule=None, params={"task_pid": "", "gate": ""}):
+        DirectoryReadOperator(
+            task_id="read",
+            source="raw/gated",
+            target=f"interim/gated_{workers}",
+            read=read_at_gate,
+            codec="text",
+            workers=workers,
+            retries=1,
+            retry_delay=timedelta(0),
+        )
