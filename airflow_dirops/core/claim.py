@@ -72,17 +72,18 @@ class Claim:
     ) -> None:
         """Let go. What a failed attempt finished stays for the next one; what is of no more use is removed."""
         if error is None:
-            self._clean()
+            self._discard()
         release_all(self.dead)
         self.alive.release()
+        if error is None:
+            remove_rest(self.control)
 
-    def _clean(self) -> None:
+    def _discard(self) -> None:
         # A replaced snapshot that could not be retired stays: the next run does it.
         if swapped_out(self.directory) is None:
             discard(self.control, self.directory)
-        while self.dead:
-            self.dead.pop().remove()
-        remove_rest(self.control)
+        for attempt in self.dead:
+            attempt.discard()
 
 
 def claim_target(

@@ -199,6 +199,7 @@ def _remedy(cause: OSError) -> str:
         errno.EACCES: "Give the user that runs the task permission for it.",
         errno.EPERM: "Give the user that runs the task permission for it.",
         errno.EROFS: "The file system is mounted read-only; remount it or choose another target.",
+        errno.EXDEV: "It cannot be renamed, as what is only in the lower layer of an overlay; choose another target.",
         errno.EIO: "The device reported an error; check the disk and the kernel log before trying again.",
         errno.ENOENT: "Something removed it while it was in use; try again.",
     }

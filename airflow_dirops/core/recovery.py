@@ -24,9 +24,8 @@ class DeadAttempt:
     directory: Path
     lock: AliveLock
 
-    def remove(self) -> None:
+    def discard(self) -> None:
         discard(self.control, self.directory)
-        self.lock.release()
 
 
 def recover(control: ControlDirectory) -> list[DeadAttempt]:

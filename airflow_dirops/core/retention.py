@@ -101,17 +101,17 @@ def drop_expired(control: ControlDirectory, retention: Retention) -> list[str]:
 
 
 def discard(control: ControlDirectory, directory: Path) -> None:
-    """Delete a staging area; out of sight first, so that nobody takes the rest of one for the whole."""
-    place = control.removing / directory.name
+    """Move a staging area out of sight, so that nobody takes the rest of one for the whole.
+
+    :func:`remove_rest` deletes it, once no file in it is held open: FUSE and NFS keep such a file under another name.
+    """
     try:
         control.removing.mkdir(exist_ok=True)
-        directory.rename(place)
+        directory.rename(control.removing / directory.name)
     except FileNotFoundError:
         return
     except OSError as error:
         log.warning("could not remove %s: %s; the next run of this stage tries again", directory, error)
-        return
-    remove_tree(place)
 
 
 def remove_tree(path: Path) -> None:
@@ -125,7 +125,7 @@ def remove_tree(path: Path) -> None:
 
 
 def remove_rest(control: ControlDirectory) -> None:
-    """Delete what a crash left half deleted."""
+    """Delete what was discarded, and what a crash left half deleted."""
     for path in control.list_removing():
         remove_tree(path)
 

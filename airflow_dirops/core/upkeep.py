@@ -141,7 +141,8 @@ def clean(target: Target, retention: Retention | None = None) -> Cleaned:
         dead = recover(control)
     orphans = [attempt.directory.name for attempt in dead]
     for attempt in dead:
-        attempt.remove()
+        attempt.discard()
+    release_all(dead)
     expired = drop_expired(control, retention or Retention())
     unmanaged = [path.name for path in control.retired.iterdir() if path.name.startswith(UNMANAGED)]
     return Cleaned(orphans, expired, sorted(unmanaged))

@@ -1,0 +1,101 @@
+"""Targets on file systems with habits of their own: FUSE, an overlay, a read-only mount, a mount in the wrong place."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.crash import scenarios
+from tests.crash.checker import Expected, look
+from tests.crash.scenarios import ONE, TWO
+from tests.crash.world import Ended, Warm, World
+from tests.power.disks import run, why_not
+
+# What takes two renames where names cannot be exchanged, and what finds such a swap cut off.
+SCENARIOS = (
+    "fresh",
+    "replacement",
+    "unmanaged",
+    "rerun",
+    "resume",
+    "cut_off_swap",
+    "cut_off_swap_then_new_work",
+    "rollback",
+    "retention",
+)
+
+
+@pytest.fixture
+def world(warm: Warm, here: Path, sources: Path) -> World:
+    (here / "world").mkdir()
+    return World(warm, here / "world", sources)
+
+
+@contextmanager
+def mounted(where: Path, *how: str | Path) -> Iterator[None]:
+    if reason := why_not():
+        pytest.skip(reason)
+    where.mkdir(exist_ok=True)
+    run(*how, where)
+    try:
+        yield
+    finally:
+        run("umount", where)
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_fuse_which_cannot_exchange_names(name: str, warm: Warm, here: Path, sources: Path) -> None:
+    if reason := why_not("bindfs"):
+        pytest.skip(reason)
+    (here / "below").mkdir()
+    with mounted(here / "fuse", "bindfs", here / "below"):
+        scenario = scenarios.prepare(name, World(warm, here / "fuse" / "world", sources))
+        job = scenario.job
+        ended = scenario.world.run(job.name, **job.arguments)
+        assert ended.result, ended
+        assert scenario.expected.violations_after_retry(scenario.world.target) == []
+
+
+def test_a_target_from_the_lower_layer_of_an_overlay(warm: Warm, here: Path, sources: Path) -> None:
+    """As where a container's image brings the target: what is only there cannot be renamed."""
+    lower = World(warm, here / "lower", sources)
+    lower.root.mkdir()
+    lower.commit(**ONE)
+    for name in ("upper", "work"):
+        (here / name).mkdir()
+    layers = f"lowerdir={lower.root},upperdir={here / 'upper'},workdir={here / 'work'}"
+    world = World(warm, here / "overlay", sources)
+    with mounted(world.root, "mount", "-t", "overlay", "-o", layers, "overlay"):
+        before = look(world.target)
+        ended = world.run(**TWO)
+        assert ended.error == "StorageError"
+        assert f"in place of '{world.target}'" in ended.message
+        assert "lower layer of an overlay" in ended.message
+        assert look(world.target) == before
+
+
+def test_a_read_only_target_is_refused_before_any_work(world: World) -> None:
+    world.commit(**ONE)
+    expected = Expected.of(world.target, {})
+    with mounted(world.root, "mount", "--bind", world.root):
+        run("mount", "-o", "remount,bind,ro", world.root)
+        refused = world.run(**TWO)
+    assert refused.error in ("TargetRefused", "StorageError")
+    assert _names(refused, world.root)
+    assert expected.violations_after_crash(world.target) == []
+
+
+def test_a_control_directory_on_another_file_system_is_refused(world: World) -> None:
+    with mounted(world.root / ".dirops", "mount", "-t", "tmpfs", "none"):
+        refused = world.run(**ONE)
+    assert refused.error == "TargetRefused"
+    assert "is on another file system" in refused.message
+    assert _names(refused, world.root)
+    assert not world.target.exists()
+
+
+def _names(ended: Ended, path: Path) -> bool:
+    return str(path) in ended.message
