@@ -15,15 +15,15 @@ from pathlib import Path
 import pytest
 
 from tests.crash import scenarios
-from tests.crash.checker import look, look_as_reader
+from tests.crash.checker import look
 from tests.crash.scenarios import Job, Scenario
 from tests.crash.shim import Strike
 from tests.crash.world import Ended, Warm, World
 from tests.power.disks import Disk, run
 from tests.power.reboots import forget_boot
+from tests.power.verdict import SCENARIOS, SPOILED, shows_new, violations
 
 ORDINARY_STATES = 20
-SCENARIOS = ("fresh", "replacement", "replacement_plain", "rerun", "resume")
 
 
 @pytest.mark.timeout(3600)
@@ -46,22 +46,17 @@ def test_whatever_was_not_synced_is_gone_and_one_whole_snapshot_is_there(
     found = []
     for number, at in enumerate(points):
         with scenario.world.copy(disk.where / str(number)) as world:
-            violations = _experiment(scenario, world, disk, at, bystander)
-            found += [f"{name}, before call {at} of {calls}: {what}" for what in violations]
+            violated = _experiment(scenario, world, disk, at, bystander)
+            found += [f"{name}, before call {at} of {calls}: {what}" for what in violated]
     count_states(f"{disk.kind}, shut down, {name}", len(points))
     assert not found, "\n".join(found)
 
 
 def _experiment(scenario: Scenario, world: World, disk: Disk, at: int, bystander: bool) -> list[str]:
-    job, expected = scenario.job, scenario.expected
+    job = scenario.job
     ended = _cut_power_in(world, disk, job, at, bystander)
-    found = [f"after the cut: {what}" for what in expected.violations_after_crash(world.target)]
-    if ended.result and not _shows_new(world, job):
-        found.append("what was reported as committed is lost")
-    again = world.run(job.name, **(job.new_run() if at % 2 else job.next_try()))
-    if again.result is None:
-        return [*found, f"the next run failed: {again}"]
-    return [*found, *(f"after the next run: {what}" for what in expected.violations_after_retry(world.target))]
+    next_run = job.new_run() if at % 2 else job.next_try()
+    return violations(scenario, world, is_committed=ended.result is not None, next_run=next_run)
 
 
 def _cut_power_in(world: World, disk: Disk, job: Job, at: int, bystander: bool = False) -> Ended:
@@ -84,23 +79,6 @@ def _cut_power_in(world: World, disk: Disk, job: Job, at: int, bystander: bool =
     return ended
 
 
-def _shows_new(world: World, job: Job) -> bool:
-    sight = look_as_reader(world.target)
-    return sight is not None and sight.content == job.content(world) and not sight.findings
-
-
-SPOILED = {
-    "no data sync": (
-        "durable.py",
-        (
-            "            os.fsync(descriptor)\n    finally:\n        os.close(descriptor)\n    done()",
-            "            pass\n    finally:\n        os.close(descriptor)\n    done()",
-        ),
-    ),
-    "no parent sync": ("swap.py", ("    sync_directory(target.parent)\n    sync_directory(tree.parent)\n", "")),
-}
-
-
 @pytest.mark.parametrize("what", SPOILED)
 def test_a_commit_without_its_syncs_is_lost(what: str, disk: Disk, spoil: Callable[..., Warm], sources: Path) -> None:
     """The harness can fail: it catches a package that does not sync as it should."""
@@ -118,7 +96,7 @@ def _keeps_its_commit(world: World, disk: Disk, **options: str) -> bool:
     world.root.mkdir()
     job = Job(scenarios.ONE | options)
     assert _cut_power_in(world, disk, job, at=0).result
-    return _shows_new(world, job)
+    return shows_new(world, job)
 
 
 def test_files_that_lost_their_bytes_are_not_reused(disk: Disk, warm: Warm, sources: Path) -> None:
