@@ -75,6 +75,11 @@ class Disk:
         self.mount()
 
 
+def copy_image(image: Path, copy: Path) -> None:
+    """Copy a disk's image, and leave out its holes."""
+    run("cp", "--sparse=auto", image, copy)
+
+
 def run(*command: str | Path, answers: tuple[int, ...] = (0,)) -> None:
     """Run a command that must succeed, as its answer tells; what it says belongs to the error."""
     done = subprocess.run([os.fspath(part) for part in command], capture_output=True, text=True)
