@@ -19,8 +19,9 @@ from airflow_dirops.core.errors import storage_errors
 
 _AT_FDCWD = -100
 _RENAME_EXCHANGE = 2
-# What file systems without RENAME_EXCHANGE answer: NFS, FUSE, CIFS, kernels before 3.15.
-_NOT_SUPPORTED = frozenset({errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP})
+# What file systems without RENAME_EXCHANGE answer: NFS, FUSE, CIFS, kernels before 3.15; and those of FUSE that do not
+# look at the flag, and try to rename onto a full directory.
+_NOT_SUPPORTED = frozenset({errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOTEMPTY, errno.EEXIST})
 
 # Sixteen fsyncs beside the work let the journal of ext4 and xfs commit them in groups.
 _FSYNC_THREADS = 16

@@ -80,6 +80,8 @@ class Readiness:
         if self._empty.count:
             log.warning("%d inputs are empty: %s", self._empty.count, ", ".join(self._empty.told()))
         status = os.statvfs(directory)
+        if status.f_blocks == 0:  # some that come over a network or FUSE do not tell their size
+            return
         self._check_room(status.f_bavail * status.f_frsize, directory, self._growth(base, spill))
 
     def _check_room(self, free: int, directory: Path, growth: float | None) -> None:

@@ -34,23 +34,33 @@ class Refusals:
         """
         if not self._found:
             return
-        makers = self._makers()
+        made_by = self._makers()
         raise KeyRefused(
             f"{len(self._found)} records of stage {self._stage.name} cannot be named in the target "
             f"{str(self._stage.target)!r}, and nothing was committed; give them other keys, or return None "
             "for those that are not wanted",
-            [f"from {found.input!r}: {found.message}{makers.get(found.taken, '')}" for found in self._found],
+            [f"from {found.input!r}: {found.message}{_maker(found.taken, made_by)}" for found in self._found],
         )
 
-    def _makers(self) -> dict[str | None, str]:
-        taken = {found.taken for found in self._found}
+    def _makers(self) -> dict[str, str]:
+        """The inputs of entries whose names were wanted once more, or other names that a file system takes for them."""
+        taken = {found.taken.casefold() for found in self._found if found.taken}
         self._staging.drain()
         return {
-            output.path: f", from {line.input.path!r}"
+            output.path: line.input.path
             for line in self._staging.journal
             for output in line.outputs
-            if output.path in taken
+            if output.path.casefold() in taken
         }
+
+
+def _maker(taken: str | None, made_by: dict[str, str]) -> str:
+    if taken is None:
+        return ""
+    if taken in made_by:
+        return f", from {made_by[taken]!r}"
+    alike = [maker for path, maker in made_by.items() if path.casefold() == taken.casefold()]
+    return f", from {alike[0]!r}: this file system does not tell upper from lower case" if alike else ""
 
 
 class _Refusal(NamedTuple):

@@ -1,11 +1,9 @@
 """A disk image as the only file of a FUSE file system, which logs each write and flush before it answers.
 
 What ``dm-log-writes`` does, where the kernel has no device mapper: a loop device on that file sends every flush of the
-file system as an fsync. A process of its own, for whoever waits for the disk cannot serve it::
+file system as an fsync::
 
     python -m tests.power.logging_server image log directory
-
-It prints the file's name once it is there.
 """
 
 from __future__ import annotations
@@ -18,6 +16,7 @@ import sys
 import mfusepy
 
 from tests.power.block_log import Write, append
+from tests.power.served import READY
 
 NAME = "disk"
 
@@ -30,7 +29,7 @@ class LoggingServer(mfusepy.Operations):
         self._log = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
 
     def init(self, path: str) -> None:
-        print(NAME, flush=True)
+        print(READY, flush=True)
 
     def getattr(self, path: str, fh: object = None) -> dict[str, int]:
         if path == "/":

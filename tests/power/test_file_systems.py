@@ -1,4 +1,4 @@
-"""Targets on file systems with habits of their own: FUSE, an overlay, a read-only mount, a mount in the wrong place."""
+"""Targets on file systems with habits of their own: FUSE, folded names, an overlay, read-only and misplaced mounts."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from tests.crash.checker import Expected, look
 from tests.crash.scenarios import ONE, TWO
 from tests.crash.world import Ended, Warm, World
 from tests.power.disks import run, why_not
+from tests.power.served import served, why_not_served
 
 # What takes two renames where names cannot be exchanged, and what finds such a swap cut off.
 SCENARIOS = (
@@ -57,6 +58,35 @@ def test_fuse_which_cannot_exchange_names(name: str, warm: Warm, here: Path, sou
         ended = scenario.world.run(job.name, **job.arguments)
         assert ended.result, ended
         assert scenario.expected.violations_after_retry(scenario.world.target) == []
+
+
+@pytest.fixture
+def folding(warm: Warm, here: Path, sources: Path) -> Iterator[World]:
+    """Where names that differ only in case are one."""
+    if reason := why_not_served():
+        pytest.skip(reason)
+    (here / "below").mkdir()
+    with served("tests.power.folding_server", here / "below", where=here / "folding") as where:
+        (where / "world").mkdir()
+        yield World(warm, where / "world", sources)
+
+
+def test_names_that_differ_only_in_case_where_they_are_one(folding: World, here: Path) -> None:
+    folding.commit(**ONE)
+    expected = Expected.of(folding.target, {})
+    source = here / "source"
+    source.mkdir()
+    for name in ("Sample.raw", "other.raw", "sample.raw"):
+        (source / name).write_text(name)
+    refused = folding.run(**TWO | {"source": source})
+    assert refused.error == "KeyRefused", refused
+    assert "'Sample.raw'" in refused.message
+    assert "'sample.raw'" in refused.message
+    assert expected.violations_after_crash(folding.target) == []
+
+    (source / "sample.raw").unlink()
+    folding.commit(**TWO | {"source": source})
+    assert set(look(folding.target).content) == {"sample.bin", "other.bin"}
 
 
 def test_a_target_from_the_lower_layer_of_an_overlay(warm: Warm, here: Path, sources: Path) -> None:

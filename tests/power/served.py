@@ -1,0 +1,56 @@
+"""A FUSE file system of ours, served by a process of its own: whoever waits for a file cannot serve it."""
+
+from __future__ import annotations
+
+import ctypes.util
+import importlib.util
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tests.crash.world import ROOT
+from tests.power.disks import run, why_not
+
+READY = "ready"
+
+
+@contextmanager
+def served(module: str, *arguments: str | Path, where: Path) -> Iterator[Path]:
+    """Run a module that serves a directory until that is unmounted, and prints that it is ready.
+
+    :param arguments: what it is called with, before the directory.
+    """
+    where.mkdir()
+    command = [sys.executable, "-m", module, *arguments, where]
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "FUSE_LIBRARY_NAME": "fuse3"}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment, text=True) as server:
+        if server.stdout.readline().strip() != READY:
+            raise RuntimeError(f"{module} did not start")
+        try:
+            yield where
+        finally:
+            run("umount", "--lazy", where)
+            _wait_for(server)
+
+
+def _wait_for(server: subprocess.Popen) -> None:
+    """It ends by itself, once what it serves is in nobody's use."""
+    try:
+        server.wait(20)
+    except subprocess.TimeoutExpired:
+        server.kill()
+        raise
+
+
+def why_not_served() -> str | None:
+    """Why nothing can be served here, or None."""
+    if not os.access("/dev/fuse", os.R_OK | os.W_OK):
+        return "needs FUSE (/dev/fuse)"
+    if importlib.util.find_spec("mfusepy") is None:
+        return "needs mfusepy: run make setup"
+    if ctypes.util.find_library("fuse3") is None:
+        return "needs libfuse3: run tests/power/install.sh"
+    return why_not()
