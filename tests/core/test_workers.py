@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from airflow_dirops.core.errors import DiropsError, KeyTaken, RecordFailed, StorageError, TransientError
+from airflow_dirops.core.errors import DiropsError, KeyTaken, RecordFailed, SetupError, StorageError, TransientError
 from airflow_dirops.core.workers import Done, Job, WorkerPool, pack_error, unpack_error
 
 
@@ -211,6 +211,10 @@ def _standard_output(stream: object) -> Iterator[None]:
         sys.stdout = before
 
 
+class Refused(SetupError, PermissionError):
+    """As an error of ours must be that Airflow lets through."""
+
+
 class Odd(Exception):
     def __init__(self, one: int, other: int) -> None:
         super().__init__(f"{one} and {other}")
@@ -224,6 +228,7 @@ class Odd(Exception):
         pytest.param(RecordFailed("no", ["one", "two"]), id="ours with findings"),
         pytest.param(KeyTaken("taken", "a/b.npy"), id="ours with a path"),
         pytest.param(StorageError("writing", "a/b.npy", OSError(28, "full")), id="ours of the system"),
+        pytest.param(Refused("no"), id="ours of a kind of the system's"),
         pytest.param(FileNotFoundError(2, "gone", "a"), id="of the system"),
     ],
 )

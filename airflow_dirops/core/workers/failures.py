@@ -71,7 +71,9 @@ def _unpickled(pickled: bytes | None) -> BaseException | None:
 def _state(error: BaseException) -> dict[str, Any]:
     # These three are no part of an OSError's __dict__.
     of_system = ("errno", "strerror", "filename") if isinstance(error, OSError) else ()
-    return vars(error) | {name: getattr(error, name) for name in of_system}
+    found = {name: getattr(error, name) for name in of_system}
+    # An OSError prints them as soon as they are set, and be it to None.
+    return vars(error) | {name: value for name, value in found.items() if value is not None}
 
 
 def _rebuilt(kind: type[BaseException], args: tuple[Any, ...], state: dict[str, Any]) -> BaseException:
