@@ -21,15 +21,15 @@ from demo.rest import Api, ApiError
 from demo.settings import write_settings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from pathlib import Path
     from types import TracebackType
 
 COMPONENTS = {
-    "api-server": (),
-    "scheduler": ("--skip-serve-logs",),  # the log servers listen on every interface, on fixed ports
-    "dag-processor": (),
-    "triggerer": ("--skip-serve-logs",),
+    "api-server": ("api-server",),
+    "scheduler": ("scheduler", "--skip-serve-logs"),  # the log servers listen on every interface, on fixed ports
+    "dag-processor": ("dag-processor",),
+    "triggerer": ("triggerer", "--skip-serve-logs"),
 }
 MARK = "DIROPS_CLUSTER"
 READY_SECONDS = 240
@@ -41,13 +41,14 @@ class ClusterError(RuntimeError):
 
 
 class Cluster:
-    """An api-server, a scheduler with LocalExecutor, a dag-processor and a triggerer, on SQLite and loopback.
+    """An api-server, a scheduler, a dag-processor and a triggerer, on loopback; with LocalExecutor and SQLite.
 
     :param home: its ``AIRFLOW_HOME``: made if need be, used again if it is there.
     :param dags: the DAG folder.
     :param data: what relative paths in a DAG are relative to, ``[dirops] root``.
     :param parallelism: how many tasks run at once.
-    :param settings: further options of ``airflow.cfg``; they win over those of :mod:`demo.settings`.
+    :param settings: what else ``airflow.cfg`` says, by section: another executor, another database.
+    :param components: what else runs: the arguments of ``airflow``, by a name for it.
     :param tell: is told what is being waited for, several times a second.
     """
 
@@ -59,16 +60,17 @@ class Cluster:
         data: Path,
         parallelism: int = 4,
         settings: Mapping[str, Mapping[str, str]] | None = None,
+        components: Mapping[str, Sequence[str]] | None = None,
         tell: Callable[[str], None] = lambda _: None,
     ) -> None:
         self.home, self.dags, self.data = home.resolve(), dags.resolve(), data.resolve()
         self.logs = self.home / "logs"
         self.parallelism, self.tell = parallelism, tell
-        self._settings = settings or {}
-        self.port = _free_port()
+        self.settings, self.components = settings or {}, {**COMPONENTS, **(components or {})}
+        self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.api = Api(self.url)
-        self._components: dict[str, subprocess.Popen[bytes]] = {}
+        self._processes: dict[str, subprocess.Popen[bytes]] = {}
 
     def __enter__(self) -> Self:
         self.logs.mkdir(parents=True, exist_ok=True)
@@ -101,13 +103,13 @@ class Cluster:
             self.check()
             doing, waited = what if isinstance(what, str) else what(), time.monotonic() - began
             if waited > seconds:
-                raise ClusterError(f"{doing}: not done in {seconds:.0f} s.\n{self._ends(COMPONENTS)}")
+                raise ClusterError(f"{doing}: not done in {seconds:.0f} s.\n{self._ends(self.components)}")
             self.tell(f"{doing} ({waited:.0f} s)")
             time.sleep(0.5)
 
     def check(self) -> None:
         """Raise with the end of its log if a component has ended."""
-        for name, process in self._components.items():
+        for name, process in self._processes.items():
             if process.poll() is not None:
                 raise ClusterError(f"The {name} ended with {process.returncode}.\n{self._ends([name])}")
 
@@ -126,30 +128,24 @@ class Cluster:
 
     def _start(self) -> None:
         self._end_all()  # of an earlier one that had no chance to clean up
-        write_settings(
-            self.home,
-            dags=self.dags,
-            data=self.data,
-            port=self.port,
-            parallelism=self.parallelism,
-            further=self._settings,
-        )
+        places = {"dags": self.dags, "data": self.data}
+        write_settings(self.home, **places, port=self.port, parallelism=self.parallelism, more=self.settings)
         self._since = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime())
         self.tell("making the database")
         self.airflow("db", "migrate")
-        self._components = {name: self._spawn(name) for name in COMPONENTS}
+        self._processes = {name: self._spawn(name) for name in self.components}
         self.wait("starting Airflow", self._healthy, READY_SECONDS)
 
     def _stop(self) -> None:
         """Ask every component to end, then end whatever is left of them, tasks included."""
-        for process in self._components.values():
+        for process in self._processes.values():
             process.terminate()
         deadline = time.monotonic() + TERM_SECONDS
-        for process in self._components.values():
+        for process in self._processes.values():
             with suppress(subprocess.TimeoutExpired):
                 process.wait(max(0.0, deadline - time.monotonic()))
         self._end_all()
-        for process in self._components.values():
+        for process in self._processes.values():
             process.wait()
         self._lock.close()
 
@@ -157,7 +153,7 @@ class Cluster:
         """In a session of its own, so that Ctrl-C reaches us and not them."""
         with (self.logs / f"{component}.log").open("wb") as log:
             return subprocess.Popen(
-                [sys.executable, "-m", "airflow", component, *COMPONENTS[component]],
+                [sys.executable, "-m", "airflow", *self.components[component]],
                 env=self._environment(),
                 cwd=self.home,
                 stdin=subprocess.DEVNULL,
@@ -200,7 +196,8 @@ class Cluster:
         return mark == str(self.home)
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port of loopback that nobody listens on."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

@@ -15,25 +15,19 @@ CONFIG = "airflow.cfg"
 
 
 def write_settings(
-    home: Path,
-    *,
-    dags: Path,
-    data: Path,
-    port: int,
-    parallelism: int,
-    further: Mapping[str, Mapping[str, str]],
+    home: Path, *, dags: Path, data: Path, port: int, parallelism: int, more: Mapping[str, Mapping[str, str]]
 ) -> None:
     """Write the whole configuration, so that ``AIRFLOW_HOME=home airflow ...`` works by hand as well.
 
     :param data: what relative paths in a DAG are relative to, ``[dirops] root``.
-    :param further: options by section; they win over those here.
+    :param more: other settings, by section; they go before ours.
     """
     config = ConfigParser(interpolation=None)
     config.read(home / CONFIG)
     keys = {(section, key): config.get(section, key, fallback=new) for (section, key), new in _new_keys().items()}
     config.clear()
     config.read_dict(_settings(dags, data, port, parallelism))
-    config.read_dict(further)
+    config.read_dict(more)
     for (section, key), value in keys.items():
         config.read_dict({section: {key: value}})
     with (home / CONFIG).open("w") as file:

@@ -10,19 +10,11 @@ import psutil
 from airflow_dirops.core import read_manifest
 from demo.cluster import Cluster
 from demo.runs import backfill, follow, task_log, tasks_of, trigger
+from tests.cluster.moments import as_it_is, mark_failed, state
 from tests.text_files import values, write
 
 DAYS = ("2026-11-01", "2026-11-02", "2026-11-03")
 OTHER_DAY = "2026-10-07"
-
-
-def as_it_is(tree: Path) -> dict[str, tuple[int, int, bytes]]:
-    """Every file and folder of a tree: mode, inode and content."""
-    found = [tree, *sorted(tree.rglob("*"))]
-    return {
-        str(path): (path.stat().st_mode, path.stat().st_ino, b"" if path.is_dir() else path.read_bytes())
-        for path in found
-    }
 
 
 def test_dag_files_import_and_the_provider_is_known(cluster: Cluster) -> None:
@@ -104,13 +96,3 @@ def test_a_task_that_is_marked_failed_stops_and_leaves_its_target_as_it_was(
     assert "was asked to stop" in task_log(cluster, task).read_text()
     assert as_it_is(data / "interim/slow") == before
     assert len(values(data / "interim/slow")) == 5
-
-
-def state(cluster: Cluster, run: dict[str, Any], task_id: str) -> str | None:
-    return next(task["state"] for task in tasks_of(cluster, run) if task["task_id"] == task_id)
-
-
-def mark_failed(cluster: Cluster, run: dict[str, Any], task_id: str) -> None:
-    """As a user does in the web UI."""
-    path = ("dags", run["dag_id"], "dagRuns", run["dag_run_id"], "taskInstances", task_id)
-    cluster.api.patch(*path, body={"new_state": "failed"})
