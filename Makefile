@@ -14,17 +14,21 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 VENV := .venv
 BIN := $(VENV)/bin
 REQUIREMENTS := --constraint constraints.txt --group dev --editable .
+# More of pyproject.toml's dependency groups, for tests that need them: make test WITH=celery ARGS="-m celery"
+WITH :=
 
 # The first Python that runs and is new enough; `make PYTHON=/path/to/python3.12 test` chooses another.
 PYTHON = $(shell for python in python3.13 python3.12 python3.11 python3 python; do \
 	  $$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && break; done)
 # uv installs several times faster; an old one, without --group, is left alone.
 UV = $(shell uv pip install --help 2>/dev/null | grep -q -e '--group' && echo uv)
+INSTALL = $(if $(UV),$(UV) pip install --quiet --python $(BIN)/python --compile-bytecode,$(BIN)/python -m pip install -qq)
 
 help:
 	@echo 'make demo        a real Airflow turns three folders of images into arrays, and stops'
 	@echo 'make demo UI=1   the same, and stays up for a look at the web UI until Ctrl-C'
 	@echo 'make test        the tests that need no running Airflow; ARGS="-k name" for some of them'
+	@echo '                 -m celery also needs WITH=celery, and tests/celery/install.sh'
 	@echo 'make check       what CI checks besides: format, lint, types, layers'
 	@echo 'make clean       remove .venv, .airflow and what the tools cached'
 
@@ -44,17 +48,19 @@ clean:
 	rm -rf $(VENV) .airflow .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache build dist
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-setup: $(VENV)/installed
+setup: $(VENV)/installed $(addprefix $(VENV)/installed-,$(WITH))
 
 # Written last, so that an interrupted set-up is continued and a finished one is not repeated.
 $(VENV)/installed: $(VENV)/pyvenv.cfg pyproject.toml constraints.txt
 	@echo 'Installing into $(VENV); the first time this takes a minute or two.'
 ifeq ($(UV),)
 	@$(BIN)/python -m pip install -qq --constraint constraints.txt pip
-	@$(BIN)/python -m pip install -qq $(REQUIREMENTS)
-else
-	@$(UV) pip install --quiet --python $(BIN)/python --compile-bytecode $(REQUIREMENTS)
 endif
+	@$(INSTALL) $(REQUIREMENTS)
+	@touch $@
+
+$(VENV)/installed-%: $(VENV)/installed
+	@$(INSTALL) --constraint constraints.txt --group $*
 	@touch $@
 
 $(VENV)/pyvenv.cfg:
