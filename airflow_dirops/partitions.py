@@ -71,7 +71,7 @@ def dirops_params() -> dict[str, Param]:
         ),
         "full": Param(
             False,
-            type="boolean",
+            type=["null", "boolean"],  # without "null" the form marks a switch as a field to be filled in
             title="Redo everything",
             description="Compute every file again, also what is unchanged.",
         ),
@@ -79,12 +79,13 @@ def dirops_params() -> dict[str, Param]:
             None,
             type=["null", "string"],
             enum=[None, "fail", "quarantine"],
+            values_display={"null": "As the DAG says", "fail": "Stop at the first", "quarantine": "Set them aside"},
             title="Files that fail",
-            description="Stop at the first, or set them aside. Empty: as the DAG says.",
+            description="What to do about them. Those that are set aside are listed in the manifest.",
         ),
         "dry_run": Param(
             False,
-            type="boolean",
+            type=["null", "boolean"],
             title="Dry run",
             description="Only plan: log what would run and why, write nothing.",
         ),

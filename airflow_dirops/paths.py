@@ -112,6 +112,19 @@ def pinned_source(template: Any, rendered: Any) -> Mapping[str, Any] | None:
     return None
 
 
+def source_text(rendered: Any) -> str:
+    """Name a source in a log: its path, and the snapshot if one is pinned; several with commas.
+
+    :param rendered: what Airflow made of the field.
+    """
+    if isinstance(rendered, (list, tuple)):
+        return ", ".join(map(source_text, rendered))
+    if not isinstance(rendered, Mapping):
+        return str(rendered)
+    pin = f" at snapshot {rendered['snapshot']}" if rendered.get("snapshot") else ""
+    return f"{rendered['target']}{pin}"
+
+
 def _is_nothing(text: str) -> bool:
     return text.strip() in ("", "None")
 

@@ -17,7 +17,7 @@ from airflow_dirops.core.lists import LineDecoder, encode_line
 from airflow_dirops.core.sources import Source
 from airflow_dirops.core.stage import Stage
 from airflow_dirops.core.staging import StagingArea
-from airflow_dirops.core.work import REMEDY, Result, Worker, Write, place_of
+from airflow_dirops.core.work import Result, Worker, Write, place_of, remedy
 from airflow_dirops.core.workers import Done, Lost, WorkerPool, pack_error, unpack_error
 
 
@@ -124,7 +124,7 @@ class Beside:
     def _lost(self, item: Input, lost: Lost) -> Result:
         reason = lost.reason if lost.is_timeout else f"worker process {lost.reason}"
         place = place_of(item, self._source, self._stage)
-        error = RecordFailed(f"{self._stage.function_name} failed on {place}: {reason}. {REMEDY}")
+        error = RecordFailed(f"{self._stage.function_name} failed on {place}: {reason}. {remedy(self._stage)}")
         failure = Failure("TimedOut" if lost.is_timeout else "WorkerDied", reason, "")
         return Result(JournalLine(item, "quarantined", failure=failure), error)
 

@@ -26,9 +26,6 @@ from airflow_dirops.core.stage import Stage
 
 _PACKAGE = os.path.join(os.path.dirname(airflow_dirops.__file__), "")
 _MAX_TRACEBACK = 4000
-REMEDY = (
-    "Mend the file or the function, return None to skip such files, or set on_error='quarantine' to go on without them"
-)
 
 T = TypeVar("T")
 Record = tuple[str, Any]
@@ -155,13 +152,19 @@ class Worker:
     def _describe(self, item: Input, error: Exception) -> str:
         return (
             f"{self._stage.function_name} failed on {place_of(item, self._source, self._stage)}: "
-            f"{type(error).__name__}: {error}. {REMEDY}"
+            f"{type(error).__name__}: {error}. {remedy(self._stage)}"
         )
 
 
 def place_of(item: Input, source: Source, stage: Stage) -> str:
     """Where something happened, for messages."""
     return f"{source.place_of(item)!r} (stage {stage.name})"
+
+
+def remedy(stage: Stage) -> str:
+    """What to do about an input that fails."""
+    way_on = "" if stage.on_error == "quarantine" else ", or set on_error='quarantine' to go on without them"
+    return f"Mend the file or the function, or return None to skip such files{way_on}"
 
 
 def _failure(error: InputError | SourceChanged) -> Failure:

@@ -12,7 +12,7 @@ from airflow.sdk.exceptions import AirflowSkipException
 from airflow_dirops import runtime
 from airflow_dirops.core import errors
 from airflow_dirops.partitions import DAILY
-from airflow_dirops.paths import mentions_partition, pairs
+from airflow_dirops.paths import mentions_partition, pairs, source_text
 
 if TYPE_CHECKING:
     from os import PathLike
@@ -168,17 +168,13 @@ class StageOperator(runtime.PathFields):
     def execute(self, context: Context) -> dict[str, Any]:
         """Run the stage, tell the outlets, and return the outcome for the next stage."""
         options = self._options(context)
-        self.log.info(
-            "Stage %s: from %s to %s, partition %s",
-            options["stage"],
-            self.source,
-            self.target,
-            self.partition,
-        )
+        source, partition = source_text(self.source), f", partition {self.partition}" if self.partition else ""
+        self.log.info("Stage %s: from %s to %s%s", options["stage"], source, self.target, partition)
         if options["dry_run"]:
             self._skip_what_cannot_be_planned()
         outcome = self._run_stoppable(options)
-        self.log.info("Stage %s %s in %.1f s: %s", options["stage"], outcome.outcome, outcome.seconds, outcome.counts)
+        counts = ", ".join(f"{count} {name}" for name, count in outcome.counts.items() if count) or "nothing"
+        self.log.info("Stage %s %s in %.1f s: %s", options["stage"], outcome.outcome, outcome.seconds, counts)
         if outcome.outcome == "skipped":
             raise AirflowSkipException(f"no file in {self.source!r} matches {self.pattern!r}")
         runtime.announce(self, context, outcome)

@@ -43,6 +43,13 @@ class TestAFunctionThatRaises:
         assert isinstance(cause, ZeroDivisionError)
         assert traceback.extract_tb(cause.__traceback__)[-1].name == "explode_on_b"
 
+    def test_who_is_in_quarantine_mode_is_not_told_to_switch_it_on(
+        self, run: Run, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        run(read=explode_on_b, on_error="quarantine")
+        assert "beta is too much. Mend the file or the function" in caplog.text
+        assert "on_error" not in caplog.text
+
     def test_in_the_quarantine_the_traceback_begins_at_the_function(self, run: Run, target: Path) -> None:
         outcome = run(read=explode_on_b, on_error="quarantine")
         (line,) = lines_of(target, "quarantine.jsonl")

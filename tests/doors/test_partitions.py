@@ -152,7 +152,7 @@ def test_a_backfill_names_the_days_themselves() -> None:
     [
         ({}, True),
         ({"partition": "2026-11-01", "full": True, "on_error": "quarantine"}, True),
-        ({"partition": None, "on_error": None}, True),
+        ({"partition": None, "full": None, "on_error": None, "dry_run": None}, True),
         ({"partition": "yesterday"}, False),
         ({"full": "yes"}, False),
         ({"on_error": "ignore"}, False),

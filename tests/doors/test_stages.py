@@ -49,6 +49,28 @@ def test_two_stages_and_what_airflow_shows_of_them(runs: Runs, root: Path) -> No
     assert run.events("upper") == [(DAY, output)]
 
 
+def test_the_log_tells_in_words_what_is_read_and_written(
+    runs: Runs, root: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    write(root / "raw", one="a", two="b")
+    with DAG("words", schedule=None) as dag:
+        sources = [upper(task_id=name, source="raw", target=f"interim/{name}").output for name in ("left", "right")]
+        StagedTransformOperator(
+            task_id="both",
+            source=sources,
+            join="inner",
+            target="final",
+            transform=lambda texts: len(texts),
+            codec="json",
+        )
+    run = runs(dag)
+    left, right = (f"{root}/interim/{name} at snapshot {run.output(name)['snapshot']}" for name in ("left", "right"))
+    said = capfd.readouterr().out
+    assert f"Stage words.left: from {root}/raw to {root}/interim/left " in said
+    assert f"Stage words.both: from {left}, {right} to {root}/final " in said
+    assert "2 inputs, 2 entries, 2 computed " in said
+
+
 def test_the_manifest_says_who_wrote_it(runs: Runs, root: Path) -> None:
     write(root / "raw" / DAY, one="a")
     with DAG("who", schedule=daily_partitions("0 2 * * *")) as dag:
