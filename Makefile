@@ -28,7 +28,7 @@ help:
 	@echo 'make demo        a real Airflow turns three folders of images into arrays, and stops'
 	@echo 'make demo UI=1   the same, and stays up for a look at the web UI until Ctrl-C'
 	@echo 'make test        the tests that need no running Airflow; ARGS="-k name" for some of them'
-	@echo '                 -m celery also needs WITH=celery, and tests/celery/install.sh'
+	@echo '                 -m celery and -m browser: WITH=celery, WITH=browser, and their install.sh'
 	@echo 'make check       what CI checks besides: format, lint, types, layers'
 	@echo 'make clean       remove .venv, .airflow and what the tools cached'
 

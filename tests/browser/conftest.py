@@ -1,0 +1,73 @@
+"""A real Airflow with the example DAGs, and someone who looks at it; skipped, with why, where there is no browser."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from demo.cluster import Cluster
+from demo.raw import DAYS, write_raw
+from demo.runs import Run, follow, trigger
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.browser.visitor import Visitor
+
+HERE = Path(__file__).parent
+CHECKOUT = HERE.parents[1]
+WITH_AN_ASSET = CHECKOUT / "tests" / "cluster" / "dags" / "days.py"
+DAG_IDS = ("curves", "days", "days_started", "images", "previews")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The first test waits for Airflow too."""
+    for item in items:
+        if item.path.is_relative_to(HERE):
+            item.add_marker("browser")
+            item.add_marker(pytest.mark.timeout(600))
+
+
+@pytest.fixture(scope="session")
+def chromium() -> str:
+    """The browser, if it and what drives it are here."""
+    pytest.importorskip("playwright", reason="needs playwright: run make setup WITH=browser")
+    if program := shutil.which("chromium"):
+        return program
+    pytest.skip("needs chromium: run tests/browser/install.sh")
+
+
+@pytest.fixture(scope="session")
+def cluster(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    home, dags, data = (tmp_path_factory.mktemp(name, numbered=False) for name in ("airflow", "dags", "data"))
+    for file in (*(CHECKOUT / "dags").glob("*.py"), WITH_AN_ASSET):
+        (dags / file.name).symlink_to(file)
+    write_raw(data)
+    with Cluster(home, dags=dags, data=data) as running:
+        running.wait_for_dags(DAG_IDS)
+        yield running
+
+
+@pytest.fixture(scope="session")
+def data(cluster: Cluster) -> Path:
+    return cluster.data
+
+
+@pytest.fixture(scope="session")
+def run(cluster: Cluster) -> Run:
+    """A run of the DAG ``images`` that has ended well, not the only one."""
+    runs = [trigger(cluster, "images", partition_key=day) for day in DAYS[1:]]
+    follow(cluster, runs)
+    return runs[-1]
+
+
+@pytest.fixture
+def visitor(chromium: str, cluster: Cluster, tmp_path: Path) -> Iterator[Visitor]:
+    from tests.browser.visitor import visitor
+
+    with visitor(chromium, cluster.url, Path(os.environ.get("DIROPS_SCREENSHOTS", tmp_path))) as someone:
+        yield someone

@@ -1,0 +1,109 @@
+"""What a user of Airflow's web UI sees of the package. Only text is asserted; the screenshots are for the docs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import airflow_dirops
+from airflow_dirops import dirops_params
+from airflow_dirops.core import read_manifest
+from demo.cluster import Cluster
+from demo.raw import DAYS, IMAGES
+from demo.runs import Run, follow, trigger
+
+if TYPE_CHECKING:
+    from tests.browser.visitor import Visitor
+
+
+def page_of(run: Run, *task: str) -> tuple[str, ...]:
+    return ("dags", run["dag_id"], "runs", run["dag_run_id"], *(("tasks", *task) if task else ()))
+
+
+def test_the_trigger_form_asks_for_a_day_and_its_run_commits_that_day(
+    visitor: Visitor, cluster: Cluster, data: Path
+) -> None:
+    day = DAYS[0]
+    visitor.enlarge_window(height=960)
+    visitor.open("dags", "images")
+    visitor.press("Trigger Dag")
+    for field in dirops_params().values():
+        visitor.sees(field.schema["title"], field.description)
+    form = visitor.dialog.inner_text()
+    assert "As the DAG says" in form
+    assert "null" not in form
+    assert "*" not in form  # nothing has to be filled in
+
+    visitor.fill("partition", day)
+    visitor.shoot("trigger-form", visitor.dialog)
+    visitor.press("Trigger")
+    visitor.page.wait_for_url("**/runs/*")  # the form leads to the run it has started
+    (run,) = cluster.api.get("dags", "images", "dagRuns", order_by="-id", limit=1)["dag_runs"]
+    visitor.sees(f"{run['dag_run_id']} Success")
+    assert read_manifest(data / "final/red_channel" / day).partition == day
+
+
+def test_the_grid_leads_to_runs_and_their_tasks(visitor: Visitor, run: Run) -> None:
+    visitor.open("dags", "images")
+    visitor.widen_grid()
+    for task_id in ("red_channel", "to_numpy"):  # from below: a cell's tooltip covers what lies under it
+        visitor.page.get_by_test_id(f"grid-{run['dag_run_id']}-{task_id}").click()
+        visitor.sees(f"{task_id} Success")
+    visitor.open(*page_of(run))
+    visitor.sees(f"{run['dag_run_id']} Success", "Partition Key", run["partition_key"], "2 Task Instances")
+    visitor.shoot("grid")
+
+
+def test_the_dag_says_what_it_is_for(visitor: Visitor) -> None:
+    visitor.open("dags", "images")
+    visitor.press("Dag Docs")
+    visitor.sees("Photographs, a folder for each day: to NumPy arrays, then to their red channel.")
+
+
+def test_rendered_templates_are_the_real_paths(visitor: Visitor, run: Run, data: Path) -> None:
+    day = run["partition_key"]
+    visitor.open(*page_of(run, "to_numpy", "rendered_templates"))
+    visitor.sees(f"source 1 {data}/raw/images/{day}", f"target 1 {data}/interim/to_numpy/{day}", f"partition 1 {day}")
+    visitor.shoot("rendered")
+
+
+def test_the_xcom_says_what_was_committed(visitor: Visitor, run: Run, data: Path) -> None:
+    target = data / "interim/to_numpy" / run["partition_key"]
+    visitor.open(*page_of(run, "to_numpy", "xcom"))
+    visitor.press("Expand all extra JSON")
+    visitor.sees(
+        f'"target": "{target}"',
+        f'"snapshot": "{read_manifest(target).snapshot}"',
+        f'"counts": {{"inputs": {IMAGES + 2}, "entries": {IMAGES}, "skipped": 1, "quarantined": 1',
+    )
+    visitor.shoot("xcom")
+
+
+def test_the_log_tells_in_words_what_was_read_and_written(visitor: Visitor, run: Run, data: Path) -> None:
+    day = run["partition_key"]
+    source, target = data / "interim/to_numpy" / day, data / "final/red_channel" / day
+    visitor.open(*page_of(run, "red_channel"))
+    visitor.sees(
+        f"from {source} at snapshot {read_manifest(source).snapshot} to {target}, partition {day}",
+        f"{IMAGES} inputs, {IMAGES} entries, {IMAGES} computed",
+    )
+
+
+def test_an_asset_event_names_the_snapshot(visitor: Visitor, cluster: Cluster, data: Path) -> None:
+    day = DAYS[0]
+    source = data / "raw/days" / day
+    source.mkdir(parents=True)
+    (source / "word.txt").write_text("noon")
+    follow(cluster, [trigger(cluster, "days", partition_key=day)])
+
+    visitor.open("assets")
+    visitor.page.get_by_role("link", name="upper", exact=True).click()
+    visitor.sees("1 Asset Event", f"Partition Key: {day}")
+    visitor.unfold()
+    visitor.sees(f'"snapshot": "{read_manifest(data / "interim/days" / day).snapshot}"')
+    visitor.shoot("asset-event")
+
+
+def test_the_list_of_providers_has_the_package(visitor: Visitor) -> None:
+    visitor.open("providers")
+    visitor.sees(f"airflow-dirops {airflow_dirops.__version__} A folder in, a folder out")

@@ -1,0 +1,99 @@
+"""Someone at the web UI: opens pages, fills in forms, presses buttons, reads, and takes screenshots."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+# Not selenium: this wheel has its driver in it, and waits for what a page has yet to show.
+from playwright.sync_api import TimeoutError as TooLate
+from playwright.sync_api import sync_playwright
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from playwright.sync_api import Locator, Page
+
+FLAGS = (
+    "--no-sandbox",  # Chromium has none for root
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+WIDTH = 1280
+_HAS_TEXT = "text => document.body.innerText.replace(/\\s/g, '').includes(text.replace(/\\s/g, ''))"
+
+
+class Visitor:
+    """A browser window of its own at one Airflow.
+
+    :param page: the window.
+    :param url: where Airflow's api-server listens.
+    :param screenshots: where to put them.
+    """
+
+    def __init__(self, page: Page, url: str, screenshots: Path) -> None:
+        self.page, self.url, self.screenshots = page, url, screenshots
+
+    @property
+    def dialog(self) -> Locator:
+        """What lies above the page."""
+        return self.page.get_by_role("dialog")
+
+    def open(self, *path: str) -> None:
+        self.page.goto("/".join((self.url, *path)))
+
+    def press(self, button: str) -> None:
+        """In the dialog, if there is one."""
+        where = self.dialog if self.dialog.count() else self.page
+        where.get_by_role("button", name=button, exact=True).click()
+
+    def fill(self, field: str, text: str) -> None:
+        """Fill in a field of the trigger form, whose labels Airflow does not tie to their fields.
+
+        :param field: the name of the DAG's param.
+        """
+        self.dialog.locator(f"#element_{field}").fill(text)
+
+    def unfold(self) -> None:
+        """Open the first JSON that is folded up."""
+        self.page.get_by_title("Click to expand the range.").first.click()
+
+    def widen_grid(self) -> None:
+        """At first it has room for two runs."""
+        self.page.get_by_role("separator").press("ArrowRight")
+
+    def enlarge_window(self, height: int) -> None:
+        self.page.set_viewport_size({"width": WIDTH, "height": height})
+
+    def sees(self, *texts: str) -> None:
+        """Wait for texts. White space does not count: code is coloured and wrapped in pieces."""
+        for text in texts:
+            try:
+                self.page.wait_for_function(_HAS_TEXT, arg=text)
+            except TooLate:
+                shown = self.page.locator("body").inner_text()
+                raise AssertionError(f"{text!r} is not to be seen at {self.page.url}, but:\n{shown}") from None
+
+    def shoot(self, name: str, part: Locator | None = None) -> None:
+        """Take a screenshot of the window, or of a part of it, when nothing moves any more."""
+        self.page.wait_for_load_state("networkidle")
+        (part or self.page).screenshot(path=self.screenshots / f"{name}.png", animations="disabled")
+
+
+@contextmanager
+def visitor(chromium: str, url: str, screenshots: Path) -> Iterator[Visitor]:
+    """Start a browser, with a profile of its own, and end it.
+
+    :param chromium: its program.
+    """
+    with sync_playwright() as playwright, playwright.chromium.launch(executable_path=chromium, args=FLAGS) as browser:
+        page = browser.new_page(
+            viewport={"width": WIDTH, "height": 740}, color_scheme="light", locale="en-US", timezone_id="UTC"
+        )
+        page.set_default_timeout(60_000)
+        yield Visitor(page, url, screenshots)
