@@ -13,7 +13,7 @@ from airflow_dirops.core import read_manifest
 from demo.cluster import Cluster
 from demo.runs import ENDED, Run, follow, task_log, tasks_of, trigger
 from tests.cluster.moments import as_it_is, mark_failed, state
-from tests.doors.text_files import values, write
+from tests.text_files import values, write
 
 NUMBERS = {f"row_{number:02}": f"{number} {number + 1} {number + 2}" for number in range(40)}
 QUICK = {f"quick_{number:02}": "quick" for number in range(40)}
