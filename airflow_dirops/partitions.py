@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 DAILY = "%Y-%m-%d"
 """How a day's folder is named."""
 
-FORM_FIELDS = ("partition", "full", "on_error", "dry_run")
+FORM_FIELDS = ("partition", "full", "verify", "on_error", "dry_run")
 """What :func:`dirops_params` puts into the trigger form; the operators read these names from ``params``."""
 
 _OWN_FOLDER = "_dirops"
@@ -74,6 +74,12 @@ def dirops_params() -> dict[str, Param]:
             type=["null", "boolean"],  # without "null" the form marks a switch as a field to be filled in
             title="Redo everything",
             description="Compute every file again, also what is unchanged.",
+        ),
+        "verify": Param(
+            False,
+            type=["null", "boolean"],
+            title="Check what is kept",
+            description="Compare unchanged files with their digests, and make damaged ones again.",
         ),
         "on_error": Param(
             None,

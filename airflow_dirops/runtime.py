@@ -170,16 +170,18 @@ def function_params(context: Context) -> dict[str, Any]:
     return {name: value for name, value in context["params"].items() if name not in FORM_FIELDS}
 
 
-def form_choices(context: Context, *, full: bool, on_error: str) -> dict[str, Any]:
+def form_choices(context: Context, *, full: bool, verify: bool, on_error: str) -> dict[str, Any]:
     """What the trigger form of :func:`~airflow_dirops.partitions.dirops_params` changes for this run.
 
     :param context: the task's context.
     :param full: what the operator says.
+    :param verify: what the operator says.
     :param on_error: what the operator says.
     """
     params = context["params"]
     return {
         "full": full or params.get("full") is True,
+        "verify": verify or params.get("verify") is True,
         "on_error": params.get("on_error") or on_error,
         "dry_run": params.get("dry_run") is True,
     }

@@ -1,11 +1,12 @@
 """Raw folders as they come from machines: mostly good files, and a few that are not.
 
-The same every time, from the photographs inside the scikit-image wheel and a seeded generator.
+The same for a day every time, from the photographs inside the scikit-image wheel and a seeded generator.
 """
 
 from __future__ import annotations
 
 import shutil
+from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,10 +14,11 @@ from numpy.random import Generator, default_rng
 from skimage import data, io
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
-DAYS = ("2026-11-01", "2026-11-02", "2026-11-03")
+# The last ones that have ended: whatever day the DAGs' own schedule asks for meanwhile, its folder is there.
+DAYS = tuple(str(datetime.now(UTC).date() - timedelta(days)) for days in (3, 2, 1))
 IMAGES, CURVES = 48, 24  # good files a day
 SIZE = 256
 
@@ -29,25 +31,25 @@ _PHOTOGRAPHS: tuple[Any, ...] = (
 def write_raw(root: Path) -> None:
     """Fill ``raw/images`` and ``raw/curves`` with a folder for each of the days.
 
-    :param root: the demo's data folder. Raw files that are there stay, or they would count as changed.
+    :param root: the demo's data folder. Folders that are there stay, or their files would count as changed.
     """
-    raw, unfinished = root / "raw", root / ".raw"
-    if raw.exists():
+    for day in DAYS:
+        _make_once(root / "raw" / "images" / day, _write_images)
+        _make_once(root / "raw" / "curves" / day, _write_curves)
+
+
+def _make_once(folder: Path, write: Callable[[Path, Generator], None]) -> None:
+    if folder.exists():
         return
+    unfinished = folder.with_name(f".{folder.name}")
     shutil.rmtree(unfinished, ignore_errors=True)
+    unfinished.mkdir(parents=True)
+    write(unfinished, default_rng(date.fromisoformat(folder.name).toordinal()))
+    unfinished.rename(folder)
+
+
+def _write_images(folder: Path, rng: Generator) -> None:
     photographs = [load() for load in _PHOTOGRAPHS]
-    for number, day in enumerate(DAYS):
-        _write_images(_made(unfinished / "images" / day), photographs, default_rng(number))
-        _write_curves(_made(unfinished / "curves" / day), default_rng(1000 + number))
-    unfinished.rename(raw)
-
-
-def _made(folder: Path) -> Path:
-    folder.mkdir(parents=True)
-    return folder
-
-
-def _write_images(folder: Path, photographs: list[Any], rng: Generator) -> None:
     (folder / "evening").mkdir()
     for name in _image_names(folder):
         io.imsave(name, _shot(photographs[rng.integers(len(photographs))], rng), check_contrast=False)

@@ -40,7 +40,6 @@ _PASSED_ON = (
     "accept_code_change",
     "limit",
     "version",
-    "verify",
     "follow_symlinks",
     "replace_unmanaged",
     "take_over_stage",
@@ -52,8 +51,8 @@ class StageOperator(runtime.PathFields):
 
     Relative paths are below ``[dirops] root``. ``{partition}`` in ``source`` and ``target`` stands for the
     run's partition: its partition key, else ``params["partition"]``, else the logical date in the timezone
-    of the schedule. The fields ``full`` and ``on_error`` of the trigger form (``dirops_params()``) go
-    before the arguments of the same name; ``dry_run`` there makes the stage log what would run and why, and
+    of the schedule. The fields ``full``, ``verify`` and ``on_error`` of the trigger form (``dirops_params()``)
+    go before the arguments of the same name; ``dry_run`` there makes the stage log what would run and why, and
     write nothing. The user's function gets the run's other params if it takes ``params`` by keyword.
 
     :param source: a directory, or an upstream's ``.output``, which pins the snapshot that it committed.
@@ -230,7 +229,7 @@ class StageOperator(runtime.PathFields):
             "params": runtime.function_params(context),
             "retention": runtime.retention(self.keep_snapshots, self.keep_hours),
             "attempt": runtime.attempt_of(context, self.partition),
-            **runtime.form_choices(context, full=self.full, on_error=self.on_error),
+            **runtime.form_choices(context, full=self.full, verify=self.verify, on_error=self.on_error),
         }
 
     def _fill_in(self, templates: Mapping[str, Any], context: Context) -> None:
