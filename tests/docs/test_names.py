@@ -59,8 +59,9 @@ def is_there(dotted: str) -> bool:
 
 
 def leaves(kind: type[BaseException]) -> list[type[BaseException]]:
-    """Errors that are raised as such: all below a family, ``KeyRefused`` though another is below it."""
-    return [each for child in kind.__subclasses__() for each in (child, *leaves(child))]
+    """Errors that are raised as such: all of ours below a family, ``KeyRefused`` though another is below it."""
+    ours = [child for child in kind.__subclasses__() if child.__module__.startswith(airflow_dirops.__name__)]
+    return [each for child in ours for each in (child, *leaves(child))]
 
 
 def test_every_error_is_explained_with_its_family() -> None:
