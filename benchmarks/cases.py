@@ -67,7 +67,9 @@ CASES: dict[str, Case] = {
         aim="1 worker 1.05 × the loop's CPU; 2 workers 0.53 × its wall time (1.9 × its speed), ahead of every peer",
         dataset="images",
         sizes=(2_000,),
-        contenders=_against_all("images", "images: stages", "images: loop, array not copied"),
+        contenders=_against_all(
+            "images", "images: stages", "images: loop, array not copied", "images: loop, with digests"
+        ),
     ),
     "tiny": Case(
         title="files of 1 KiB, npy → npy × 2",

@@ -45,6 +45,7 @@ def _in_airflow(source: Path, scratch: Path, *, dag_id: str) -> None:
 CONTENDERS: dict[str, Contender] = {
     **_loops_over("images"),
     "images: loop, array not copied": partial(loops.steps_by_loop, case="images, not copied"),
+    "images: loop, with digests": partial(loops.steps_by_loop, case="images", run=loops.digesting_loop),
     **_with_workers("images: stages", stages.images_by_stages),
     **_loops_over("python"),
     **_with_workers("python: stage", stages.python_by_stage),

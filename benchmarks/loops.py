@@ -38,6 +38,13 @@ def pooled_loop(source: Path, target: Path, suffix: str, work: Read) -> None:
         pool.join()
 
 
+def digesting_loop(source: Path, target: Path, suffix: str, work: Read) -> None:
+    """The same, and then the digest of every file: the least that somebody needs who will check them later."""
+    loop(source, target, suffix, work)
+    for name in _names(target, ".npy"):
+        _digest(target / name)
+
+
 def steps_by_loop(source: Path, scratch: Path, *, case: str, run: Callable[..., None] = loop) -> None:
     """One loop after the other, each over what the one before it has left."""
     for step in STEPS[case]:
@@ -53,8 +60,7 @@ def copies_by_cp(source: Path, scratch: Path) -> None:
     """``cp``, then the digest of every copy: what a careful shell script does."""
     subprocess.run(["cp", "-r", source, scratch / "copies"], check=True)
     for name in _names(scratch / "copies", ".npy"):
-        with open(scratch / "copies" / name, "rb") as file:
-            hashlib.file_digest(file, "sha256")
+        _digest(scratch / "copies" / name)
 
 
 def bytes_by_loop(source: Path, scratch: Path) -> None:
@@ -94,6 +100,11 @@ def _save(name: str, source: Path, target: Path, work: Read, *, fsync: bool = Fa
         descriptor = os.open(path, os.O_RDONLY)
         os.fsync(descriptor)
         os.close(descriptor)
+
+
+def _digest(path: Path) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _load_double(path: str) -> Any:
