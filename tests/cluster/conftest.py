@@ -13,7 +13,18 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 DAGS = Path(__file__).with_name("dags")
-DAG_IDS = ("classic", "days", "days_awaited", "days_started", "gated_1", "gated_2", "shapes", "slow")
+DAG_IDS = (
+    "asleep",
+    "classic",
+    "cleared",
+    "days",
+    "days_awaited",
+    "days_started",
+    "killed_1",
+    "killed_2",
+    "shapes",
+    "slow",
+)
 # So that a task which is asleep is soon given up, and one that only waits for the CPU is not.
 SETTINGS = {
     "scheduler": {"task_instance_heartbeat_timeout": "30", "task_instance_heartbeat_timeout_detection_interval": "3"}

@@ -26,3 +26,9 @@ def mark_failed(cluster: Cluster, run: dict[str, Any], task_id: str) -> None:
     """As a user does in the web UI."""
     path = ("dags", run["dag_id"], "dagRuns", run["dag_run_id"], "taskInstances", task_id)
     cluster.api.patch(*path, body={"new_state": "failed"})
+
+
+def clear(cluster: Cluster, run: dict[str, Any]) -> None:
+    """As a user does in the web UI, to have a run's tasks run again."""
+    what = {"dag_run_id": run["dag_run_id"], "dry_run": False, "only_failed": False, "reset_dag_runs": True}
+    cluster.api.post("dags", run["dag_id"], "clearTaskInstances", body=what)

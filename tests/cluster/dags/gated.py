@@ -1,4 +1,4 @@
-"""Stages that wait at their last file until a gate is opened: a test kills them there, or puts them to sleep."""
+"""Stages that wait at their last file until a gate is opened: there a test kills, stops or puts them to sleep."""
 
 import os
 import time
@@ -19,12 +19,12 @@ def read_at_gate(path, *, params):
     return Path(path).read_text()
 
 
-for workers in (1, 2):
-    with DAG(f"gated_{workers}", schedule=None, params={"task_pid": "", "gate": ""}):
+for dag_id, workers in {"killed_1": 1, "killed_2": 2, "asleep": 1, "cleared": 1}.items():
+    with DAG(dag_id, schedule=None, params={"task_pid": "", "gate": ""}):
         DirectoryReadOperator(
             task_id="read",
             source="raw/gated",
-            target=f"interim/gated_{workers}",
+            target=f"interim/gated/{dag_id}",
             read=read_at_gate,
             codec="text",
             workers=workers,
