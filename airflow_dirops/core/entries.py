@@ -6,7 +6,8 @@ Paths are ``str`` as ``os.fsdecode`` gives them: a name that is not UTF-8 carrie
 from __future__ import annotations
 
 import os
-import posixpath
+import re
+import sys
 
 import msgspec
 
@@ -21,6 +22,11 @@ MAX_NAME_BYTES = 255
 MAX_PATH_BYTES = 3072
 # What walks a tree by recursion, as Python 3.11 does, ends near a thousand.
 MAX_PARTS = 255
+
+# As ``os.fsencode`` does it, which costs a few times more: every name is encoded several times a run.
+_ENCODING = sys.getfilesystemencoding(), sys.getfilesystemencodeerrors()
+# Most paths are so plain that nothing can be wrong with them.
+_PLAIN = re.compile(r"[A-Za-z0-9][\w -]*(?:\.\w+)*(?:/[A-Za-z0-9][\w -]*(?:\.\w+)*)*", re.ASCII)
 
 
 class Entry(msgspec.Struct, frozen=True):
@@ -60,13 +66,14 @@ EVERY_INPUT = Input("", 0)
 
 
 def key_of(path: str) -> str:
-    """The name of a record: the path of its entry without the last suffix."""
-    return posixpath.splitext(path)[0]
+    """The name of a record: the path of its entry without the last suffix; dots that begin a name begin no suffix."""
+    stem, _, suffix = path.rpartition(".")
+    return path if "/" in suffix or not stem[stem.rfind("/") + 1 :].strip(".") else stem
 
 
 def order_of(path: str) -> bytes:
     """What inputs are sorted by: bytewise by key, then by path, so that inputs sharing a key are neighbours."""
-    return os.fsencode(key_of(path)) + b"\0" + os.fsencode(path)
+    return key_of(path).encode(*_ENCODING) + b"\0" + path.encode(*_ENCODING)
 
 
 def path_at(order: bytes) -> str:
@@ -94,6 +101,8 @@ def _ambiguity(key: str, path: str) -> str | None:
 
 def path_problem(path: object) -> str | None:
     """Why this is no path of an entry, or None if it is one."""
+    if isinstance(path, str) and len(path) <= MAX_NAME_BYTES and _PLAIN.fullmatch(path):
+        return None
     if not isinstance(path, str):
         return f"it is a {type(path).__name__}, and a path is a str"
     if not path:

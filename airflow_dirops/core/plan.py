@@ -252,8 +252,8 @@ class _Beside:
     def at(self, order: bytes) -> JournalLine | None:
         """The lines of this key as one: an input that gave several entries has several."""
         lines = [_decode(line) for line in self.lines_at(order)]
-        if not lines:
-            return None
+        if len(lines) <= 1:
+            return lines[0] if lines else None
         outputs = tuple(output for line in lines for output in line.outputs)
         return msgspec.structs.replace(lines[0], outputs=outputs)
 
