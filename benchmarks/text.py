@@ -17,12 +17,15 @@ these two cases only. It makes its own data, and installs each peer into an envi
 
 {where_and_when}
 
+[0011](decisions/0011-where-aims-are-missed.md) says where an aim is missed, and what the time goes into.
+
 How to read the tables:
 
 - Each contender runs in a fresh process, after a few untimed files that pay for imports, plug-ins, and for starting Ray
   or Airflow. All of them take turns in each of the rounds, 5 unless it says otherwise, with a warm page cache.
 - Ratios are those to the first row of the same round; the number shown is their median. Seconds are medians, with the
-  range in brackets. CPU is that of the whole process tree.
+  range in brackets: shared machines change their speed by a third within minutes, so mind the range before the ratio.
+  CPU is that of the whole process tree.
 - Peak MiB is that of the process and all that it started, added up over those alive at the same time, in the untimed
   run too; pages that processes share count for each of them.
 - "process" and "full" are the stage's durability: `full`, the default, survives a power loss. Stages digest every file

@@ -22,7 +22,7 @@ from airflow_dirops.core.swap import keep_replaced, swap
 
 
 def commit(claim: Claim, manifest: Manifest, on_conflict: OnConflict = "fail") -> None:
-    """Make a sealed tree the target, in less than a millisecond for any number of files.
+    """Make a sealed tree the target: the same few calls for any number of files.
 
     :param manifest: the header that was sealed into the tree.
     :raises AttemptSuperseded: if a newer try of the same run has claimed the target.
