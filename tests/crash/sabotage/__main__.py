@@ -25,7 +25,7 @@ PASSED, FAILED = 0, 1  # pytest's own answers; any other is no verdict
 
 def main(words: list[str]) -> int:
     chosen = [sabotage for sabotage in SABOTAGES if all(word in sabotage.what for word in words)]
-    if outdated := [sabotage for sabotage in chosen if not _fits(sabotage)]:
+    if outdated := [sabotage for sabotage in chosen if not fits(sabotage)]:
         print(*(f"{sabotage.module} does not say this once: {sabotage.text!r}" for sabotage in outdated), sep="\n")
         return 2
     with tempfile.TemporaryDirectory(prefix="dirops-sabotage-") as directory:
@@ -41,7 +41,7 @@ def _source(root: Path, sabotage: Sabotage) -> Path:
     return root / "airflow_dirops" / "core" / sabotage.module
 
 
-def _fits(sabotage: Sabotage) -> bool:
+def fits(sabotage: Sabotage) -> bool:
     return _source(ROOT, sabotage).read_text().count(sabotage.text) == 1
 
 
