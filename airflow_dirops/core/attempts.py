@@ -7,8 +7,10 @@ import os
 import socket
 import time
 from contextlib import suppress
+from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
+from uuid import UUID
 
 import msgspec
 import uuid6
@@ -42,6 +44,12 @@ class LogicalRun(msgspec.Struct, frozen=True):
 def new_id() -> str:
     """A unique id that sorts by time."""
     return str(uuid6.uuid7())
+
+
+def time_of(made: str) -> str:
+    """When :func:`new_id` made an id: UTC, ISO 8601."""
+    milliseconds = UUID(made).int >> 80  # RFC 9562, 5.7
+    return datetime.fromtimestamp(milliseconds / 1000, UTC).isoformat(timespec="seconds")
 
 
 class Attempt(msgspec.Struct, frozen=True, kw_only=True):

@@ -10,7 +10,7 @@ from typing import Self
 
 import msgspec
 
-from airflow_dirops.core.attempts import AliveLock, Attempt, Owner
+from airflow_dirops.core.attempts import AliveLock, Attempt, Owner, time_of
 from airflow_dirops.core.control import ControlDirectory, FencedRun
 from airflow_dirops.core.errors import AttemptSuperseded, storage_errors
 from airflow_dirops.core.manifest import Manifest
@@ -179,7 +179,7 @@ def _make_directory(control: ControlDirectory, attempt: Attempt, fingerprint: st
 
 
 def _superseded(control: ControlDirectory, attempt: Attempt, newest: FencedRun | None) -> str:
-    winner = f"try {newest.try_number} ({newest.ti_id})" if newest else "nobody: its claim was removed"
+    winner = f"try {newest.try_number}, begun {time_of(newest.attempt)}" if newest else "nobody's: it was removed"
     return (
         f"try {attempt.try_number} of {attempt.run} no longer owns the target {str(control.target)!r}; "
         f"the newest claim is {winner}. Nothing of this try was committed; leave the target to the newer one"
