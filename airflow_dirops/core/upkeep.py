@@ -33,7 +33,7 @@ from airflow_dirops.core.errors import (
 from airflow_dirops.core.manifest import Manifest, read_manifest, write_header
 from airflow_dirops.core.reader import Snapshot, open_snapshot
 from airflow_dirops.core.recovery import recover, release_all
-from airflow_dirops.core.retention import UNMANAGED, Retention, drop_expired, list_retired, snapshot_in
+from airflow_dirops.core.retention import UNMANAGED, Retention, drop_expired, list_retired, remove_rest, snapshot_in
 from airflow_dirops.core.verify import Finding, Verification, verify_snapshot
 
 P = ParamSpec("P")
@@ -143,6 +143,7 @@ def clean(target: Target, retention: Retention | None = None) -> Cleaned:
     for attempt in dead:
         attempt.discard()
     release_all(dead)
+    remove_rest(control)
     expired = drop_expired(control, retention or Retention())
     unmanaged = [path.name for path in control.retired.iterdir() if path.name.startswith(UNMANAGED)]
     return Cleaned(orphans, expired, sorted(unmanaged))
