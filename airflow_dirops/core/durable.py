@@ -8,12 +8,7 @@ from __future__ import annotations
 import ctypes
 import errno
 import os
-from collections import deque
-from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 from airflow_dirops.core.errors import storage_errors
 
@@ -22,10 +17,11 @@ _RENAME_EXCHANGE = 2
 # What file systems without RENAME_EXCHANGE answer: NFS, FUSE, CIFS, kernels before 3.15; and those of FUSE that do not
 # look at the flag, and try to rename onto a full directory.
 _NOT_SUPPORTED = frozenset({errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOTEMPTY, errno.EEXIST})
+_SYNC_FILE_RANGE_WRITE = 2
 
-# Sixteen fsyncs beside the work let the journal of ext4 and xfs commit them in groups.
-_FSYNC_THREADS = 16
-_FSYNCS_IN_FLIGHT = 64
+_LIBC = ctypes.CDLL(None, use_errno=True)
+# A synced file closes at once; os.close lets go of the GIL, and a thread waits for it longer than for the call.
+_LIBC_WITH_THE_GIL = ctypes.PyDLL(None)
 
 
 class ExchangeUnsupported(Exception):
@@ -37,11 +33,9 @@ def exchange(one: Path, other: Path) -> None:
 
     :raises ExchangeUnsupported: if the file system or the kernel cannot; nothing has changed then.
     """
-    # Looked up at each call, in the process's own name space, so that a preloaded library can interpose it.
-    libc = ctypes.CDLL(None, use_errno=True)
-    if not hasattr(libc, "renameat2"):
+    if not hasattr(_LIBC, "renameat2"):
         raise ExchangeUnsupported
-    answer = libc.renameat2(_AT_FDCWD, os.fsencode(one), _AT_FDCWD, os.fsencode(other), _RENAME_EXCHANGE)
+    answer = _LIBC.renameat2(_AT_FDCWD, os.fsencode(one), _AT_FDCWD, os.fsencode(other), _RENAME_EXCHANGE)
     if answer == 0:
         return
     number = ctypes.get_errno()
@@ -58,6 +52,27 @@ def sync_directory(path: Path) -> None:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
+
+
+def sync_then_close(descriptor: int, path: str) -> None:
+    """Make the bytes of a file survive a power loss.
+
+    :raises StorageError: if the file system refuses; what was written is lost then.
+    """
+    try:
+        with storage_errors("making durable", path):
+            os.fsync(descriptor)
+    finally:
+        _LIBC_WITH_THE_GIL.close(descriptor)
+
+
+def begin_write_back(descriptor: int) -> None:
+    """Let the kernel begin to write a file, where it can, so that one commit of its journal serves many files.
+
+    Promises nothing and reports nothing: the fsync that follows does.
+    """
+    if hasattr(_LIBC, "sync_file_range"):
+        _LIBC.sync_file_range(descriptor, ctypes.c_int64(0), ctypes.c_int64(0), _SYNC_FILE_RANGE_WRITE)
 
 
 def make_directories(path: Path) -> None:
@@ -96,59 +111,3 @@ def write_all(descriptor: int, content: bytes | memoryview) -> None:
     rest = memoryview(content)
     while rest:
         rest = rest[os.write(descriptor, rest) :]
-
-
-class FsyncPool:
-    """Fsyncs files beside the work, and says of each when it is durable.
-
-    Threads start with the first file, so a process that forks its workers first stays safe to fork.
-    """
-
-    def __init__(self) -> None:
-        self._threads: ThreadPoolExecutor | None = None
-        self._running: deque[Future[None]] = deque()
-
-    def sync_then_close(self, descriptor: int, path: str, done: Callable[[], None]) -> None:
-        """Fsync a file, close it, and call ``done``; at once if the pool has room, else after a wait.
-
-        :raises StorageError: if any fsync before this one failed.
-        """
-        if self._threads is None:
-            self._threads = ThreadPoolExecutor(_FSYNC_THREADS, thread_name_prefix="dirops-fsync")
-        try:
-            self._reap(until=_FSYNCS_IN_FLIGHT - 1)
-        except BaseException:
-            os.close(descriptor)
-            raise
-        self._running.append(self._threads.submit(_sync_then_close, descriptor, path, done))
-
-    def drain(self) -> None:
-        """Wait until everything handed over is durable.
-
-        :raises StorageError: if an fsync failed.
-        """
-        self._reap(until=0)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._threads is not None:
-            # Not cancelled: each holds a descriptor that only it closes.
-            self._threads.shutdown(wait=True)
-            self._threads = None
-
-    def _reap(self, until: int) -> None:
-        while len(self._running) > until:
-            self._running.popleft().result()
-
-
-def _sync_then_close(descriptor: int, path: str, done: Callable[[], None]) -> None:
-    try:
-        with storage_errors("making durable", path):
-            os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-    done()

@@ -20,7 +20,7 @@ import msgspec
 from airflow_dirops.core.attempts import AliveLock
 from airflow_dirops.core.beneath import HeldDirectory
 from airflow_dirops.core.codecs.base import Codec
-from airflow_dirops.core.durable import FsyncPool, sync_directory, write_all
+from airflow_dirops.core.durable import sync_directory, write_all
 from airflow_dirops.core.encoding import encode_into
 from airflow_dirops.core.entries import output_path
 from airflow_dirops.core.errors import (
@@ -30,6 +30,7 @@ from airflow_dirops.core.errors import (
     StorageError,
     storage_errors,
 )
+from airflow_dirops.core.fsync_pool import FsyncPool
 from airflow_dirops.core.journal import Journal, JournalLine, Output
 from airflow_dirops.core.policies import Durability
 from airflow_dirops.core.tree import iter_unlisted, make_tree

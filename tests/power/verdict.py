@@ -13,8 +13,8 @@ SPOILED = {
     "no data sync": (
         "durable.py",
         (
-            "            os.fsync(descriptor)\n    finally:\n        os.close(descriptor)\n    done()",
-            "            pass\n    finally:\n        os.close(descriptor)\n    done()",
+            '        with storage_errors("making durable", path):\n            os.fsync(descriptor)\n',
+            "        pass\n",
         ),
     ),
     "no parent sync": ("swap.py", ("    sync_directory(target.parent)\n    sync_directory(tree.parent)\n", "")),
