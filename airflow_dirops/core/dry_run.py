@@ -20,10 +20,11 @@ from airflow_dirops.core.aggregate import Aggregation
 from airflow_dirops.core.entries import order_of, path_at
 from airflow_dirops.core.ordering import Sorter
 from airflow_dirops.core.outcome import Outcome
-from airflow_dirops.core.plan import Reason, recorded_inputs
+from airflow_dirops.core.plan import Reason
 from airflow_dirops.core.planning import draw_up, empty_source, is_own, list_inputs
 from airflow_dirops.core.preflight import check_target, read_base
 from airflow_dirops.core.reader import Snapshot, open_snapshot
+from airflow_dirops.core.recorded import recorded_inputs
 from airflow_dirops.core.sources import Source
 from airflow_dirops.core.stage import Stage
 

@@ -23,7 +23,7 @@ MAX_PATH_BYTES = 3072
 # What walks a tree by recursion, as Python 3.11 does, ends near a thousand.
 MAX_PARTS = 255
 
-# As ``os.fsencode`` does it, which costs a few times more: every name is encoded several times a run.
+# As ``os.fsencode`` and ``os.fsdecode`` do it, which cost a few times more: every name is encoded several times a run.
 _ENCODING = sys.getfilesystemencoding(), sys.getfilesystemencodeerrors()
 # Most paths are so plain that nothing can be wrong with them.
 _PLAIN = re.compile(r"[A-Za-z0-9][\w -]*(?:\.\w+)*(?:/[A-Za-z0-9][\w -]*(?:\.\w+)*)*", re.ASCII)
@@ -68,17 +68,19 @@ EVERY_INPUT = Input("", 0)
 def key_of(path: str) -> str:
     """The name of a record: the path of its entry without the last suffix; dots that begin a name begin no suffix."""
     stem, _, suffix = path.rpartition(".")
-    return path if "/" in suffix or not stem[stem.rfind("/") + 1 :].strip(".") else stem
+    if not stem or "/" in suffix:
+        return path
+    return path if stem[-1] in "./" and not stem[stem.rfind("/") + 1 :].strip(".") else stem
 
 
 def order_of(path: str) -> bytes:
     """What inputs are sorted by: bytewise by key, then by path, so that inputs sharing a key are neighbours."""
-    return key_of(path).encode(*_ENCODING) + b"\0" + path.encode(*_ENCODING)
+    return b"%b\0%b" % (key_of(path).encode(*_ENCODING), path.encode(*_ENCODING))
 
 
 def path_at(order: bytes) -> str:
     """The path that was sorted by :func:`order_of`."""
-    return os.fsdecode(order.partition(b"\0")[2])
+    return order[order.index(0) + 1 :].decode(*_ENCODING)
 
 
 def output_path(key: str, suffix: str) -> str:

@@ -1,4 +1,4 @@
-"""Fsyncs beside the work, in groups: the main thread is woken, and the disk's journal committed, for many files at once."""
+"""Fsyncs beside the work, in groups: a thread is woken, and the disk's journal committed, for many files at once."""
 
 from __future__ import annotations
 

@@ -141,8 +141,7 @@ def iter_list(directory: HeldDirectory, manifest: Manifest, name: str) -> Iterat
     """
     where = directory.path / MANIFEST_DIRECTORY / name
     decode, digest, count, before = LineDecoder(_LINE_TYPES[name]), hashlib.sha256(), 0, b""
-    for line in _iter_lines(directory, name, where):
-        digest.update(line)
+    for line in _iter_lines(directory, name, where, digest):
         count += 1
         try:
             decoded = decode(line)
@@ -160,13 +159,15 @@ def iter_list(directory: HeldDirectory, manifest: Manifest, name: str) -> Iterat
         raise ManifestDamaged(_damaged(where, "it is not the list that its manifest.json describes"))
 
 
-def _iter_lines(directory: HeldDirectory, name: str, where: Path) -> Iterator[bytes]:
+def _iter_lines(directory: HeldDirectory, name: str, where: Path, digest: Any) -> Iterator[bytes]:
     try:
         descriptor = directory.open_file(f"{MANIFEST_DIRECTORY}/{name}")
     except OSError as error:
         raise ManifestDamaged(_damaged(where, f"it cannot be opened: {os.strerror(error.errno or 0)}")) from error
-    with open(descriptor, "rb", buffering=1 << 18) as file, storage_errors("reading", where):
-        yield from file
+    with open(descriptor, "rb", buffering=1 << 16) as file, storage_errors("reading", where):
+        while lines := file.readlines(1 << 16):
+            digest.update(b"".join(lines))
+            yield from lines
 
 
 def _damaged(where: Path, what: str) -> str:

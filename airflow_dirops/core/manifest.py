@@ -89,6 +89,7 @@ class Manifest(ManifestModel, frozen=True, omit_defaults=True):
     ``bytes`` counts the entries only; ``created`` is UTC in ISO 8601; ``seconds`` is the attempt's wall time.
     ``join`` and ``sources`` are there where several sources were matched by key; ``source`` is the first of them.
     ``inputs_digest`` is there where entries were made of all inputs together.
+    ``one_to_one`` says that each entry has the key of its only input, so that ``files.jsonl`` is in the order of both.
     ``limit`` is there only where a trial run took no more than the first so many inputs.
     """
 
@@ -112,6 +113,7 @@ class Manifest(ManifestModel, frozen=True, omit_defaults=True):
     join: str | None = None
     sources: tuple[SourceRecord, ...] = ()
     inputs_digest: str | None = None
+    one_to_one: bool = False
     limit: int | None = None
 
     def summary(self) -> dict[str, Any]:

@@ -9,31 +9,17 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from itertools import filterfalse, groupby
-from operator import itemgetter
-from typing import Literal
+from itertools import filterfalse
+from typing import Any, Generic, Literal, TypeVar
 
 import msgspec
 
-from airflow_dirops.core.attempts import Owner
 from airflow_dirops.core.entries import Entry, Input, order_of
-from airflow_dirops.core.joining import join_inputs
-from airflow_dirops.core.journal import JournalLine, Output, read_journal
-from airflow_dirops.core.lists import (
-    FILES,
-    QUARANTINE,
-    SKIPPED,
-    FileLine,
-    LineDecoder,
-    QuarantineLine,
-    SkippedLine,
-    encode_line,
-    iter_list,
-)
-from airflow_dirops.core.ordering import Line, Sorter
+from airflow_dirops.core.journal import JournalLine, Output
 from airflow_dirops.core.reader import Snapshot
-from airflow_dirops.core.recovery import DeadAttempt
+from airflow_dirops.core.recorded import Finished, Recorded
 
+T = TypeVar("T")
 Reason = Literal["new", "changed", "code", "missing", "retry", "full"]
 
 
@@ -67,8 +53,8 @@ class Plan:
     """
 
     inputs: Iterable[Input]
-    recorded: Sorter | None
-    finished: Sorter
+    recorded: Iterable[Recorded] | None
+    finished: Iterable[Finished]
     base: Snapshot | None
     code_changed: bool = False
     full: bool = False
@@ -81,14 +67,14 @@ class Plan:
 
     def walk(self) -> Iterator[Planned]:
         """Every input, in order."""
-        return self._walk(_Beside(self.recorded))
+        return self._walk(_Beside(self.recorded or ()))
 
     def survey(self, note: Callable[[Planned], None] = lambda _: None) -> None:
         """Walk once and count.
 
         :param note: called for every input.
         """
-        recorded = _Beside(self.recorded)
+        recorded = _Beside(self.recorded or ())
         for planned in self._walk(recorded):
             self.total += 1
             self.shared += planned.shares_key
@@ -129,13 +115,12 @@ class Plan:
         yield filter(comes_first, self.walk())
         yield filterfalse(comes_first, self.walk())
 
-    def _walk(self, recorded: _Beside) -> Iterator[Planned]:
+    def _walk(self, recorded: _Beside[JournalLine]) -> Iterator[Planned]:
         finished = _Beside(self.finished)
-        for item, shares_key in _mark_shared_keys(self.inputs):
-            order = order_of(item.path)
-            before = recorded.at(order)
+        for order, item, shares_key in _mark_shared_keys(self.inputs):
+            before = _as_one(recorded.at(order))
             reason = self._reason(item, before)
-            line, dead = (before, None) if reason is None else _finished_as(item, finished.lines_at(order))
+            line, dead = (before, None) if reason is None else _finished_as(item, finished.at(order))
             yield Planned(item, reason, line, dead, shares_key)
 
     def _reason(self, item: Input, before: JournalLine | None) -> Reason | None:
@@ -152,51 +137,9 @@ class Plan:
         return None if self._all_there(before) else "missing"
 
     def _all_there(self, before: JournalLine) -> bool:
-        return self.base is not None and all(
-            is_there(self.base, output, verify=self.verify) for output in before.outputs
-        )
-
-
-def recorded_inputs(base: Snapshot, sorter: Sorter) -> Sorter:
-    """What a snapshot's lists say, turned round: by input instead of by entry."""
-    is_joined = base.manifest.join is not None
-    for name in (FILES, SKIPPED, QUARANTINE):
-        for line in iter_list(base.directory, base.manifest, name):
-            for recorded in _by_input(line, is_joined=is_joined):
-                sorter.add(order_of(recorded.input.path), encode_line(recorded))
-    return sorter
-
-
-def finished_inputs(dead: list[DeadAttempt], fingerprint: str, sorter: Sorter) -> Sorter:
-    """What dead attempts have in their journals, where they ran the same function."""
-    for number, attempt in enumerate(dead):
-        owner = Owner.read(attempt.directory)
-        # Without a tree it died after its commit: what it finished is, or was, the target.
-        if owner is None or owner.fingerprint != fingerprint or not (attempt.directory / "tree").is_dir():
-            continue
-        for line in read_journal(attempt.directory):
-            if line.state in ("made", "skipped"):
-                sorter.add(order_of(line.input.path), b"%d " % number + encode_line(line))
-    return sorter
-
-
-def _by_input(line: FileLine | SkippedLine | QuarantineLine, *, is_joined: bool) -> Iterator[JournalLine]:
-    if isinstance(line, FileLine):
-        output = Output(line.path, line.size, line.digest, 0, 0)
-        inputs = (join_inputs(line.inputs),) if is_joined else line.inputs
-        yield from (JournalLine(item, "carried", (output,)) for item in inputs)
-        return
-    state: Literal["skipped", "quarantined"] = "skipped" if isinstance(line, SkippedLine) else "quarantined"
-    yield JournalLine(Input(line.path, line.size, line.mtime_ns, line.digest), state)
-
-
-def _finished_as(item: Input, lines: list[bytes]) -> tuple[JournalLine | None, int | None]:
-    for numbered in lines:
-        number, _, encoded = numbered.partition(b" ")
-        line: JournalLine = _decode(encoded)
-        if line.input.is_same(item):
-            return line, int(number)
-    return None, None
+        if self.base is None:
+            return False
+        return all(is_there(self.base, output, verify=self.verify) for output in before.outputs)
 
 
 def is_there(base: Snapshot, output: Output | Entry, *, verify: bool) -> bool:
@@ -215,55 +158,64 @@ def is_there(base: Snapshot, output: Output | Entry, *, verify: bool) -> bool:
     return is_untouched or base.has_digest(output.path, output.digest)
 
 
-def _mark_shared_keys(inputs: Iterable[Input]) -> Iterator[tuple[Input, bool]]:
-    """Inputs come sorted by key, so those that share one are neighbours."""
-    waiting: Input | None = None
-    last_key, shared_with_last = "", False
+def _mark_shared_keys(inputs: Iterable[Input]) -> Iterator[tuple[bytes, Input, bool]]:
+    """Each input with its order, and whether it shares its key; those that do are neighbours."""
+    waiting: tuple[bytes, Input] | None = None
+    last_key, shared_with_last = b"", False
     for item in inputs:
-        key = item.key
+        order = order_of(item.path)
+        key = order[: order.index(0)]
         if waiting is not None:
-            yield waiting, shared_with_last or key == last_key
+            yield *waiting, shared_with_last or key == last_key
             shared_with_last = key == last_key
-        waiting, last_key = item, key
+        waiting, last_key = (order, item), key
     if waiting is not None:
-        yield waiting, shared_with_last
+        yield *waiting, shared_with_last
 
 
-class _Beside:
-    """A sorted stream of lines, followed beside another one."""
+class _Beside(Generic[T]):
+    """A sorted stream of what is known, followed beside another one."""
 
-    def __init__(self, lines: Iterable[Line] | None) -> None:
-        self._groups = groupby(lines or (), itemgetter(0))
-        self._order: bytes | None
+    def __init__(self, lines: Iterable[tuple[bytes, T]]) -> None:
+        self._lines = iter(lines)
         self._passed = 0
         self._step()
 
-    def lines_at(self, order: bytes) -> list[bytes]:
-        """The lines of this key; those of keys before it are passed."""
+    def at(self, order: bytes) -> list[T]:
+        """What is known of this one; all before it is passed."""
         while self._order is not None and self._order < order:
-            self._passed += 1
+            self._pass()
+        found: list[T] = []
+        while self._order == order:
+            found.append(self._line)
             self._step()
-        if self._order != order:
-            return []
-        found = self._lines
-        self._step()
         return found
 
-    def at(self, order: bytes) -> JournalLine | None:
-        """The lines of this key as one: an input that gave several entries has several."""
-        lines = [_decode(line) for line in self.lines_at(order)]
-        if len(lines) <= 1:
-            return lines[0] if lines else None
-        outputs = tuple(output for line in lines for output in line.outputs)
-        return msgspec.structs.replace(lines[0], outputs=outputs)
-
     def count_passed(self) -> int:
-        """How many keys the other stream does not have, once that one is at its end."""
-        return self._passed + (self._order is not None) + sum(1 for _ in self._groups)
+        """How many of this stream the other one does not have, once that one is at its end."""
+        while self._order is not None:
+            self._pass()
+        return self._passed
+
+    def _pass(self) -> None:
+        self._passed += 1
+        passed = self._order
+        while self._order == passed:
+            self._step()
 
     def _step(self) -> None:
-        self._order, group = next(self._groups, (None, ()))
-        self._lines = [line for _, line in group]
+        self._order: bytes | None
+        self._line: Any
+        self._order, self._line = next(self._lines, (None, None))
 
 
-_decode: Callable[[bytes], JournalLine] = LineDecoder(JournalLine)
+def _as_one(lines: list[JournalLine]) -> JournalLine | None:
+    """An input that gave several entries has several lines."""
+    if len(lines) <= 1:
+        return lines[0] if lines else None
+    outputs = tuple(output for line in lines for output in line.outputs)
+    return msgspec.structs.replace(lines[0], outputs=outputs)
+
+
+def _finished_as(item: Input, finished: list[tuple[int, JournalLine]]) -> tuple[JournalLine | None, int | None]:
+    return next(((line, number) for number, line in finished if line.input.is_same(item)), (None, None))

@@ -10,8 +10,9 @@ from pathlib import Path
 from airflow_dirops.core.entries import Input
 from airflow_dirops.core.errors import ArgumentRefused, SourceEmpty
 from airflow_dirops.core.ordering import Sorter
-from airflow_dirops.core.plan import Plan, finished_inputs, recorded_inputs
+from airflow_dirops.core.plan import Plan
 from airflow_dirops.core.reader import Snapshot
+from airflow_dirops.core.recorded import finished_inputs, recorded_inputs
 from airflow_dirops.core.recovery import DeadAttempt
 from airflow_dirops.core.sources import Source
 from airflow_dirops.core.stage import Stage

@@ -11,13 +11,12 @@ from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
 
-import msgspec
-
 from airflow_dirops.core.entries import Input
 from airflow_dirops.core.errors import InputError, ManifestDamaged, StorageError
 from airflow_dirops.core.ordering import Sorter
-from airflow_dirops.core.plan import Plan, Planned, recorded_inputs
+from airflow_dirops.core.plan import Plan, Planned
 from airflow_dirops.core.reader import Snapshot
+from airflow_dirops.core.recorded import recorded_inputs
 from airflow_dirops.core.sources import Source
 from airflow_dirops.core.stage import Stage
 
@@ -102,10 +101,10 @@ class Readiness:
             return None
         try:
             recorded = self._plan.recorded or recorded_inputs(base, Sorter(spill, "sized"))
+            read = sum(next(group)[1].input.size for _, group in groupby(recorded, itemgetter(0)))
         except ManifestDamaged:
             # A run that redoes everything is how a damaged list is mended.
             return None
-        read = sum(_decode(next(group)[1]).input.size for _, group in groupby(recorded, itemgetter(0)))
         return base.manifest.bytes / read if read else None
 
     def _may_open(self, item: Input) -> bool:
@@ -128,19 +127,6 @@ class _Noted:
     def told(self) -> list[str]:
         rest = self.count - len(self._first)
         return [*map(repr, self._first), *([f"and {rest} more"] if rest else [])]
-
-
-class _Size(msgspec.Struct):
-    size: int
-
-
-class _Recorded(msgspec.Struct):
-    """What counts here of a line of the plan's."""
-
-    input: _Size
-
-
-_decode = msgspec.json.Decoder(_Recorded).decode
 
 
 def _mb(size: int) -> str:

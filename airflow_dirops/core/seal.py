@@ -13,7 +13,7 @@ import msgspec
 import airflow_dirops
 from airflow_dirops.core.attempts import new_id
 from airflow_dirops.core.claim import Claim
-from airflow_dirops.core.entries import EVERY_INPUT, order_of
+from airflow_dirops.core.entries import EVERY_INPUT, key_of, order_of
 from airflow_dirops.core.journal import JournalLine
 from airflow_dirops.core.lists import (
     FILES,
@@ -64,13 +64,15 @@ def seal(staging: StagingArea, sealing: Sealing) -> Manifest:
     staging.drain()
     sorters = {name: Sorter(sealing.claim.spill, name) for name in LISTS}
     inputs = size = 0
+    one_to_one = True
     for line in staging.journal:
         inputs += line.input != EVERY_INPUT
+        one_to_one = one_to_one and _gave_its_own_key(line)
         for name, path, encoded in _list_lines(line):
             sorters[name].add(order_of(path), encoded)
         size += sum(output.size for output in line.outputs)
     lists = {name: write_list(staging.tree, name, (line for _, line in sorter)) for name, sorter in sorters.items()}
-    manifest = _header(sealing, lists, sealing.seen.count if sealing.seen else inputs, size)
+    manifest = _header(sealing, lists, sealing.seen.count if sealing.seen else inputs, size, one_to_one=one_to_one)
     write_header(staging.tree, manifest)
     staging.sync_tree()
     return manifest
@@ -95,7 +97,14 @@ def _list_lines(line: JournalLine) -> Iterator[tuple[str, str, bytes]]:
         yield QUARANTINE, item.path, encode_line(failed)
 
 
-def _header(sealing: Sealing, lists: dict[str, ListRecord], inputs: int, size: int) -> Manifest:
+def _gave_its_own_key(line: JournalLine) -> bool:
+    """Whether an input, which is one file, gave one entry of its own key, or none."""
+    if line.input.parts or len(line.outputs) > 1:
+        return False
+    return all(key_of(output.path) == line.input.key for output in line.outputs)
+
+
+def _header(sealing: Sealing, lists: dict[str, ListRecord], inputs: int, size: int, *, one_to_one: bool) -> Manifest:
     stage, claim = sealing.stage, sealing.claim
     codec = stage.output_codec
     return Manifest(
@@ -125,5 +134,6 @@ def _header(sealing: Sealing, lists: dict[str, ListRecord], inputs: int, size: i
         join=stage.join,
         sources=sealing.sources if stage.join else (),
         inputs_digest=sealing.seen.digest if sealing.seen else None,
+        one_to_one=one_to_one,
         limit=stage.limit,
     )

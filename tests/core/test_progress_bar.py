@@ -15,9 +15,11 @@ import pytest
 from tests.core.directories import write_texts
 
 STAGE = """
-import os, sys, time
+import os, signal, sys, time
 from pathlib import Path
 from airflow_dirops.core import read_directory
+
+signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored so far, if a shell started the tests with "&"
 
 def read(path):
     if path.endswith("bad.txt"):

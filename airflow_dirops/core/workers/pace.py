@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-_CHUNK_SECONDS = 0.004
+_CHUNK_SECONDS = 0.01
 _MAX_CHUNK = 64
 _LONGEST_ITEM_TO_QUEUE_SECONDS = 0.05
 _WEIGHT_OF_THE_LAST = 0.3
