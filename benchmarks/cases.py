@@ -134,7 +134,7 @@ CASES: dict[str, Case] = {
     ),
     "durability": Case(
         title="what durability costs, files of 1 KiB",
-        aim="full well below an fsync after each file; look at the wall time",
+        aim="by the clock, full 2.2 × process, and what it adds 0.3 × what an fsync after each file adds",
         dataset="tiny",
         sizes=(2_000,),
         full_sizes=(10_000,),

@@ -112,7 +112,7 @@ class FsyncPool:
                 self._synced.notify()
 
     def _next_group(self) -> list[_Written]:
-        """The next files, or none if none came for a while; the thread is free for another pool's work then."""
+        """The next files, or none if none came for a while; the thread ends then."""
         with self._gathered:
             if len(self._waiting) < _GROUP and not self._is_draining:
                 self._gathering += 1
