@@ -144,7 +144,6 @@ CASES: dict[str, Case] = {
             "arrays: stage, process",
             "arrays: stage, full",
         ),
-        rounds=3,
     ),
     "million": Case(
         title="a thousand to a million files of 1 KiB, copied",
@@ -159,9 +158,8 @@ CASES: dict[str, Case] = {
         title="inside Airflow, PNGs of 256×256 → npy → red channel",
         aim="none; that is why stages are",
         dataset="images",
-        sizes=(50,),
+        sizes=(20,),
         contenders=("airflow: 2 stages", "airflow: a mapped task per file"),
-        rounds=1,
         is_long=True,
     ),
 }
