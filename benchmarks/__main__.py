@@ -28,7 +28,7 @@ def main() -> None:
         for name in arguments.cases or [name for name, case in CASES.items() if arguments.full or not case.is_long]:
             parts.append(_report(name, arguments, Path(outputs)))
             print("\n" + parts[-1], flush=True)
-            if arguments.write:  # after each, since all of them take hours
+            if arguments.write:  # after each, since all of them take an hour
                 arguments.write.write_text("\n\n".join(parts) + "\n")
 
 
@@ -37,7 +37,7 @@ def _parse() -> argparse.Namespace:
     usual = ", ".join(name for name, case in CASES.items() if not case.is_long)
     long = ", ".join(name for name, case in CASES.items() if case.is_long)
     parser.add_argument("cases", nargs="*", metavar="CASE", help=f"by default {usual}; with --full also {long}")
-    parser.add_argument("--full", action="store_true", help="as in the published tables, which takes hours")
+    parser.add_argument("--full", action="store_true", help="as in the published tables, which takes an hour")
     parser.add_argument("--rounds", type=int, help="instead of each case's own number, mostly 5")
     parser.add_argument("--files", type=int, help="instead of each case's own numbers of files")
     parser.add_argument("--workdir", type=Path, default=_DEFAULT_WORKDIR, help="for inputs and peers, which are kept")

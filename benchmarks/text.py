@@ -11,7 +11,7 @@ _PREFACE = """\
 
 What a stage costs beside the loop that one would write by hand, and beside other libraries doing the same work on the
 same files. To reproduce it: `python -m benchmarks --full --write docs/performance.md`, on a machine that does nothing
-else, for some hours; without `--full` it takes smaller numbers of files, and `python -m benchmarks images python` takes
+else, for an hour; without `--full` it takes smaller numbers of files, and `python -m benchmarks images python` takes
 these two cases only. It makes its own data, and installs each peer into an environment of its own under
 `.airflow/benchmarks` on first use. Timings never fail anything.
 
@@ -22,7 +22,8 @@ these two cases only. It makes its own data, and installs each peer into an envi
 How to read the tables:
 
 - Each contender runs in a fresh process, after a few untimed files that pay for imports, plug-ins, and for starting Ray
-  or Airflow. All of them take turns in each of the rounds, 5 unless it says otherwise, with a warm page cache.
+  or Airflow. All of them take turns in each of five rounds, with a warm page cache; figures without a range are of one
+  round only.
 - Ratios are those to the first row of the same round; the number shown is their median. Seconds are medians, with the
   range in brackets: shared machines change their speed by a third within minutes, so mind the range before the ratio.
   CPU is that of the whole process tree.
