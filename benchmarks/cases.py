@@ -61,6 +61,17 @@ def _resume(durability: str) -> Case:
     )
 
 
+def _durability(size: str, dataset: str, sizes: tuple[int, ...], full_sizes: tuple[int, ...]) -> Case:
+    return Case(
+        title=f"what durability costs, files of {size}",
+        aim="by the clock, full 2.2 × process, and what it adds 0.3 × what an fsync after each file adds",
+        dataset=dataset,
+        sizes=sizes,
+        full_sizes=full_sizes,
+        contenders=("arrays: loop", "arrays: loop, fsync each", "arrays: stage, process", "arrays: stage, full"),
+    )
+
+
 CASES: dict[str, Case] = {
     "images": Case(
         title="PNGs of 256×256 → npy → red channel",
@@ -132,19 +143,8 @@ CASES: dict[str, Case] = {
         contenders=("commit over a snapshot",),
         again=True,
     ),
-    "durability": Case(
-        title="what durability costs, files of 1 KiB",
-        aim="by the clock, full 2.2 × process, and what it adds 0.3 × what an fsync after each file adds",
-        dataset="tiny",
-        sizes=(2_000,),
-        full_sizes=(10_000,),
-        contenders=(
-            "arrays: loop",
-            "arrays: loop, fsync each",
-            "arrays: stage, process",
-            "arrays: stage, full",
-        ),
-    ),
+    "durability": _durability("1 KiB", "tiny", sizes=(2_000,), full_sizes=(10_000,)),
+    "durability-100-KiB": _durability("100 KiB", "small", sizes=(1_000,), full_sizes=(5_000,)),
     "million": Case(
         title="a thousand to a million files of 1 KiB, copied",
         aim="the same memory, parent and workers together, and the same time a file, at every size",

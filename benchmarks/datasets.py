@@ -33,6 +33,11 @@ def tiny(cache: Path, count: int) -> Path:
     return _snapshot(cache / f"tiny-{count}", count, size=1024)
 
 
+def small(cache: Path, count: int) -> Path:
+    """A snapshot of ``npy`` files of 100 KiB."""
+    return _snapshot(cache / f"small-{count}", count, size=102_400)
+
+
 def big(cache: Path, count: int) -> Path:
     """A snapshot of ``npy`` files of 20 MB."""
     return _snapshot(cache / f"big-{count}", count, size=_BIG_BYTES)
