@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,42 @@ from tests.core.seed import shout
 
 def did(outcome: Outcome) -> tuple[int, int]:
     return outcome.counts["computed"], outcome.counts["carried"]
+
+
+def own_key(path: str) -> str:
+    return Path(path).read_text()
+
+
+def own_key_or_nothing(path: str) -> str | None:
+    return None if path.endswith("a.txt") else Path(path).read_text()
+
+
+def keys_in_another_order(path: str) -> Iterator[tuple[str, str]]:
+    yield str(1000 - ord(Path(path).stem[0])), Path(path).read_text()
+
+
+def two_keys(path: str) -> Iterator[tuple[str, str]]:
+    for name in ("one", "two"):
+        yield f"{name}-{Path(path).stem}", Path(path).read_text()
+
+
+@pytest.mark.parametrize(
+    ("read", "one_to_one"),
+    [(own_key, True), (own_key_or_nothing, True), (keys_in_another_order, False), (two_keys, False)],
+)
+def test_lists_are_read_beside_the_source_whatever_their_order(
+    run: Run, texts: Path, target: Path, read: Callable[[str], Any], one_to_one: bool
+) -> None:
+    run(read=read)
+    assert header_of(target).get("one_to_one", False) is one_to_one
+    assert run(read=read).outcome == "unchanged"
+    write_texts(texts, c="changed", d="new")
+    (texts / "b.txt").unlink()
+    assert did(run(read=read)) == (2, 1)
+    assert_whole(target)
+    assert set(values_of(target).values()) == {"changed", "new"} | (
+        {"alpha"} if read is not own_key_or_nothing else set()
+    )
 
 
 class TestWhatRuns:
