@@ -8,6 +8,7 @@ from __future__ import annotations
 import ctypes
 import errno
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 from airflow_dirops.core.errors import storage_errors
@@ -54,16 +55,21 @@ def sync_directory(path: Path) -> None:
             os.close(descriptor)
 
 
-def sync_then_close(descriptor: int, path: str) -> None:
-    """Make the bytes of a file survive a power loss.
+def sync_then_close(descriptors: Sequence[int]) -> dict[int, OSError]:
+    """Make the bytes of some files survive a power loss.
 
-    :raises StorageError: if the file system refuses; what was written is lost then.
+    :returns: the error of each that the file system refused to sync; what was written to it is lost.
     """
-    try:
-        with storage_errors("making durable", path):
+    errors = {}
+    # Nothing else in this loop: what runs between two syncs holds the GIL, and the thread that works waits for it.
+    for descriptor in descriptors:
+        try:
             os.fsync(descriptor)
-    finally:
+        except OSError as error:
+            errors[descriptor] = error
+    for descriptor in descriptors:
         _LIBC_WITH_THE_GIL.close(descriptor)
+    return errors
 
 
 def begin_write_back(descriptor: int) -> None:

@@ -1,4 +1,4 @@
-"""Fsyncs beside the work, in groups: a thread is woken, and the disk's journal committed, for many files at once."""
+"""Fsyncs beside the work, in groups: a thread is woken, and journals are written, for many files at once."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
-from typing import NamedTuple, Self
+from typing import Generic, NamedTuple, Self, TypeVar
 
 from airflow_dirops.core.durable import begin_write_back, sync_then_close
+from airflow_dirops.core.errors import StorageError
 
 # Measured with files of 1 and 100 KiB: in smaller groups handing over costs more, and more threads wait for each other.
 # A quick disk keeps one of them busy, a slow one all.
@@ -19,34 +20,40 @@ _THREADS = 8
 _IN_FLIGHT = _THREADS * _GROUP
 _SECONDS_TO_GATHER = 0.01
 
+T = TypeVar("T")
 
-class _Written(NamedTuple):
+
+class _Written(NamedTuple, Generic[T]):
     descriptor: int
     path: str
-    done: Callable[[], None]
+    item: T
 
 
-class FsyncPool:
-    """Fsyncs files beside the work, and says of each when it is durable.
+class FsyncPool(Generic[T]):
+    """Fsyncs files beside the work, and says when they are durable.
+
+    :param durable: called in a thread of the pool, with the items of a group of files that are durable now; what it
+        raises is told as a failed fsync is.
 
     A file waits for others to make up a group with for some milliseconds, longer only while all threads are busy.
     Threads start with the first file, so a process that forks its workers first stays safe to fork.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, durable: Callable[[list[T]], None]) -> None:
+        self._durable = durable
         self._threads: ThreadPoolExecutor | None = None
         lock = threading.Lock()
         self._gathered = threading.Condition(lock)
         self._synced = threading.Condition(lock)
-        self._waiting: deque[_Written] = deque()
+        self._waiting: deque[_Written[T]] = deque()
         self._in_flight = 0
         self._running = 0
         self._gathering = 0
         self._is_draining = False
         self._failure: BaseException | None = None
 
-    def sync_then_close(self, descriptor: int, path: str, done: Callable[[], None]) -> None:
-        """Fsync a file, close it, and call ``done``; at once if the pool has room, else after a wait.
+    def sync_then_close(self, descriptor: int, path: str, item: T) -> None:
+        """Fsync a file, close it, and pass the item on; returns at once if the pool has room, else after a wait.
 
         :raises StorageError: if any fsync before this one failed.
         """
@@ -57,7 +64,7 @@ class FsyncPool:
                 os.close(descriptor)
                 raise
             self._in_flight += 1
-            self._waiting.append(_Written(descriptor, path, done))
+            self._waiting.append(_Written(descriptor, path, item))
             self._wake_a_thread()
 
     def drain(self) -> None:
@@ -105,13 +112,12 @@ class FsyncPool:
             if len(self._waiting) >= _GROUP:  # the disk is behind: let it commit the whole group at once
                 for written in group:
                     begin_write_back(written.descriptor)
-            for written in group:
-                self._sync(written)
+            self._sync(group)
             with self._synced:
                 self._in_flight -= len(group)
                 self._synced.notify()
 
-    def _next_group(self) -> list[_Written]:
+    def _next_group(self) -> list[_Written[T]]:
         """The next files, or none if none came for a while; the thread ends then."""
         with self._gathered:
             if len(self._waiting) < _GROUP and not self._is_draining:
@@ -123,9 +129,19 @@ class FsyncPool:
                 self._running -= 1
             return group
 
-    def _sync(self, written: _Written) -> None:
+    def _sync(self, group: list[_Written[T]]) -> None:
         try:
-            sync_then_close(written.descriptor, written.path)
-            written.done()
-        except BaseException as error:  # raised where the next file is handed over, or at the drain
-            self._failure = self._failure or error
+            errors = sync_then_close([written.descriptor for written in group])
+            durable = []
+            for written in group:
+                if error := errors.get(written.descriptor):
+                    self._fail(StorageError("making durable", written.path, error))
+                else:
+                    durable.append(written.item)
+            self._durable(durable)
+        except BaseException as error:
+            self._fail(error)
+
+    def _fail(self, error: BaseException) -> None:
+        """Keep the first error, to be raised where the next file is handed over, or at the drain."""
+        self._failure = self._failure or error

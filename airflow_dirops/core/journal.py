@@ -1,8 +1,8 @@
 """The journal: a line for each input that is through, in the order in which they got there.
 
 It lies in the staging area and is the truth about it: what a later attempt may reuse, and what the seal lists.
-A line is appended in one write once all its outputs are durable. The journal itself is not synced: after a
-reboot every line is checked against the bytes.
+A line is appended once all its outputs are durable; one write may append those of several inputs. The journal itself is
+not synced: after a reboot every line is checked against the bytes.
 """
 
 from __future__ import annotations
@@ -75,9 +75,9 @@ class Journal:
             flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC
             return cls(path, os.open(path, flags, 0o644))
 
-    def append(self, line: JournalLine) -> None:
+    def append(self, *lines: JournalLine) -> None:
         with storage_errors("writing the journal", self._path):
-            write_all(self._descriptor, encode_line(line) + b"\n")
+            write_all(self._descriptor, b"".join(encode_line(line) + b"\n" for line in lines))
 
     def close(self) -> None:
         os.close(self._descriptor)

@@ -63,7 +63,7 @@ class StagingArea:
         self._mode = make_tree(self.path, like)
         self.tree = HeldDirectory.open(self.path)
         self.journal = Journal.create(directory)
-        self._pool = FsyncPool()
+        self._pool = FsyncPool(self._journal_those_through)
 
     def __enter__(self) -> Self:
         return self
@@ -84,12 +84,11 @@ class StagingArea:
         :raises EncodeError: if the codec cannot write a value; names the key.
         :raises StorageError: if the file system refuses; the attempt is dead then.
         """
-        journaled: list[JournalLine] = []
-        finished = _Countdown(lambda: self.journal.append(journaled[0]))
-        journaled.append(self._write_all(line, records, codec, partial(self._finish, finished)))
+        pending = _Pending(line)
+        pending.line = self._write_all(line, records, codec, partial(self._finish, pending))
         self._alive.touch()
-        finished.one_done()
-        return journaled[0]
+        self._journal_those_through([pending])
+        return pending.line
 
     def write(self, line: JournalLine, records: Iterator[Record], codec: Codec) -> JournalLine:
         """In a worker process: write what one input gave, for :meth:`accept` in the process that has the journal.
@@ -161,14 +160,14 @@ class StagingArea:
 
     def _finish_all(self, line: JournalLine, outputs: Iterable[Output]) -> None:
         """Make files durable that are closed already, then journal their input."""
-        finished = _Countdown(lambda: self.journal.append(line))
+        pending = _Pending(line)
         if self.durability == "full":
             for output in outputs:
                 with storage_errors("opening", self._place(output.path)):
                     descriptor = self.tree.open_file(output.path)
-                self._finish(finished, descriptor, output.path)
+                self._finish(pending, descriptor, output.path)
         self._alive.touch()
-        finished.one_done()
+        self._journal_those_through([pending])
 
     def _copy(self, output: Output, base: HeldDirectory) -> None:
         where = self._place(output.path)
@@ -234,12 +233,17 @@ class StagingArea:
         except OSError as error:
             raise StorageError("making", where, error) from error
 
-    def _finish(self, finished: _Countdown, descriptor: int, path: str) -> None:
+    def _finish(self, pending: _Pending, descriptor: int, path: str) -> None:
         if self.durability == "full":
-            finished.one_more()
-            self._pool.sync_then_close(descriptor, self._place(path), finished.one_done)
+            pending.wait_for_one_more()
+            self._pool.sync_then_close(descriptor, self._place(path), pending)
         else:
             self._close(descriptor, path)
+
+    def _journal_those_through(self, done: list[_Pending]) -> None:
+        """A part of each is done, an output or the input itself: journal those of which nothing is left."""
+        if lines := [pending.line for pending in done if pending.is_last_done()]:
+            self.journal.append(*lines)
 
     def _close(self, descriptor: int, path: str) -> None:
         with storage_errors("writing", self._place(path)):
@@ -259,21 +263,19 @@ def _is_still_there(output: Output, directory: HeldDirectory, *, is_checked: boo
         return False
 
 
-class _Countdown:
-    """Calls ``done`` when all the outputs of an input, and the input itself, are through."""
+class _Pending:
+    """An input on its way into the journal, and how much is left: its outputs, and the input itself."""
 
-    def __init__(self, done: Callable[[], None]) -> None:
+    def __init__(self, line: JournalLine) -> None:
+        self.line = line
         self._left = 1
         self._lock = threading.Lock()
-        self._done = done
 
-    def one_more(self) -> None:
+    def wait_for_one_more(self) -> None:
         with self._lock:
             self._left += 1
 
-    def one_done(self) -> None:
+    def is_last_done(self) -> bool:
         with self._lock:
             self._left -= 1
-            last = self._left == 0
-        if last:
-            self._done()
+            return self._left == 0

@@ -13,8 +13,8 @@ SPOILED = {
     "no data sync": (
         "durable.py",
         (
-            '        with storage_errors("making durable", path):\n            os.fsync(descriptor)\n',
-            "        pass\n",
+            "            os.fsync(descriptor)\n        except OSError as error:\n",
+            "            pass\n        except OSError as error:\n",
         ),
     ),
     "no parent sync": ("swap.py", ("    sync_directory(target.parent)\n    sync_directory(tree.parent)\n", "")),

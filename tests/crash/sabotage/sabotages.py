@@ -77,15 +77,15 @@ SABOTAGES = [
     Sabotage(
         "a file's bytes are not synced",
         "durable.py",
-        '        with storage_errors("making durable", path):\n            os.fsync(descriptor)\n',
-        "        pass\n",
+        "            os.fsync(descriptor)\n        except OSError as error:\n",
+        "            pass\n        except OSError as error:\n",
         SYNC_ORDER,
     ),
     Sabotage(
         "a failed sync is repeated",
         "durable.py",
-        '        with storage_errors("making durable", path):\n            os.fsync(descriptor)\n',
-        "        try:\n            os.fsync(descriptor)\n        except OSError:\n            os.fsync(descriptor)\n",
+        "        except OSError as error:\n            errors[descriptor] = error\n",
+        "        except OSError:\n            os.fsync(descriptor)\n",
         f"{FAULTS} -k fresh",
     ),
     Sabotage(
