@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import time
 import traceback
 from collections.abc import Iterator
 from typing import Any
@@ -22,11 +23,13 @@ def stage(
     mark: str,
     try_number: int = 1,
     first_try: int = 1,
+    seconds_each: float = 0,
     lock_timeout: float = control.LOCK_TIMEOUT_SECONDS,
     **options: Any,
 ) -> dict[str, Any]:
     """Run a stage that writes a mark before each file's bytes, and says which inputs it computed.
 
+    :param seconds_each: what the work on an input takes; with more than a group waits for, each is journaled by itself.
     :param lock_timeout: changed for this process only, which is the job's own.
     """
     control.LOCK_TIMEOUT_SECONDS = lock_timeout
@@ -34,6 +37,7 @@ def stage(
 
     def read(path: str) -> bytes | None:
         computed.append(os.path.relpath(path, source))
+        time.sleep(seconds_each)
         if path.endswith(".txt"):
             return None
         with open(path, "rb") as file:

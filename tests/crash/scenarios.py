@@ -137,9 +137,9 @@ def rerun(world: World) -> Job:
 
 @scenario
 def resume(world: World) -> Job:
-    """The try before died in mid-stage."""
+    """The try before died in mid-stage, and had not synced what the next try takes from it."""
     world.commit(**ONE)
-    world.crash(Strike("kill-after", 5, "journal.jsonl"), **TWO)
+    world.crash(Strike("kill-after", 5, "journal.jsonl"), **TWO, durability="process")
     return Job(TWO | {"try_number": 2})
 
 
@@ -230,6 +230,13 @@ def clean(world: World) -> Job:
     os.utime(world.control / "retired" / retired, (LONG_AGO, LONG_AGO))
     world.crash(Strike("kill-before", 1, REPLACED), **ONE | {"run": "dead"})
     return Job({}, "clean", makes=TWO, expired=frozenset({retired}))
+
+
+@scenario
+def slow_work(world: World) -> Job:
+    """Each file is synced and journaled before the next one is written."""
+    world.commit(**ONE)
+    return Job(TWO | {"seconds_each": 0.03})
 
 
 @scenario
