@@ -63,7 +63,7 @@ class StagingArea:
         self._mode = make_tree(self.path, like)
         self.tree = HeldDirectory.open(self.path)
         self.journal = Journal.create(directory)
-        self._pool = FsyncPool(self._journal_those_through)
+        self._pool = FsyncPool(self._journal_finished)
 
     def __enter__(self) -> Self:
         return self
@@ -87,7 +87,7 @@ class StagingArea:
         pending = _Pending(line)
         pending.line = self._write_all(line, records, codec, partial(self._finish, pending))
         self._alive.touch()
-        self._journal_those_through([pending])
+        self._journal_finished([pending])
         return pending.line
 
     def write(self, line: JournalLine, records: Iterator[Record], codec: Codec) -> JournalLine:
@@ -167,7 +167,7 @@ class StagingArea:
                     descriptor = self.tree.open_file(output.path)
                 self._finish(pending, descriptor, output.path)
         self._alive.touch()
-        self._journal_those_through([pending])
+        self._journal_finished([pending])
 
     def _copy(self, output: Output, base: HeldDirectory) -> None:
         where = self._place(output.path)
@@ -235,14 +235,14 @@ class StagingArea:
 
     def _finish(self, pending: _Pending, descriptor: int, path: str) -> None:
         if self.durability == "full":
-            pending.wait_for_one_more()
+            pending.add_one()
             self._pool.sync_then_close(descriptor, self._place(path), pending)
         else:
             self._close(descriptor, path)
 
-    def _journal_those_through(self, done: list[_Pending]) -> None:
-        """A part of each is done, an output or the input itself: journal those of which nothing is left."""
-        if lines := [pending.line for pending in done if pending.is_last_done()]:
+    def _journal_finished(self, pending: Iterable[_Pending]) -> None:
+        """A part of each is through, an output or the input itself: journal those of which nothing is left."""
+        if lines := [one.line for one in pending if one.finish_one()]:
             self.journal.append(*lines)
 
     def _close(self, descriptor: int, path: str) -> None:
@@ -264,18 +264,19 @@ def _is_still_there(output: Output, directory: HeldDirectory, *, is_checked: boo
 
 
 class _Pending:
-    """An input on its way into the journal, and how much is left: its outputs, and the input itself."""
+    """An input on its way into the journal, and how much of it is left: its outputs, and the input itself."""
 
     def __init__(self, line: JournalLine) -> None:
         self.line = line
         self._left = 1
         self._lock = threading.Lock()
 
-    def wait_for_one_more(self) -> None:
+    def add_one(self) -> None:
         with self._lock:
             self._left += 1
 
-    def is_last_done(self) -> bool:
+    def finish_one(self) -> bool:
+        """:returns: whether that was the last."""
         with self._lock:
             self._left -= 1
             return self._left == 0
