@@ -31,7 +31,7 @@ def rows_of(case: Case, size: int, rounds: Rounds, absent: dict[str, str]) -> li
     return [
         {"": f"{name}: not run, {absent[name]}", "files": f"{size:,}"}
         if name in absent
-        else _row(size, name, rounds, floor=case.contenders[0])
+        else _row(size, name, rounds, floor=case.contenders[0]) | _added(case, name, rounds)
         for name in case.contenders
     ]
 
@@ -53,10 +53,23 @@ def _row(size: int, name: str, rounds: Rounds, floor: str) -> Row:
     }
 
 
-def _spread(seconds: list[float]) -> str:
-    if len(seconds) == 1:
-        return f"{seconds[0]:.2f}"
-    return f"{median(seconds):.2f} ({min(seconds):.2f}–{max(seconds):.2f})"
+def _added(case: Case, name: str, rounds: Rounds) -> Row:
+    """What the contender adds to the one without, against what the first such contender adds; differences are noisy."""
+    if name not in case.without:
+        return {}
+    first = next(iter(case.without))
+    ratios = [
+        (samples[name].wall - samples[case.without[name]].wall)
+        / (samples[first].wall - samples[case.without[first]].wall)
+        for samples in rounds
+    ]
+    return {"added ratio": _spread(ratios)}
+
+
+def _spread(figures: list[float]) -> str:
+    if len(figures) == 1:
+        return f"{figures[0]:.2f}"
+    return f"{median(figures):.2f} ({min(figures):.2f}–{max(figures):.2f})"
 
 
 def as_markdown(rows: Sequence[Row]) -> str:

@@ -22,11 +22,12 @@ these two cases only. It makes its own data, and installs each peer into an envi
 How to read the tables:
 
 - Each contender runs in a fresh process, after a few untimed files that pay for imports, plug-ins, and for starting Ray
-  or Airflow. All of them take turns in each of five rounds, with a warm page cache; figures without a range are of one
-  round only.
+  or Airflow. All of them take turns in each of five rounds (nine for durability), with a warm page cache; figures
+  without a range are of one round only.
 - Ratios are those to the first row of the same round; the number shown is their median. Seconds are medians, with the
   range in brackets: shared machines change their speed by a third within minutes, so mind the range before the ratio.
   CPU is that of the whole process tree.
+- "Added ratio" is what syncing adds to a stage by the clock, against what an fsync after each file adds to the loop.
 - Peak MiB is that of the process and all that it started, added up over those alive at the same time, in the untimed
   run too; pages that processes share count for each of them.
 - "process" and "full" are the stage's durability: `full`, the default, survives a power loss. Stages digest every file
