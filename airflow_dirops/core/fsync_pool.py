@@ -1,4 +1,4 @@
-"""Fsyncs beside the work, in groups: a thread is woken, and journals are written, for many files at once."""
+"""Fsyncs beside the work, in groups: a thread is woken for many files, syncs them, and hands all of them on."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ class _Written(NamedTuple, Generic[T]):
 class FsyncPool(Generic[T]):
     """Fsyncs files beside the work, and says when they are durable.
 
-    :param durable: called in a thread of the pool, with the items of a group of files that are durable now; what it
-        raises is told as a failed fsync is.
-
     A file waits for others to make up a group with for some milliseconds, longer only while all threads are busy.
     Threads start with the first file, so a process that forks its workers first stays safe to fork.
+
+    :param durable: called in a thread of the pool, with the items of a group of files that are durable now; what it
+        raises is told as a failed fsync is.
     """
 
     def __init__(self, durable: Callable[[list[T]], None]) -> None:
@@ -135,7 +135,9 @@ class FsyncPool(Generic[T]):
             durable = []
             for written in group:
                 if error := errors.get(written.descriptor):
-                    self._fail(StorageError("making durable", written.path, error))
+                    failure = StorageError("making durable", written.path, error)
+                    failure.__cause__ = error  # as `raise from` would, so that the log shows the call
+                    self._fail(failure)
                 else:
                     durable.append(written.item)
             self._durable(durable)

@@ -67,8 +67,9 @@ def test_a_failed_sync_is_told_at_the_drain_and_ever_after(tmp_path: Path) -> No
     with FsyncPool(done.extend) as pool:
         pool.sync_then_close(bad := unsyncable(), "some/path", "bad")
         for _ in range(2):
-            with pytest.raises(StorageError, match="some/path"):
+            with pytest.raises(StorageError, match="some/path") as told:
                 pool.drain()
+            assert isinstance(told.value.__cause__, OSError)
         late = written(tmp_path / "late")
         with pytest.raises(StorageError, match="some/path"):
             pool.sync_then_close(late, "late", "late")
