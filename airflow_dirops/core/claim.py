@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -17,8 +16,9 @@ from airflow_dirops.core.manifest import Manifest
 from airflow_dirops.core.preflight import check_same_device, is_vacant, read_base
 from airflow_dirops.core.recovery import DeadAttempt, recover, release_all, swapped_out
 from airflow_dirops.core.retention import discard, remove_rest
+from airflow_dirops.core.shown import logger
 
-log = logging.getLogger(__name__)
+log = logger(__name__)
 
 
 @dataclass

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import time
 from collections import Counter
@@ -25,10 +24,11 @@ from airflow_dirops.core.planning import draw_up, empty_source, is_own, list_inp
 from airflow_dirops.core.preflight import check_target, read_base
 from airflow_dirops.core.reader import Snapshot, open_snapshot
 from airflow_dirops.core.recorded import recorded_inputs
+from airflow_dirops.core.shown import logger
 from airflow_dirops.core.sources import Source
 from airflow_dirops.core.stage import Stage
 
-log = logging.getLogger(__name__)
+log = logger(__name__)
 
 Fate = Reason | Literal["carried", "removed"]
 _FATES = (*get_args(Reason), "carried", "removed")

@@ -39,17 +39,25 @@ from contextlib import contextmanager
 from os import PathLike, fsdecode, strerror
 from os.path import isabs
 
+from airflow_dirops.core.shown import shown
+
+_MAX_MESSAGE = 8_000
+_MAX_FINDING = 2_000
+_MAX_FINDINGS = 50
+
 
 class DiropsError(Exception):
-    """Base of all errors of this package.
+    """Base of all errors of this package; its text can be written anywhere, whatever it quotes.
 
     :param message: what happened, where, and what to do about it.
     :param findings: the single findings, where several were collected before raising.
     """
 
     def __init__(self, message: str, findings: Iterable[str] = ()) -> None:
-        self.findings = tuple(findings)
-        super().__init__("\n  - ".join((message, *self.findings)))
+        found = [shown(finding, _MAX_FINDING) for finding in findings]
+        rest = [f"and {len(found) - _MAX_FINDINGS:,} more"] if len(found) > _MAX_FINDINGS else []
+        self.findings = (*found[:_MAX_FINDINGS], *rest)
+        super().__init__("\n  - ".join((shown(message, _MAX_MESSAGE), *self.findings)))
 
     @property
     def kind(self) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import heapq
-import logging
 import os
 from collections.abc import Iterable, Iterator
 from itertools import groupby, pairwise
@@ -15,9 +14,10 @@ from airflow_dirops.core.errors import KeyMissing, KeyRefused
 from airflow_dirops.core.lists import encode_line
 from airflow_dirops.core.ordering import Sorter
 from airflow_dirops.core.policies import Join
+from airflow_dirops.core.shown import logger
 from airflow_dirops.core.sources import Source
 
-log = logging.getLogger(__name__)
+log = logger(__name__)
 
 _MAX_FINDINGS = 20
 

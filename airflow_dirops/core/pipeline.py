@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -26,12 +25,13 @@ from airflow_dirops.core.reader import Snapshot, open_snapshot
 from airflow_dirops.core.readiness import Readiness
 from airflow_dirops.core.retention import drop_expired
 from airflow_dirops.core.seal import Sealing, seal
+from airflow_dirops.core.shown import logger
 from airflow_dirops.core.sources import Source, SourceLike, describe_source, open_source
 from airflow_dirops.core.stage import Stage, StageOptions
 from airflow_dirops.core.staging import StagingArea
 from airflow_dirops.core.steps import EachInput
 
-log = logging.getLogger(__name__)
+log = logger(__name__)
 
 
 def read_directory(

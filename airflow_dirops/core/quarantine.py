@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import logging
-
 from msgspec.structs import replace
 
 from airflow_dirops.core.errors import InputError, SourceChanged, TooManyFailures
 from airflow_dirops.core.journal import JournalLine
+from airflow_dirops.core.shown import logger
 from airflow_dirops.core.stage import Stage
 from airflow_dirops.core.staging import StagingArea
 
-log = logging.getLogger(__name__)
+log = logger(__name__)
 
 
 class Quarantine:

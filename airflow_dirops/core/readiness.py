@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import logging
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -17,10 +16,11 @@ from airflow_dirops.core.ordering import Sorter
 from airflow_dirops.core.plan import Plan, Planned
 from airflow_dirops.core.reader import Snapshot
 from airflow_dirops.core.recorded import recorded_inputs
+from airflow_dirops.core.shown import logger
 from airflow_dirops.core.sources import Source
 from airflow_dirops.core.stage import Stage
 
-log = logging.getLogger(__name__)
+log = logger(__name__)
 
 _MAX_UNREADABLE = 20
 _MAX_EMPTY = 5

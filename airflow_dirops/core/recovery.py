@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,8 +11,9 @@ from airflow_dirops.core.durable import sync_directory
 from airflow_dirops.core.errors import ManifestDamaged, ManifestMissing, ManifestTooNew, StorageError, storage_errors
 from airflow_dirops.core.manifest import read_manifest
 from airflow_dirops.core.retention import discard, retire
+from airflow_dirops.core.shown import logger
 
-log = logging.getLogger(__name__)
+log = logger(__name__)
 
 
 @dataclass

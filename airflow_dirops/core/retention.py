@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import fcntl
-import logging
 import os
 import shutil
 import time
@@ -20,10 +19,11 @@ from airflow_dirops.core.errors import (
     storage_errors,
 )
 from airflow_dirops.core.manifest import read_manifest
+from airflow_dirops.core.shown import logger
 
 UNMANAGED = "unmanaged-"
 
-log = logging.getLogger(__name__)
+log = logger(__name__)
 
 
 def snapshot_in(tree: Path) -> str | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -21,12 +20,13 @@ from airflow_dirops.core.plan import Plan, Planned
 from airflow_dirops.core.quarantine import Quarantine
 from airflow_dirops.core.recovery import DeadAttempt
 from airflow_dirops.core.refusals import Refusals
+from airflow_dirops.core.shown import logger
 from airflow_dirops.core.sources import Source
 from airflow_dirops.core.stage import Stage
 from airflow_dirops.core.staging import StagingArea
 from airflow_dirops.core.work import Result
 
-log = logging.getLogger(__name__)
+log = logger(__name__)
 
 Done = Literal["computed", "carried", "reused", "quarantined"]
 

@@ -6,7 +6,6 @@ Whatever the calls answered, the snapshot that is read back from the target afte
 from __future__ import annotations
 
 import errno
-import logging
 import os
 from pathlib import Path
 
@@ -18,8 +17,9 @@ from airflow_dirops.core.manifest import Manifest
 from airflow_dirops.core.preflight import is_vacant
 from airflow_dirops.core.recovery import mark_of_unmanaged
 from airflow_dirops.core.retention import retire, retirement_place, snapshot_in
+from airflow_dirops.core.shown import logger
 
-log = logging.getLogger(__name__)
+log = logger(__name__)
 
 
 def swap(claim: Claim, snapshot: str) -> None:

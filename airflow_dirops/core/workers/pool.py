@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import selectors
 import time
 from collections import deque
@@ -13,6 +12,7 @@ from types import TracebackType
 from typing import Self
 
 from airflow_dirops.core.errors import SetupError
+from airflow_dirops.core.shown import logger
 from airflow_dirops.core.signals import held_back
 from airflow_dirops.core.workers.cpus import available_cpus
 from airflow_dirops.core.workers.failures import unpack_error
@@ -24,7 +24,7 @@ from airflow_dirops.core.workers.pace import Pace
 from airflow_dirops.core.workers.process import describe_exit
 from airflow_dirops.core.workers.worker import Job, work
 
-log = logging.getLogger(__name__)
+log = logger(__name__)
 
 # The kernel may kill a worker between two items, for want of memory; several in a row are no accident.
 _MAX_DEATHS_IN_A_ROW = 3
