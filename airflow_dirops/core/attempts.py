@@ -8,7 +8,6 @@ import socket
 import time
 from contextlib import suppress
 from datetime import UTC, datetime
-from functools import lru_cache
 from pathlib import Path
 from uuid import UUID
 
@@ -17,6 +16,7 @@ import uuid6
 
 from airflow_dirops.core.durable import write_file
 from airflow_dirops.core.errors import storage_errors
+from airflow_dirops.core.holder import Holder, boot_id, let_go
 from airflow_dirops.core.manifest import AttemptRecord
 
 # How long the lock file of an attempt on another host must lie untouched before that attempt counts as gone.
@@ -110,29 +110,35 @@ class Owner(msgspec.Struct, frozen=True):
         return None
 
 
-@lru_cache(maxsize=1)
-def boot_id() -> str:
-    with suppress(OSError):
-        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-    return "unknown"
-
-
 class AliveLock:
-    """The lock that an attempt's process holds for as long as it lives; the kernel lets it go with the process."""
+    """The lock that an attempt's process holds for as long as it lives; the kernel lets it go with the process.
+
+    A child that the user's functions fork inherits it, so the locked file says whose it is: see :class:`Holder`.
+    """
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
+        self._process = os.getpid()
         self._touched = time.monotonic()
 
     @classmethod
     def take(cls, directory: Path) -> AliveLock | None:
-        """Take it, or return None if the attempt may still be alive."""
+        """Take it, or return None if the attempt may still be alive. Always under the target's lock."""
         path = directory / "alive"
         with storage_errors("opening the lock", path):
-            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+            descriptor = _open(path)
         try:
             with storage_errors("locking", path):
-                is_ours = _lock(descriptor) and not _may_live_elsewhere(directory, descriptor)
+                if _lock(descriptor):
+                    is_ours = not _may_live_elsewhere(directory, descriptor)
+                elif is_ours := _is_left_behind(descriptor):
+                    # The lock lies on the file, not on its name.
+                    path.unlink()
+                    os.close(descriptor)
+                    descriptor = _open(path)
+                    is_ours = _lock(descriptor)
+                if is_ours:
+                    _name_holder(descriptor)
         except BaseException:
             os.close(descriptor)
             raise
@@ -149,7 +155,11 @@ class AliveLock:
             os.utime(self._descriptor)
 
     def release(self) -> None:
-        os.close(self._descriptor)
+        let_go(self._descriptor, self._process)
+
+
+def _open(path: Path) -> int:
+    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o666)
 
 
 def _lock(descriptor: int) -> bool:
@@ -158,6 +168,24 @@ def _lock(descriptor: int) -> bool:
     except BlockingIOError:
         return False
     return True
+
+
+def _is_left_behind(descriptor: int) -> bool:
+    """Whether who took the lock has ended, and only a child of it keeps the lock."""
+    holder = Holder.read(descriptor)
+    return holder is not None and holder.is_gone
+
+
+def _name_holder(descriptor: int) -> None:
+    before = os.fstat(descriptor)
+    if before.st_nlink > 1:  # a copy by links would change with it
+        return
+    os.ftruncate(descriptor, 0)
+    with suppress(OSError):  # a full disk: then nobody is named
+        if holder := Holder.this_process():
+            holder.write(descriptor)
+    # Its age tells other hosts when the attempt itself was last at work.
+    os.utime(descriptor, ns=(before.st_atime_ns, before.st_mtime_ns))
 
 
 def _may_live_elsewhere(directory: Path, descriptor: int) -> bool:

@@ -23,6 +23,7 @@ import msgspec
 from airflow_dirops.core.durable import replace_file, sync_directory
 from airflow_dirops.core.entries import CONTROL_DIRECTORY
 from airflow_dirops.core.errors import ManifestDamaged, TargetBusy, storage_errors
+from airflow_dirops.core.holder import let_go
 
 LOCK_TIMEOUT_SECONDS = 60.0
 T = TypeVar("T")
@@ -83,6 +84,7 @@ class ControlDirectory:
         """
         with storage_errors("opening the lock", self._lock):
             # Writable, since locks over NFS are refused otherwise.
+            process = os.getpid()
             descriptor = os.open(self._lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
         try:
             self._acquire(descriptor, LOCK_TIMEOUT_SECONDS if timeout is None else timeout)
@@ -90,7 +92,7 @@ class ControlDirectory:
             os.pwrite(descriptor, f"{who}, process {os.getpid()} on {socket.gethostname()}".encode(), 0)
             yield
         finally:
-            os.close(descriptor)
+            let_go(descriptor, process)
 
     def _acquire(self, descriptor: int, timeout: float) -> None:
         deadline = time.monotonic() + timeout

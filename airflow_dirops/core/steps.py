@@ -7,11 +7,12 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Literal, Self
 
-from airflow_dirops.core.attempts import Owner, boot_id
+from airflow_dirops.core.attempts import Owner
 from airflow_dirops.core.beneath import HeldDirectory
 from airflow_dirops.core.crew import make_crew
 from airflow_dirops.core.entries import Input, order_of
 from airflow_dirops.core.errors import KeyRefused
+from airflow_dirops.core.holder import boot_id
 from airflow_dirops.core.lists import LineDecoder, encode_line
 from airflow_dirops.core.manifest import Manifest
 from airflow_dirops.core.ordering import Sorter

@@ -7,17 +7,25 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from tempfile import TemporaryFile
 
 ROOT = Path(__file__).parents[2]
 NOBODY = 65534
 
 
 def run_python(script: str | Path, *arguments: object, check: bool = True) -> subprocess.CompletedProcess[str]:
-    """Run a script, given as a file or as text, with this interpreter."""
+    """Run a script, given as a file or as text, with this interpreter.
+
+    Its output goes to files: a process that it leaves running may keep them open.
+    """
     program = [str(script)] if isinstance(script, Path) else ["-c", script]
     command = [sys.executable, *program, *map(str, arguments)]
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, env=environment)
+    with TemporaryFile("w+") as output, TemporaryFile("w+") as errors:
+        code = subprocess.run(command, stdout=output, stderr=errors, timeout=120, env=environment).returncode
+        output.seek(0)
+        errors.seek(0)
+        done = subprocess.CompletedProcess(command, code, output.read(), errors.read())
     assert not check or done.returncode == 0, done.stderr
     return done
 

@@ -143,6 +143,11 @@ def test_members_of_the_owner(attempts: list[Path]) -> None:
     assert {member for owner in owners for member in owner} == documented("`attempts/<attempt>/owner.json`")
 
 
+def test_members_of_who_holds_it(attempts: list[Path]) -> None:
+    holders = [json.loads((attempt / "alive").read_bytes()) for attempt in attempts]
+    assert {member for holder in holders for member in holder} == documented("`attempts/<attempt>/alive`")
+
+
 def test_members_of_the_journal(attempts: list[Path]) -> None:
     found = written([attempt / "journal.jsonl" for attempt in attempts])
     states = {line.get("state") for attempt in attempts for line in lines(attempt / "journal.jsonl")}
