@@ -35,6 +35,18 @@ class LogicalRun(msgspec.Struct, frozen=True):
     def fence_key(self) -> str:
         return msgspec.json.encode((self.dag_id, self.run_id, self.task_id, self.map_index)).decode()
 
+    @classmethod
+    def of(cls, record: AttemptRecord) -> LogicalRun:
+        """Of what a manifest says about its attempt."""
+        return cls(record.dag_id, record.run_id, record.task_id, record.map_index)
+
+    @classmethod
+    def of_fence_key(cls, key: str) -> LogicalRun | None:
+        """The run that a line of the fence is about; None if that is no line of ours."""
+        with suppress(msgspec.MsgspecError):
+            return cls(*msgspec.json.decode(key, type=tuple[str, str, str, int]))
+        return None
+
     def __str__(self) -> str:
         name = ".".join(filter(None, (self.dag_id, self.task_id))) or "a run outside Airflow"
         mapped = f"[{self.map_index}]" if self.map_index >= 0 else ""

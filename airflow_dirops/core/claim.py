@@ -16,6 +16,7 @@ from airflow_dirops.core.manifest import Manifest
 from airflow_dirops.core.preflight import check_same_device, is_vacant, read_base
 from airflow_dirops.core.recovery import DeadAttempt, recover, release_all, swapped_out
 from airflow_dirops.core.retention import discard, remove_rest
+from airflow_dirops.core.rules import refuse_sibling
 from airflow_dirops.core.shown import logger
 
 log = logger(__name__)
@@ -101,7 +102,8 @@ def claim_target(
     :param fingerprint: of the user's function; finished files are reused only under the same one.
     :param limit: of a trial run, which must not replace a snapshot of all inputs.
     :raises AttemptSuperseded: if a newer try of the same run has claimed it already.
-    :raises TargetRefused: if what is there is not ours, or another stage's.
+    :raises TargetRefused: if what is there is not ours, or another stage's, or another mapped instance's of
+        this very run.
     :raises TargetBusy: if the lock cannot be had.
     """
     control.create()
@@ -116,6 +118,7 @@ def claim_target(
                 take_over_stage=take_over_stage,
                 limit=limit,
             )
+            refuse_sibling(control.target, attempt.run, base.attempt if base else None, control.read_fence())
             attempt = _numbered(control, attempt)
             fenced = _raise_fence(control, attempt)
             directory, alive = _make_directory(control, attempt, fingerprint)

@@ -17,6 +17,7 @@ from airflow_dirops.core.errors import ManifestDamaged, ManifestMissing, TargetC
 from airflow_dirops.core.manifest import Manifest, read_manifest
 from airflow_dirops.core.policies import OnConflict
 from airflow_dirops.core.recovery import finish_swap
+from airflow_dirops.core.rules import refuse_sibling
 from airflow_dirops.core.signals import held_back
 from airflow_dirops.core.swap import keep_replaced, swap
 
@@ -26,6 +27,7 @@ def commit(claim: Claim, manifest: Manifest, on_conflict: OnConflict = "fail") -
 
     :param manifest: the header that was sealed into the tree.
     :raises AttemptSuperseded: if a newer try of the same run has claimed the target.
+    :raises TargetRefused: if another mapped instance of the same run has committed there.
     :raises TargetConflict: if another run committed since the claim, and ``on_conflict`` lets it win.
     :raises StorageError: if the file system refused; the target is as it was.
     """
@@ -34,6 +36,7 @@ def commit(claim: Claim, manifest: Manifest, on_conflict: OnConflict = "fail") -
         finish_swap(control)
         check_fence(control, attempt)
         current = _current(control.target)
+        refuse_sibling(control.target, attempt.run, current.attempt if current else None, control.read_fence())
         _check_base(claim, current, manifest, on_conflict)
         # Before the swap, so that a try that dies right after it is recognised by the next one.
         control.write_fence(attempt.run.fence_key, _with_commit(claim, current, manifest))

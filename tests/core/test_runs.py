@@ -102,6 +102,58 @@ class TestRivals:
         assert (target / "precious.txt").read_text() == "thesis"
 
 
+def instance(map_index: int, number: int = 1, run_id: str = "r") -> Attempt:
+    """A try of a mapped task's instance."""
+    return attempt(number, run=LogicalRun("d", run_id, "t", map_index))
+
+
+class TestMappedInstances:
+    """Instances of one run that name one target would replace each other, and all but one be lost in green."""
+
+    @pytest.mark.parametrize("on_conflict", ["fail", "newest", "last"])
+    @pytest.mark.parametrize("changes", [{}, {"full": True}, {"source": "others"}])
+    def test_one_never_replaces_another_s_snapshot(
+        self, run: Run, target: Path, tmp_path: Path, on_conflict: str, changes: dict[str, Any]
+    ) -> None:
+        run(attempt=instance(0))
+        write_texts(tmp_path / "others", x="other")
+        if "source" in changes:
+            changes = {"source": tmp_path / "others"}
+        with nothing_lost(target), pytest.raises(errors.TargetRefused, match=r"expand_kwargs.*source.*target"):
+            run(attempt=instance(1), on_conflict=on_conflict, **changes)
+        assert orphans_of(target) == []
+
+    def test_nor_where_both_were_at_work_at_once(
+        self, run: Run, meanwhile: Callable[..., Outcome], target: Path
+    ) -> None:
+        with pytest.raises(errors.TargetRefused, match="instance 0 of the same run 'r' has committed"):
+            meanwhile(lambda: run(attempt=instance(0)), attempt=instance(1), on_conflict="last")
+        assert values_of(target)["a"] == "alpha"
+
+    def test_nor_where_a_third_run_has_committed_since(self, run: Run, texts: Path, target: Path) -> None:
+        run(attempt=instance(0))
+        write_texts(texts, d="delta")
+        run()
+        with nothing_lost(target), pytest.raises(errors.TargetRefused, match="instance 0"):
+            run(attempt=instance(1), on_conflict="last", full=True)
+
+    def test_nor_a_cleared_one(self, run: Run, target: Path) -> None:
+        run(attempt=instance(0))
+        with nothing_lost(target), pytest.raises(errors.TargetRefused, match="instance 0"):
+            run(attempt=attempt(2, first=2, run=instance(1).run))
+
+    def test_an_instance_replaces_its_own(self, run: Run, texts: Path) -> None:
+        run(attempt=instance(1))
+        write_texts(texts, d="delta")
+        assert run(attempt=instance(1, 2)).outcome == "committed"
+
+    def test_another_run_replaces_it_whichever_instance_it_is(self, run: Run, texts: Path) -> None:
+        run(attempt=instance(5, 5))
+        assert run(attempt=instance(1, run_id="next")).outcome == "unchanged"
+        write_texts(texts, d="delta")
+        assert run(attempt=instance(2, run_id="after next")).outcome == "committed"
+
+
 class TestTries:
     def test_a_zombie_cannot_commit_once_a_newer_try_began(
         self, run: Run, meanwhile: Callable[..., Outcome], target: Path
@@ -162,10 +214,6 @@ class TestTries:
         again = run(attempt=attempt(1, at=2))
         assert (again.outcome, again.snapshot) == ("unchanged", committed.snapshot)
         assert run(attempt=attempt(1, at=3), full=True).outcome == "committed"
-
-    def test_mapped_tasks_are_runs_of_their_own(self, run: Run) -> None:
-        run(attempt=attempt(5, run=LogicalRun("d", "r", "t", 0)))
-        assert run(attempt=attempt(1, run=LogicalRun("d", "r", "t", 1))).outcome == "unchanged"
 
     def test_the_manifest_names_the_try(self, run: Run, target: Path) -> None:
         mine = attempt(3, order="2026-11-01")
