@@ -42,6 +42,7 @@ class Input(msgspec.Struct, frozen=True, omit_defaults=True):
 
     :param source: which of several joined sources it is from.
     :param parts: the inputs that this one joins.
+    :param dangling: it is a link that leads nowhere; its time is the link's own.
     """
 
     path: str
@@ -50,6 +51,7 @@ class Input(msgspec.Struct, frozen=True, omit_defaults=True):
     digest: str | None = None
     source: int = 0
     parts: tuple[Input, ...] = ()
+    dangling: bool = False
 
     @property
     def key(self) -> str:

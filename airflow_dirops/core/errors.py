@@ -6,6 +6,7 @@
     ├── InputError              fix the input, then run again
     │   ├── SourceMissing           the source is not there, or is not a directory
     │   ├── SourceEmpty             no file matched, and ``empty="fail"``
+    │   ├── DanglingLink            a link in the source leads nowhere: what it stands for is away
     │   ├── RecordFailed            the user's function raised, or returned something that cannot be used
     │   ├── EncodeError             a codec cannot write this value
     │   ├── KeyRefused              a key cannot become a file name in the target
@@ -85,6 +86,9 @@ class SourceMissing(InputError): ...
 
 
 class SourceEmpty(InputError): ...
+
+
+class DanglingLink(InputError): ...
 
 
 class RecordFailed(InputError): ...

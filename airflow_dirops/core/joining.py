@@ -41,6 +41,7 @@ class JoinedSource:
     def __init__(self, sources: list[Source], join: Join) -> None:
         self.singles = tuple(sources)
         self.path = sources[0].path
+        self.selection = sources[0].selection
         self._join = join
         self._unmatched = 0
 
@@ -137,5 +138,5 @@ class _Keyed(NamedTuple):
 
 def _keyed(number: int, inputs: Iterable[Input]) -> Iterator[_Keyed]:
     for item in inputs:
-        marked = Input(item.path, item.size, item.mtime_ns, item.digest, source=number)
+        marked = Input(item.path, item.size, item.mtime_ns, item.digest, source=number, dangling=item.dangling)
         yield _Keyed(os.fsencode(item.key), number, order_of(item.path), marked)

@@ -1,28 +1,26 @@
 """A directory → its files, lazily; sorted, they are the same every time.
 
 Names that start with a dot and our own folders are passed over and counted. Names with an underscore are not:
-cameras write ``_DSC0001.JPG``.
+cameras write ``_DSC0001.JPG``. A link that leads nowhere is not passed over: what it stands for is away, not gone.
 """
 
 from __future__ import annotations
 
 import errno
 import os
-import re
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from functools import lru_cache
 from pathlib import Path
 
-from wcmatch import glob
-
 from airflow_dirops.core.entries import RESERVED, Input
-from airflow_dirops.core.errors import ArgumentRefused, StorageError, storage_errors
-
-_GLOB_FLAGS = glob.GLOBSTAR | glob.BRACE | glob.CASE | glob.DOTGLOB | glob.EXTGLOB
+from airflow_dirops.core.errors import StorageError, storage_errors
+from airflow_dirops.core.patterns import Selection
 
 Identity = tuple[int, int]
+
+# What the status of a link gives that leads nowhere, to itself, through a file, or to a name that is too long.
+_LEADS_NOWHERE = (errno.ENOENT, errno.ELOOP, errno.ENOTDIR, errno.ENAMETOOLONG)
 
 
 @dataclass
@@ -30,37 +28,42 @@ class Listing:
     """A walk over a directory.
 
     :param directory: where to start.
-    :param pattern: a glob over paths relative to it: ``*`` stays within a folder, ``**/`` descends,
-        ``{png,jpg}`` offers a choice.
+    :param selection: which paths relative to it are inputs.
     :param follow_symlinks: also descend into links to directories; links to files are always followed.
-    :raises ArgumentRefused: if the pattern is empty, absolute, or leaves the directory.
     """
 
     directory: Path
-    pattern: str = "**/*"
+    selection: Selection
     follow_symlinks: bool = False
     ignored: int = field(default=0, init=False)
+    unfollowed: int = field(default=0, init=False)
+    first_unfollowed: str = field(default="", init=False)
 
     def __post_init__(self) -> None:
-        self._matches = compile_pattern(self.pattern)
-        self._is_recursive = "**" in self.pattern
-        self._depth = self.pattern.count("/")
+        pattern = self.selection.pattern
+        self._matches = self.selection.matches
+        self._is_recursive = "**" in pattern
+        self._depth = pattern.count("/")
 
     def __iter__(self) -> Iterator[Input]:
         """The files that match, in no order.
 
         :raises StorageError: if a directory or a file's status cannot be read.
         """
-        self.ignored = 0
+        self.ignored = self.unfollowed = 0
+        self.selection.forget()
         # A list instead of recursion, which Python ends near a thousand folders.
         folders = [("", frozenset({self._identity("")}))]
         while folders:
             folder, above = folders.pop()
             for entry in self._scan(folder):
                 path = folder + entry.name
-                if self._is_folder(entry):
+                if self._is_folder(entry, path):
                     folders.extend(self._step_into(path + "/", above))
-                elif self._matches(path) and (found := self._describe(entry, path)):
+                elif self._matches(path):
+                    if found := self._describe(entry, path):
+                        yield found
+                elif found := self._look_at_other(entry, path):
                     yield found
 
     def _scan(self, folder: str) -> Iterator[os.DirEntry[str]]:
@@ -74,53 +77,73 @@ class Listing:
 
     def _step_into(self, folder: str, above: frozenset[Identity]) -> Iterator[tuple[str, frozenset[Identity]]]:
         """The folder, if the pattern reaches into it, and no link in it led back to one that it lies in."""
-        if not self._is_recursive and folder.count("/") > self._depth:
+        if not self._reaches_into(folder):
             return
         if not self.follow_symlinks:
             yield folder, above
         elif (here := self._identity(folder)) not in above:
             yield folder, above | {here}
 
-    def _is_folder(self, entry: os.DirEntry[str]) -> bool:
+    def _reaches_into(self, folder: str) -> bool:
+        return self._is_recursive or folder.count("/") <= self._depth
+
+    def _is_folder(self, entry: os.DirEntry[str], path: str) -> bool:
         try:
             return entry.is_dir(follow_symlinks=self.follow_symlinks)
-        except OSError:
-            # A link that leads nowhere, for one: a look at its status will tell.
-            return False
+        except OSError as error:
+            if error.errno in _LEADS_NOWHERE:
+                return False
+            raise StorageError("reading the status of", self.directory / path, error) from error
 
     def _describe(self, entry: os.DirEntry[str], path: str) -> Input | None:
+        if (status := self._status(entry, path)) is None:
+            return self._describe_dangling(entry, path)
+        if stat.S_ISREG(status.st_mode):
+            return Input(path, status.st_size, status.st_mtime_ns)
+        if stat.S_ISDIR(status.st_mode):
+            self._leave_unfollowed(path)
+        self.ignored += 1
+        return None
+
+    def _look_at_other(self, entry: os.DirEntry[str], path: str) -> Input | None:
+        """A name that does not match: a whole folder may hang on it all the same, if it is a link."""
+        if not entry.is_symlink():
+            self.selection.leave_out(path)
+            return None
+        status = self._status(entry, path) if (is_reached := self._reaches_into(path + "/")) else None
+        if status is not None and stat.S_ISDIR(status.st_mode):
+            self._leave_unfollowed(path)
+        elif status is None and is_reached and self.follow_symlinks:
+            return self._describe_dangling(entry, path)
+        else:
+            self.selection.leave_out(path)
+        return None
+
+    def _leave_unfollowed(self, path: str) -> None:
+        self.first_unfollowed = self.first_unfollowed if self.unfollowed else path
+        self.unfollowed += 1
+
+    def _status(self, entry: os.DirEntry[str], path: str) -> os.stat_result | None:
+        """What a name stands for; None where that is away."""
         try:
-            status = entry.stat()
+            return entry.stat()
         except OSError as error:
-            if error.errno in (errno.ENOENT, errno.ELOOP):
-                # A link to nowhere or to itself, or a file that went away since the directory was read.
-                self.ignored += 1
+            if error.errno in _LEADS_NOWHERE:
                 return None
             raise StorageError("reading the status of", self.directory / path, error) from error
-        if not stat.S_ISREG(status.st_mode):
-            self.ignored += 1
-            return None
-        return Input(path, status.st_size, status.st_mtime_ns)
+
+    def _describe_dangling(self, entry: os.DirEntry[str], path: str) -> Input | None:
+        try:
+            if entry.is_symlink():
+                return Input(path, 0, entry.stat(follow_symlinks=False).st_mtime_ns, dangling=True)
+        except FileNotFoundError:
+            pass
+        # It went away since the directory was read.
+        self.ignored += 1
+        return None
 
     def _identity(self, folder: str) -> Identity:
         where = self.directory / folder
         with storage_errors("listing", where):
             status = where.stat()
         return status.st_dev, status.st_ino
-
-
-@lru_cache(maxsize=64)
-def compile_pattern(pattern: object) -> Callable[[str], re.Match[str] | bool | None]:
-    """A test for relative paths.
-
-    :raises ArgumentRefused: if the pattern is empty, absolute, or leaves the directory.
-    """
-    if not isinstance(pattern, str) or not pattern or pattern.startswith("/") or ".." in pattern.split("/"):
-        raise ArgumentRefused(
-            f"the pattern {pattern!r} cannot select files of a source; give a glob relative to it, such as '**/*.png'"
-        )
-    if pattern in ("**", "**/*"):
-        return lambda _: True
-    included, _ = glob.translate(pattern, flags=_GLOB_FLAGS)
-    # The whole name: a bare match would end before a newline that a name ends with.
-    return re.compile("|".join(f"(?:{expression})" for expression in included)).fullmatch

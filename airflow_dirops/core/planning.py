@@ -65,8 +65,16 @@ def empty_source(stage: Stage, source: Source) -> SourceEmpty:
     return SourceEmpty(
         f"no file in {str(source.path)!r} matches {stage.pattern!r} "
         f"({source.ignored} names were passed over); check the path and the pattern, "
-        "or set empty='skip' or empty='commit' if that is to be expected"
+        "or set empty='skip' or empty='commit' if that is to be expected",
+        _left_out(source),
     )
+
+
+def _left_out(source: Source) -> Iterator[str]:
+    for single in source.singles:
+        if single.selection.left_out:
+            hint = f"; {told}" if (told := single.selection.hint()) else ""
+            yield f"{single.selection.left_out} files in {str(single.path)!r} do not match{hint}"
 
 
 def is_own(stage: Stage, base: Snapshot | None) -> bool:

@@ -11,18 +11,18 @@ from operator import itemgetter
 from pathlib import Path
 
 from airflow_dirops.core.entries import Input
-from airflow_dirops.core.errors import InputError, ManifestDamaged, StorageError
+from airflow_dirops.core.errors import DanglingLink, InputError, ManifestDamaged, SourceChanged, StorageError
 from airflow_dirops.core.ordering import Sorter
 from airflow_dirops.core.plan import Plan, Planned
 from airflow_dirops.core.reader import Snapshot
 from airflow_dirops.core.recorded import recorded_inputs
 from airflow_dirops.core.shown import logger
-from airflow_dirops.core.sources import Source
+from airflow_dirops.core.sources import Source, link_at
 from airflow_dirops.core.stage import Stage
 
 log = logger(__name__)
 
-_MAX_UNREADABLE = 20
+_MAX_FINDINGS = 20
 _MAX_EMPTY = 5
 # The effective user is who opens files; not every system can ask for it.
 _EFFECTIVE = os.access in os.supports_effective_ids
@@ -38,7 +38,9 @@ class Readiness:
         self._plan: Plan | None = None
         self._bytes = 0
         self._empty = _Noted(_MAX_EMPTY)
-        self._unreadable = _Noted(_MAX_UNREADABLE)
+        self._unreadable = _Noted(_MAX_FINDINGS)
+        self._dangling = _Noted(_MAX_FINDINGS)
+        self._gone = _Noted(_MAX_FINDINGS)
 
     def survey(self, plan: Plan) -> None:
         """Survey a plan, and look at the inputs that it will compute."""
@@ -57,10 +59,18 @@ class Readiness:
     def _look(self, item: Input) -> None:
         for part in item.parts or (item,):
             self._bytes += part.size
-            if not part.size:
-                self._empty.add(part.path)
             if self._is_bare[part.source] and not self._may_open(part):
-                self._unreadable.add(self._source.path_of(part))
+                self._note_unreadable(self._source.path_of(part))
+            elif not part.size:
+                self._empty.add(part.path)
+
+    def _note_unreadable(self, path: str) -> None:
+        if os.path.exists(path):
+            self._unreadable.add(path)
+        elif (leads_to := link_at(path)) is not None:
+            self._dangling.add(path, leads_to)
+        else:
+            self._gone.add(path)
 
     def check(self, directory: Path, base: Snapshot | None, spill: Path) -> None:
         """
@@ -68,13 +78,15 @@ class Readiness:
         :param base: the snapshot that would be replaced.
         :param spill: where long lists are sorted.
         :raises InputError: with the inputs that cannot be opened, where one failure ends the stage.
+        :raises DanglingLink: with those that are links to what is away, likewise.
+        :raises SourceChanged: with those that went away since they were listed, likewise.
         :raises StorageError: if what will be made has no room.
         """
-        if self._unreadable.count and self._stage.on_error == "fail":
-            raise InputError(
-                f"user {os.geteuid()} may not open {self._unreadable.count} of the inputs, so nothing was computed; "
-                "give that user permission to read them, narrow the pattern, or set on_error='quarantine'",
-                self._unreadable.told(),
+        if self._stage.on_error == "fail":
+            self._check_all_there()
+        elif self._dangling.count:
+            log.warning(
+                "%d inputs are links that lead nowhere: %s", self._dangling.count, ", ".join(self._dangling.told())
             )
         if self._empty.count:
             log.warning("%d inputs are empty: %s", self._empty.count, ", ".join(self._empty.told()))
@@ -82,6 +94,26 @@ class Readiness:
         if status.f_blocks == 0:  # some that come over a network or FUSE do not tell their size
             return
         self._check_room(status.f_bavail * status.f_frsize, directory, self._growth(base, spill))
+
+    def _check_all_there(self) -> None:
+        if self._unreadable.count:
+            raise InputError(
+                f"user {os.geteuid()} may not open {self._unreadable.count} of the inputs, so nothing was computed; "
+                "give that user permission to read them, narrow the pattern, or set on_error='quarantine'",
+                self._unreadable.told(),
+            )
+        if self._dangling.count:
+            raise DanglingLink(
+                f"{self._dangling.count} of the inputs are links that lead nowhere, so nothing was computed; mount or "
+                "fetch what they point to, remove the links, narrow the pattern, or set on_error='quarantine'",
+                self._dangling.told(),
+            )
+        if self._gone.count:
+            raise SourceChanged(
+                f"{self._gone.count} of the inputs went away since they were listed, so nothing was computed; run "
+                "again when their writer has finished",
+                self._gone.told(),
+            )
 
     def _check_room(self, free: int, directory: Path, growth: float | None) -> None:
         if growth is None:
@@ -119,14 +151,14 @@ class _Noted:
     count: int = 0
     _first: list[str] = field(default_factory=list)
 
-    def add(self, path: str) -> None:
+    def add(self, path: str, leads_to: str | None = None) -> None:
         self.count += 1
         if len(self._first) < self.most:
-            self._first.append(path)
+            self._first.append(repr(path) if leads_to is None else f"{path!r} points to {leads_to!r}")
 
     def told(self) -> list[str]:
         rest = self.count - len(self._first)
-        return [*map(repr, self._first), *([f"and {rest} more"] if rest else [])]
+        return [*self._first, *([f"and {rest} more"] if rest else [])]
 
 
 def _mb(size: int) -> str:

@@ -15,12 +15,22 @@ import msgspec
 
 from airflow_dirops.core.codecs.base import Codec
 from airflow_dirops.core.entries import Entry, Input, order_of, path_at
-from airflow_dirops.core.errors import ArgumentRefused, SourceChanged, SourceMissing, storage_errors
-from airflow_dirops.core.listing import Listing, compile_pattern
+from airflow_dirops.core.errors import (
+    ArgumentRefused,
+    DanglingLink,
+    SourceChanged,
+    SourceMissing,
+    storage_errors,
+)
+from airflow_dirops.core.listing import Listing
 from airflow_dirops.core.lists import FILES, iter_list
 from airflow_dirops.core.manifest import HEADER, SourceRecord
 from airflow_dirops.core.ordering import Sorter
+from airflow_dirops.core.patterns import Selection
 from airflow_dirops.core.reader import Record, Snapshot, open_snapshot
+from airflow_dirops.core.shown import logger
+
+log = logger(__name__)
 
 SourceLike = str | os.PathLike[str] | Mapping[str, Any]
 
@@ -29,6 +39,7 @@ class Source(Protocol):
     """A directory of inputs, held open while a stage runs."""
 
     path: Path
+    selection: Selection
 
     @property
     def singles(self) -> tuple[Source, ...]:
@@ -55,6 +66,7 @@ class Source(Protocol):
     def check(self, item: Input) -> None:
         """
         :raises SourceChanged: if the input is no longer what was listed.
+        :raises DanglingLink: if it is a link that leads nowhere.
         """
 
     @property
@@ -107,7 +119,8 @@ class BareDirectory:
 
     def __init__(self, path: Path, pattern: str, follow_symlinks: bool) -> None:
         self.path = path
-        self._listing = Listing(path, pattern, follow_symlinks)
+        self.selection = Selection(pattern)
+        self._listing = Listing(path, self.selection, follow_symlinks)
         self._prefix = os.path.join(os.fspath(path), "")
 
     @property
@@ -116,8 +129,21 @@ class BareDirectory:
 
     def list_inputs(self, sorter: Sorter) -> Iterable[Input]:
         for item in self._listing:
-            sorter.add(order_of(item.path), msgspec.msgpack.encode((item.size, item.mtime_ns)))
+            size = _DANGLING if item.dangling else item.size
+            sorter.add(order_of(item.path), msgspec.msgpack.encode((size, item.mtime_ns)))
+        self._warn()
         return _SortedInputs(sorter)
+
+    def _warn(self) -> None:
+        warn_of_case(self)
+        if count := self._listing.unfollowed:
+            log.warning(
+                "%d links to directories in %s are not followed, such as %r; set follow_symlinks=True to read what "
+                "is in them",
+                count,
+                self.path,
+                self._listing.first_unfollowed,
+            )
 
     @property
     def singles(self) -> tuple[Source, ...]:
@@ -143,6 +169,10 @@ class BareDirectory:
         try:
             status = os.stat(path)
         except OSError as error:
+            if (leads_to := link_at(path)) is not None:
+                raise DanglingLink(
+                    f"{path!r} is a link to {leads_to!r}, and nothing is there; mount or fetch what it points to"
+                ) from error
             raise SourceChanged(
                 f"{path!r} went away between listing and reading; run again when its writer has finished"
             ) from error
@@ -156,6 +186,20 @@ class BareDirectory:
         """Nothing is held: names in a directory that others write are looked up each time."""
 
 
+def link_at(path: str) -> str | None:
+    """Where a link points to, as it is written; None if this is no link."""
+    try:
+        return os.readlink(path)
+    except OSError:
+        return None
+
+
+def warn_of_case(source: Source) -> None:
+    """Tell of names that the pattern leaves out for their case alone: cameras write ``IMG.JPG``."""
+    if hint := source.selection.hint():
+        log.warning("of the files in %s that do not match %r, %s", source.path, source.selection.pattern, hint)
+
+
 class SnapshotSource:
     """A snapshot: complete, immutable, listed by its manifest and never by the directory."""
 
@@ -165,15 +209,23 @@ class SnapshotSource:
         self.snapshot: Snapshot | None = snapshot
         self._held = snapshot
         self.path = snapshot.path
-        self._matches = compile_pattern(pattern)
+        self.selection = Selection(pattern)
+        self._is_listed = False
 
     def list_inputs(self, sorter: Sorter) -> Iterable[Input]:  # noqa: ARG002 - a manifest is sorted
         return self
 
     def __iter__(self) -> Iterator[Input]:
+        matches, selection = self.selection.matches, self.selection
+        selection.forget()
         for line in iter_list(self._held.directory, self._held.manifest, FILES):
-            if self._matches(line.path):
+            if matches(line.path):
                 yield Input(line.path, line.size, digest=line.digest)
+            else:
+                selection.leave_out(line.path)
+        if not self._is_listed:
+            self._is_listed = True
+            warn_of_case(self)
 
     @property
     def singles(self) -> tuple[Source, ...]:
@@ -211,6 +263,10 @@ class InputRecord:
     size: int
 
 
+_DANGLING = -1
+"""Stands for the size of what a link leads to that leads nowhere."""
+
+
 class _SortedInputs:
     def __init__(self, sorter: Sorter) -> None:
         self._sorter = sorter
@@ -219,7 +275,10 @@ class _SortedInputs:
     def __iter__(self) -> Iterator[Input]:
         for order, line in self._sorter:
             size, mtime_ns = self._decode(line)
-            yield Input(path_at(order), size, mtime_ns)
+            if size == _DANGLING:
+                yield Input(path_at(order), 0, mtime_ns, dangling=True)
+            else:
+                yield Input(path_at(order), size, mtime_ns)
 
 
 def describe_source(source: Source, target: Path) -> SourceRecord:

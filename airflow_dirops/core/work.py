@@ -101,6 +101,9 @@ class Worker:
 
     def read(self, item: Input) -> Iterator[Record]:
         """The records of one input, as the source's codec or the user's ``read`` makes them."""
+        for part in item.parts or (item,):
+            if part.dangling:
+                self._source.check(part)
         if item.parts:
             values = Values(self._each(item, self._read_part))
             if self._stage.join == "outer" or all(value is not None for value in values):
