@@ -70,7 +70,7 @@ def test_a_warning_where_others_match(run: Run, texts: Path, caplog: pytest.LogC
 
 def test_where_no_pattern_can_be_made_up(tmp_path: Path) -> None:
     make(tmp_path / "raw", "A.JPG")
-    with pytest.raises(errors.SourceEmpty, match="1 differs from it in case only.*as the names are written"):
+    with pytest.raises(errors.SourceEmpty, match=r"1 differs from it in case only.*as the names are written"):
         read_directory(source=tmp_path / "raw", target=tmp_path / "out", read=read_any, pattern="[a-c].jpg")
 
 
