@@ -10,7 +10,7 @@ from itertools import chain
 from typing import Any, NamedTuple
 
 from airflow_dirops.core.entries import EVERY_INPUT, Input
-from airflow_dirops.core.errors import DiropsError, RecordFailed
+from airflow_dirops.core.errors import DiropsError, RecordFailed, environment_error
 from airflow_dirops.core.functions import UserFunction, records_of
 from airflow_dirops.core.lists import InputsSeen
 from airflow_dirops.core.manifest import Manifest
@@ -21,6 +21,8 @@ from airflow_dirops.core.reader import Snapshot
 from airflow_dirops.core.sources import Source
 from airflow_dirops.core.stage import Stage
 from airflow_dirops.core.staging import StagingArea
+from airflow_dirops.core.stops import is_stop
+from airflow_dirops.core.tracebacks import described
 from airflow_dirops.core.work import Record, Result, Worker
 
 
@@ -102,12 +104,16 @@ class Aggregation:
             worker.stage(EVERY_INPUT, self._outputs(function, worker, records))
         except DiropsError:
             raise
-        except Exception as error:
+        except BaseException as error:
+            if is_stop(error):
+                raise
             if records.failure is not None:
                 raise records.failure from error
+            if found := environment_error(error, self._source.path):
+                raise found from error
             raise RecordFailed(
                 f"{function.name} failed on the records of {str(self._source.path)!r} (stage {self._stage.name}): "
-                f"{type(error).__name__}: {error}. Mend the function"
+                f"{described(error)}. Mend the function"
             ) from error
         return True
 

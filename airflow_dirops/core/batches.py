@@ -12,6 +12,7 @@ from airflow_dirops.core.entries import Input
 from airflow_dirops.core.errors import DiropsError
 from airflow_dirops.core.sources import Source
 from airflow_dirops.core.stage import Stage
+from airflow_dirops.core.stops import is_stop
 from airflow_dirops.core.work import Record, Result, Worker, Write
 
 _PER_VALUE = ("key", "path", "record")
@@ -63,23 +64,25 @@ class BatchWorker:
             yield from map(self._run_alone, batch)
             return
         try:
-            answers = self._answers(batch)
+            answers = iter(self._answers(batch))
         except DiropsError:
             raise
-        except Exception:
+        except BaseException as error:
+            if is_stop(error):
+                raise
             yield from map(self._run_alone, batch)
             return
         for one in batch:
             yield self._stage(one, [next(answers) for _ in one.records])
 
     def _run_alone(self, one: _Read) -> Result:
-        return self._worker.attempt(one.item, lambda: self._stage(one, list(self._answers([one]))))
+        return self._worker.attempt(one.item, lambda: self._stage(one, self._answers([one])))
 
     def _stage(self, one: _Read, answers: list[Any]) -> Result:
         records = ((key, answer) for (key, _), answer in zip(one.records, answers, strict=True) if answer is not None)
         return self._worker.attempt(one.item, lambda: self._worker.stage(one.item, records))
 
-    def _answers(self, batch: list[_Read]) -> Iterator[Any]:
+    def _answers(self, batch: list[_Read]) -> list[Any]:
         values = [value for one in batch for _, value in one.records]
 
         def offered(name: str) -> Any:
@@ -89,16 +92,16 @@ class BatchWorker:
             return self._worker.offered(name, *next(places))
 
         if not values:
-            return iter(())
-        return iter(_checked(self._transform(values, offered), len(values)))
+            return []
+        return _checked(self._transform(values, offered), len(values))
 
 
-def _checked(answer: Any, count: int) -> Any:
-    """What a function gave for a list of values, as something with as many members."""
-    if inspect.isgenerator(answer):
-        answer = list(answer)
-    if isinstance(answer, str | bytes | dict) or not hasattr(answer, "__len__"):
+def _checked(answer: Any, count: int) -> list[Any]:
+    """What a function gave for a list of values, as a list with as many members."""
+    if isinstance(answer, str | bytes | dict) or not (hasattr(answer, "__len__") or inspect.isgenerator(answer)):
         raise TypeError(f"a function over batches must return a list with a result for each value, not {type(answer)}")
-    if len(answer) != count:
-        raise ValueError(f"a function over batches gave {len(answer)} results for {count} values")
-    return answer
+    # Taken out of it here, where what goes wrong is the function's fault.
+    answers = list(answer)
+    if len(answers) != count:
+        raise ValueError(f"a function over batches gave {len(answers)} results for {count} values")
+    return answers

@@ -9,6 +9,8 @@ from typing import Any, BinaryIO, cast
 from airflow_dirops.core.codecs.base import Codec
 from airflow_dirops.core.durable import write_all
 from airflow_dirops.core.errors import EncodeError, StorageError
+from airflow_dirops.core.shown import shown
+from airflow_dirops.core.tracebacks import described
 
 _WRITE_BUFFER = 1 << 17
 
@@ -27,7 +29,12 @@ def encode_into(descriptor: int, value: Any, key: str, codec: Codec, where: str)
         file.flush()
     except Exception as error:
         if raw.failure is None:
-            raise EncodeError(f"the value of key {key!r} cannot be written: {_reason(error, codec)}") from error
+            raise EncodeError(
+                f"the value of key {shown(key, 500)!r} cannot be written: {_reason(error, codec)}"
+            ) from error
+    except BaseException:
+        if raw.failure is None:
+            raise
     finally:
         raw.descriptor = -1
     if raw.failure is not None:
@@ -38,7 +45,7 @@ def encode_into(descriptor: int, value: Any, key: str, codec: Codec, where: str)
 def _reason(error: Exception, codec: Codec) -> str:
     if isinstance(error, EncodeError):
         return str(error)
-    return f"codec {codec.name!r} raised {type(error).__name__}: {error}"
+    return f"codec {codec.name!r} raised {described(error, 2_000)}"
 
 
 class _DigestingWriter(io.RawIOBase):

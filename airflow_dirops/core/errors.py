@@ -25,6 +25,7 @@
     │   ├── TargetBusy              another process holds the target's lock
     │   ├── SourceChanged           a file vanished or changed while it was read
     │   ├── SnapshotExpired         a pinned snapshot is no longer kept
+    │   ├── ResourcesExhausted      the machine has no memory, thread or process left
     │   └── StorageError            the file system refused: full, read-only, no permission, input/output error
     └── ConflictError           another attempt won; look at who, then decide
         ├── TargetConflict          another run committed since this attempt began
@@ -35,16 +36,20 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from os import PathLike, fsdecode, strerror
 from os.path import isabs
 
-from airflow_dirops.core.shown import shown
+from airflow_dirops.core.shown import shown, text_of
+from airflow_dirops.core.stops import Stopped as Stopped
+from airflow_dirops.core.tracebacks import described, make_presentable
 
 _MAX_MESSAGE = 8_000
 _MAX_FINDING = 2_000
 _MAX_FINDINGS = 50
+_MAX_CAUSES = 10
 
 
 class DiropsError(Exception):
@@ -147,6 +152,20 @@ class SourceChanged(TransientError): ...
 class SnapshotExpired(TransientError): ...
 
 
+class ResourcesExhausted(TransientError):
+    """The machine has nothing left to go on with, which says nothing about any file.
+
+    :param cause: what Python raised.
+    """
+
+    def __init__(self, cause: BaseException) -> None:
+        lacking = "memory" if isinstance(cause, MemoryError) else "threads or processes"
+        super().__init__(
+            f"this machine has no {lacking} left for the stage ({described(cause, 200)}). Nothing that was committed "
+            "has changed, and finished files are kept; give the task more, or use fewer workers, then try again"
+        )
+
+
 class StorageError(TransientError, OSError):
     """The file system refused a call.
 
@@ -172,10 +191,6 @@ class TargetConflict(ConflictError): ...
 class AttemptSuperseded(ConflictError): ...
 
 
-class Stopped(BaseException):
-    """The run was asked to stop. Not an Exception, so that a user's ``except Exception`` lets it through."""
-
-
 @contextmanager
 def storage_errors(doing: str, path: str | PathLike[str]) -> Iterator[None]:
     """Turn an ``OSError`` of the block into a :class:`StorageError` that names what was done, and to what."""
@@ -189,10 +204,23 @@ def storage_errors(doing: str, path: str | PathLike[str]) -> Iterator[None]:
 
 @contextmanager
 def remaining_storage_errors(target: str | PathLike[str]) -> Iterator[None]:
-    """At a door: whatever ``OSError`` nobody had a better word for becomes a :class:`StorageError` too.
+    """At a door: whatever the system refused and nobody had a better word for is an error of ours too.
+
+    What leaves has causes that a log can hold.
 
     :param target: named where the call itself does not say which path it was about.
     """
+    try:
+        with _named(target):
+            yield
+    except BaseException as error:
+        with suppress(Exception):
+            make_presentable(error)
+        raise
+
+
+@contextmanager
+def _named(target: str | PathLike[str]) -> Iterator[None]:
     try:
         yield
     except DiropsError:
@@ -200,11 +228,41 @@ def remaining_storage_errors(target: str | PathLike[str]) -> Iterator[None]:
     except OSError as error:
         path = error.filename if isinstance(error.filename, str) and isabs(error.filename) else target
         raise StorageError("working on", path, error) from error
+    except (MemoryError, RuntimeError) as error:
+        if not is_exhaustion(error):
+            raise
+        raise ResourcesExhausted(error) from error
+
+
+def is_exhaustion(error: BaseException) -> bool:
+    """Whether the machine had no memory, or no thread, to give."""
+    return isinstance(error, MemoryError) or _is_for_want_of_a_thread(error)
+
+
+def _is_for_want_of_a_thread(error: BaseException) -> bool:
+    return isinstance(error, RuntimeError) and text_of(error) == "can't start new thread"
+
+
+def environment_error(error: BaseException, path: str | PathLike[str]) -> TransientError | None:
+    """What an error out of the user's function is, where every other file would have met it as well.
+
+    Memory is not among it: a file may be too large by itself.
+
+    :param path: of the file that the function was on.
+    """
+    for _ in range(_MAX_CAUSES):
+        if isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE):
+            return StorageError("working on", path, error)
+        if _is_for_want_of_a_thread(error):
+            return ResourcesExhausted(error)
+        before = error.__cause__ or error.__context__
+        if before is None:
+            return None
+        error = before
+    return None
 
 
 def _remedy(cause: OSError) -> str:
-    import errno
-
     remedies = {
         errno.ENOSPC: "Free space or inodes on that file system, then try again; finished files are kept.",
         errno.EDQUOT: "Free space within the quota, then try again; finished files are kept.",
@@ -212,6 +270,10 @@ def _remedy(cause: OSError) -> str:
         errno.EPERM: "Give the user that runs the task permission for it.",
         errno.EROFS: "The file system is mounted read-only; remount it or choose another target.",
         errno.EXDEV: "It cannot be renamed, as what is only in the lower layer of an overlay; choose another target.",
+        errno.EMFILE: "Close what the function opens, or let the process open more files (ulimit -n), then try again.",
+        errno.ENFILE: "This machine has too many files open; look which program holds them, then try again.",
+        errno.EAGAIN: "This machine has no process or thread left for it; use fewer workers, then try again.",
+        errno.ENOMEM: "Give the machine or the task more memory, then try again.",
         errno.EIO: "The device reported an error; check the disk and the kernel log before trying again.",
         errno.ENOENT: "Something removed it while it was in use; try again.",
     }

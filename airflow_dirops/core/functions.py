@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from airflow_dirops.core.errors import ArgumentRefused
+from airflow_dirops.core.shown import shown
 
 BY_NAME = ("key", "path", "record", "params", "partition")
 
@@ -53,7 +54,7 @@ def name_of(function: Any) -> str:
     """A readable name: the function's own, or that of what it wraps, or its class's."""
     while not hasattr(function, "__qualname__") and hasattr(function, "func"):
         function = function.func
-    return str(getattr(function, "__qualname__", type(function).__qualname__))
+    return shown(getattr(function, "__qualname__", type(function).__qualname__), 200)
 
 
 def records_of(result: Any, key: str, path: str | None = None) -> Iterator[tuple[str, Any]]:

@@ -23,13 +23,17 @@ from airflow_dirops.core.lists import LineDecoder, encode_line
 State = Literal["made", "carried", "skipped", "quarantined"]
 
 
-class Failure(msgspec.Struct, frozen=True):
-    """Why an input failed."""
+class Failure(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Why an input failed; all its texts are printable and bounded.
+
+    :param place: where in the user's own code, if it was there.
+    """
 
     error: str
     message: str
     traceback: str
     tries: int = 1
+    place: str = ""
 
 
 class Output(msgspec.Struct, frozen=True):

@@ -56,6 +56,7 @@ class QuarantineLine(msgspec.Struct, frozen=True, omit_defaults=True):
     tries: int = 1
     mtime_ns: int | None = None
     digest: str | None = None
+    place: str = ""
 
 
 LineT = TypeVar("LineT", bound=msgspec.Struct)

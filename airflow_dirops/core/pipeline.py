@@ -30,6 +30,7 @@ from airflow_dirops.core.sources import Source, SourceLike, describe_source, ope
 from airflow_dirops.core.stage import Stage, StageOptions
 from airflow_dirops.core.staging import StagingArea
 from airflow_dirops.core.steps import EachInput
+from airflow_dirops.core.stops import note_handlers
 
 log = logger(__name__)
 
@@ -109,6 +110,7 @@ def run_stage(stage: Stage) -> Outcome:
     """Run one stage: its target is then one new snapshot, or the one it was."""
     if not stage.functions:
         raise ArgumentRefused("this stage has no function; give transform=, aggregate= or read=")
+    note_handlers()
     with remaining_storage_errors(stage.target):
         return _run_stage(stage, began=time.monotonic())
 

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import traceback
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from itertools import chain, starmap
 from typing import Any, NamedTuple, TypeVar
 
-import airflow_dirops
 from airflow_dirops.core.codecs.base import Codec
 from airflow_dirops.core.entries import Input
 from airflow_dirops.core.errors import (
@@ -18,14 +15,15 @@ from airflow_dirops.core.errors import (
     InputError,
     RecordFailed,
     SourceChanged,
+    environment_error,
 )
 from airflow_dirops.core.functions import UserFunction, Values, records_of
 from airflow_dirops.core.journal import Failure, JournalLine
+from airflow_dirops.core.shown import shown
 from airflow_dirops.core.sources import Source
 from airflow_dirops.core.stage import Stage
-
-_PACKAGE = os.path.join(os.path.dirname(airflow_dirops.__file__), "")
-_MAX_TRACEBACK = 4000
+from airflow_dirops.core.stops import is_stop
+from airflow_dirops.core.tracebacks import described, kind_of, place_in_code, shown_traceback, users_part
 
 T = TypeVar("T")
 Record = tuple[str, Any]
@@ -58,6 +56,7 @@ class Worker:
     def run(self, inputs: Iterable[Input]) -> Iterator[Result]:
         """Do the work for a few inputs; a failure of one is a result too, and names the file and the stage.
 
+        :raises ResourcesExhausted: if the machine has no thread left.
         :raises StorageError: if the staging area cannot be written.
         :raises SetupError: if no input can be worked on.
         """
@@ -81,13 +80,21 @@ class Worker:
         try:
             return step()
         except EncodeError as error:
+            self._pass_on_environment(item, error)
             raise EncodeError(f"{place_of(item, self._source, self._stage)}: {error}") from error
         except DiropsError:
             raise
-        except Exception as error:
+        except BaseException as error:
+            if is_stop(error):
+                raise
+            self._pass_on_environment(item, error)
             # A file that went away explains whatever the function made of it.
             self._source.check(item)
             raise RecordFailed(self._describe(item, error)) from error
+
+    def _pass_on_environment(self, item: Input, error: BaseException) -> None:
+        if found := environment_error(error, self._source.place_of(item)):
+            raise found from error
 
     def _records(self, item: Input) -> Iterator[Record]:
         records = self.read(item)
@@ -152,10 +159,10 @@ class Worker:
             case _:
                 return self._stage.partition
 
-    def _describe(self, item: Input, error: Exception) -> str:
+    def _describe(self, item: Input, error: BaseException) -> str:
         return (
             f"{self._stage.function_name} failed on {place_of(item, self._source, self._stage)}: "
-            f"{type(error).__name__}: {error}. {remedy(self._stage)}"
+            f"{described(error)}. {remedy(self._stage)}"
         )
 
 
@@ -172,13 +179,5 @@ def remedy(stage: Stage) -> str:
 
 def _failure(error: InputError | SourceChanged) -> Failure:
     cause = error.__cause__ if isinstance(error, RecordFailed) and error.__cause__ else error
-    return Failure(type(cause).__name__, str(cause), _users_part(cause))
-
-
-def _users_part(error: BaseException) -> str:
-    """The traceback from the first frame that is not ours."""
-    trace = error.__traceback__
-    while trace and trace.tb_frame.f_code.co_filename.startswith(_PACKAGE) and trace.tb_next:
-        trace = trace.tb_next
-    lines = traceback.format_exception(type(error), error, trace)
-    return "".join(lines)[-_MAX_TRACEBACK:]
+    trace = shown_traceback(cause, users_part(cause))
+    return Failure(kind_of(cause), shown(cause), trace, place=place_in_code(cause))

@@ -89,17 +89,6 @@ class TestAFunctionThatRaises:
         assert values_of(target) == {}
         assert_whole(target)
 
-    def test_an_exit_is_no_failure_of_a_file(self, run: Run, target: Path) -> None:
-        run()
-
-        def leave(path: str) -> None:
-            raise SystemExit(3)
-
-        with nothing_lost(target), pytest.raises(SystemExit):
-            run(read=leave, on_error="quarantine")
-        assert run().outcome == "unchanged"
-        assert orphans_of(target) == []
-
 
 def read_png(path: str) -> Any:
     if path.endswith(".png"):

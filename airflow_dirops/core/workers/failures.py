@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 import pickle
-import traceback
 from typing import Any
 
 import msgspec
 
 from airflow_dirops.core.errors import DiropsError
+from airflow_dirops.core.shown import is_shown
+from airflow_dirops.core.tracebacks import ErrorInWords, described, shown_traceback
 
-
-class TracebackElsewhere(Exception):
-    """Shown as the cause of an error that was raised in another process."""
-
-    def __str__(self) -> str:
-        return f"in a worker process:\n\n{self.args[0]}"
+# An error of ours with all its findings.
+_MAX_PICKLED = 110_000
 
 
 class _Packed(msgspec.Struct, array_like=True):
-    kind: str
     message: str
     trace: str
     pickled: bytes | None
@@ -27,33 +23,29 @@ class _Packed(msgspec.Struct, array_like=True):
 
 def pack_error(error: BaseException) -> bytes:
     """An error as bytes, for :func:`unpack_error`."""
-    trace = "".join(traceback.format_exception(error))
-    return msgspec.msgpack.encode(_Packed(type(error).__name__, _shown(str(error)), _shown(trace), _pickled(error)))
+    return msgspec.msgpack.encode(_Packed(described(error), shown_traceback(error), _pickled(error)))
 
 
 def unpack_error(packed: bytes) -> BaseException:
     """The error again, caused by its traceback; a RuntimeError where its type does not travel."""
     found = msgspec.msgpack.decode(packed, type=_Packed)
-    error = _unpickled(found.pickled) or RuntimeError(f"{found.kind}: {found.message}")
-    error.__cause__ = TracebackElsewhere(found.trace)
+    error = _unpickled(found.pickled) or RuntimeError(found.message)
+    error.__cause__ = ErrorInWords(f"in a worker process:\n\n{found.trace}")
     return error
-
-
-def _shown(text: str) -> str:
-    """Messages quote names, and a name may hold bytes that are no text."""
-    return text.encode(errors="backslashreplace").decode()
 
 
 def _pickled(error: BaseException) -> bytes | None:
     try:
         # Errors of this package take other arguments than those that they hand on to Exception.
         parts: object = (type(error), error.args, _state(error)) if isinstance(error, DiropsError) else error
+        if not is_shown(str(error), _MAX_PICKLED):
+            return None
         pickled = pickle.dumps(parts)
-    except Exception:
+        # Many errors can be pickled and then come back as another, or not at all.
+        again = _unpickled(pickled)
+        return pickled if type(again) is type(error) and str(again) == str(error) else None
+    except (Exception, SystemExit, GeneratorExit):
         return None
-    # Many errors can be pickled and then come back as another, or not at all.
-    again = _unpickled(pickled)
-    return pickled if type(again) is type(error) and str(again) == str(error) else None
 
 
 def _unpickled(pickled: bytes | None) -> BaseException | None:
@@ -63,7 +55,7 @@ def _unpickled(pickled: bytes | None) -> BaseException | None:
                 return error
             case kind, args, state:
                 return _rebuilt(kind, args, state)
-    except Exception:
+    except (Exception, SystemExit, GeneratorExit):
         return None
     return None
 

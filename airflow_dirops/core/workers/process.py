@@ -34,7 +34,8 @@ def fork(main: Callable[[], None]) -> int:
 def flush_streams() -> None:
     """Write out what was printed: a fork would inherit and repeat it, and its end would drop it."""
     for stream in (sys.stdout, sys.stderr):
-        with suppress(AttributeError, OSError, ValueError):
+        # A function of the user's may have put anything in its place.
+        with suppress(Exception):
             stream.flush()
 
 

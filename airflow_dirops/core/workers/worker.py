@@ -10,6 +10,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Protocol
 
+from airflow_dirops.core.stops import note_handlers
 from airflow_dirops.core.workers.cpus import limit_native_threads
 from airflow_dirops.core.workers.failures import pack_error
 from airflow_dirops.core.workers.ledger import Page
@@ -41,6 +42,7 @@ def _settle_in(threads: int) -> None:
     with suppress(OSError):
         # A segfault then shows in the log where it happened.
         faulthandler.enable(_STDERR, all_threads=False)
+    note_handlers()  # none, now: signals are for the parent
     limit_native_threads(threads)
     if numbers := sys.modules.get("numpy.random"):
         # All workers would draw the same numbers; the standard library reseeds its own after a fork.
