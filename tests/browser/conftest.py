@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +11,7 @@ import pytest
 from demo.cluster import Cluster
 from demo.raw import DAYS, write_raw
 from demo.runs import Run, follow, trigger
+from tests import needs
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,10 +35,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session")
 def chromium() -> str:
     """The browser, if it and what drives it are here."""
-    pytest.importorskip("playwright", reason="needs playwright: run make setup WITH=browser")
-    if program := shutil.which("chromium"):
-        return program
-    pytest.skip("needs chromium: run tests/browser/install.sh")
+    needs.packages("browser", "playwright")
+    return needs.program("chromium")
 
 
 @pytest.fixture(scope="session")

@@ -10,7 +10,7 @@ import psutil
 import pytest
 
 from demo.cluster import Cluster
-from tests.celery.servers import postgres, redis, why_not
+from tests.celery.servers import need_servers, postgres, redis
 
 DAGS = Path(__file__).with_name("dags")
 DAG_IDS = ("shapes_1", "shapes_2", "asks_1", "asks_2", "mishaps", "stopped", "overdue", "killed")
@@ -48,8 +48,7 @@ def is_marked(process: psutil.Process, mark: str) -> bool:
 
 @pytest.fixture(scope="session", params=WORKERS)
 def executor(request: pytest.FixtureRequest) -> str:
-    if reason := why_not():
-        pytest.skip(reason)
+    need_servers()
     return str(request.param)
 
 

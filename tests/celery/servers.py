@@ -7,25 +7,23 @@ import shutil
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 from demo.cluster import free_port
+from tests import needs
 
 PACKAGES = ("airflow.providers.celery", "asyncpg", "psycopg2", "redis")
 # PostgreSQL refuses to run as root; Debian's package brings a user for it.
 OWNER = "postgres" if os.geteuid() == 0 else None
 
 
-def why_not() -> str | None:
-    """What is missing here, if anything is."""
-    if missing := [package for package in PACKAGES if not find_spec(package)]:
-        return f"{', '.join(missing)} not installed; make test WITH=celery installs them"
-    if not (shutil.which("redis-server") and _pg_ctl()):
-        return "redis-server or PostgreSQL not installed; see tests/celery/install.sh"
-    return None
+def need_servers() -> None:
+    """Skip the test where they cannot be started, or not be talked to."""
+    needs.packages("celery", *PACKAGES)
+    needs.program("redis-server")
+    _pg_ctl()
 
 
 @contextmanager
@@ -75,7 +73,7 @@ def _postgres(action: str, folder: str, options: str = "", mode: str | None = No
     assert done.returncode == 0, done.stdout + (log.read_text() if log.exists() else "")
 
 
-def _pg_ctl() -> str | None:
+def _pg_ctl() -> str:
     """Debian keeps it out of the PATH, one for each version."""
-    debian = sorted(Path("/usr/lib/postgresql").glob("*/bin/pg_ctl"), key=lambda path: float(path.parts[4]))
-    return str(debian[-1]) if debian else shutil.which("pg_ctl")
+    debian = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: float(path.parts[4]))
+    return needs.program("pg_ctl", among=(*map(str, reversed(debian)), *os.get_exec_path()))

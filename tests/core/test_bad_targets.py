@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from airflow_dirops.core import errors, transform_directory
+from tests import needs
 from tests.core.children import NOBODY
 from tests.core.conftest import Run
 from tests.core.directories import (
@@ -23,8 +24,6 @@ from tests.core.directories import (
     write_texts,
 )
 from tests.core.seed import shout
-
-needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root may give a directory to another group")
 
 
 class TestRefused:
@@ -136,8 +135,8 @@ class TestSurvivesTheSwap:
         assert stat.S_IMODE(target.stat().st_mode) == 0o750
         assert stat.S_IMODE((target / "a.txt").stat().st_mode) == 0o440
 
-    @needs_root
     def test_its_group(self, run: Run, target: Path) -> None:
+        needs.root("to give a directory to another group")
         run()
         group = next(entry.gr_gid for entry in grp.getgrall() if entry.gr_gid not in (0, NOBODY))
         os.chown(target, -1, group)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -15,6 +14,7 @@ import pytest
 
 from airflow_dirops.core.holder import Holder
 from airflow_dirops.core.upkeep import clean
+from tests import needs
 from tests.core.children import ROOT, run_python
 from tests.core.directories import assert_whole, control_of, orphans_of, write_texts
 
@@ -129,8 +129,7 @@ def test_who_cannot_be_seen_from_here_may_live(here: Path) -> None:
     """In another container the same id is nobody's, or somebody else's."""
     kill(here, 1)
     (alive,) = control_of(here / "out/target").glob("attempts/*/alive")
-    if shutil.which("unshare") is None or subprocess.run(["unshare", "--pid", "--fork", "true"]).returncode:
-        pytest.skip("needs the right to make a PID namespace: root, and unshare of util-linux")
+    needs.success(["unshare", "--pid", "--fork", "true"], "the right to make a PID namespace")
     script = f"from airflow_dirops.core.upkeep import clean; print(clean({str(here / 'out/target')!r}).orphans)"
     command = ["unshare", "--pid", "--fork", "--mount-proc", sys.executable, "-c", script]
     done = subprocess.run(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import logging
 import os
-import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import Any
 import pytest
 
 from airflow_dirops.core import errors, transform_directory
+from tests import needs
 from tests.core.children import as_nobody
 from tests.core.conftest import Run
 from tests.core.directories import assert_whole, nothing_lost, values_of, write_texts
@@ -100,8 +100,7 @@ class TestRoom:
         place = tmp_path / "small"
         place.mkdir()
         mount = ["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(place)]
-        if os.geteuid() != 0 or not shutil.which("mount") or subprocess.run(mount, check=False).returncode:
-            pytest.skip("needs root and tmpfs")
+        needs.success(mount, "the right to mount file systems")
         try:
             source = write_texts(tmp_path / "large", a="a" * 1_000_000)
             options: dict[str, Any] = {"source": source, "target": place / "target"}

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from airflow_dirops.core import errors, open_snapshot, transform_directory
+from tests import needs
 from tests.core.conftest import Run
 from tests.core.directories import assert_whole, retired_of, values_of, write_texts
 from tests.core.seed import shout
@@ -117,8 +118,7 @@ COPY = {"cp": ["cp", "-r"], "cp -a": ["cp", "-a"], "rsync": ["rsync", "-r"], "rs
 
 @pytest.mark.parametrize("how", COPY)
 def test_a_copy_is_readable_and_verifiable(run: Run, target: Path, tmp_path: Path, how: str) -> None:
-    if not shutil.which(COPY[how][0]):
-        pytest.skip(f"{COPY[how][0]} is not installed")
+    needs.program(COPY[how][0])
     run()
     copy = tmp_path / "elsewhere" / "copy"
     copy.parent.mkdir()

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import ctypes
 import os
-import shutil
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
+
+from tests import needs
 
 SOURCE = Path(__file__).with_name("failpoint.c")
 
@@ -52,14 +53,11 @@ class Call:
     errno: int
 
 
-def find_compiler() -> str | None:
-    return next(filter(None, map(shutil.which, (os.environ.get("CC", "cc"), "gcc", "clang"))), None)
-
-
 def build(directory: Path) -> Path:
-    """Compile the library."""
+    """Compile the library; skip the test where nothing can."""
     library = directory / "failpoint.so"
-    command = [find_compiler() or "cc", "-O2", "-Wall", "-Wextra", "-shared", "-fPIC", "-o", library, SOURCE, "-ldl"]
+    compiler = needs.program(os.environ.get("CC", "cc"), "gcc", "clang")
+    command = [compiler, "-O2", "-Wall", "-Wextra", "-shared", "-fPIC", "-o", library, SOURCE, "-ldl"]
     subprocess.run(command, check=True)
     return library
 

@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from tests import needs
 from tests.crash.conftest import library, quick_directory, sources, warm  # noqa: F401 - fixtures
 from tests.crash.world import ROOT, Warm
-from tests.power.disks import MAKE, Disk, why_not
+from tests.power.disks import MAKE, Disk, need_disks
 
 _seen = pytest.StashKey[dict[str, int]]()
 
@@ -59,8 +60,8 @@ def states_wanted(request: pytest.FixtureRequest) -> int | None:
 
 @pytest.fixture(params=MAKE)
 def kind(request: pytest.FixtureRequest) -> str:
-    if reason := why_not(f"mkfs.{request.param}"):
-        pytest.skip(reason)
+    need_disks(f"mkfs.{request.param}")
+    needs.file_system(request.param)
     return request.param
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import fcntl
 import os
-import shutil
 import struct
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+
+from tests import needs
 
 # <linux/fs.h> of ext4 and xfs: stop all writing at once, and do not even flush the log first.
 _FS_IOC_SHUTDOWN = 0x8004587D
@@ -87,12 +88,8 @@ def run(*command: str | Path, answers: tuple[int, ...] = (0,)) -> None:
         raise RuntimeError(f"{' '.join(map(os.fspath, command))}: {done.stderr.strip() or done.stdout.strip()}")
 
 
-def why_not(*tools: str) -> str | None:
-    """Why disks cannot be made here, or None."""
-    if os.geteuid() != 0:
-        return "needs root to mount file systems"
-    if not os.access("/dev/loop-control", os.R_OK | os.W_OK):
-        return "needs loop devices (/dev/loop-control)"
-    if missing := [tool for tool in ("mount", "umount", *tools) if shutil.which(tool) is None]:
-        return f"needs {', '.join(missing)}: run tests/power/install.sh"
-    return None
+def need_disks(*tools: str) -> None:
+    """Skip the test where no disks can be made, or one of these tools is missing."""
+    needs.root("to mount file systems")
+    needs.device("/dev/loop-control")
+    needs.programs("mount", "umount", *tools)

@@ -8,9 +8,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tests.power.block_log import Log, read_log
-from tests.power.disks import Disk, copy_image, run, why_not
-from tests.power.logging_server import NAME
-from tests.power.served import served, why_not_served
+from tests.power.disks import Disk, copy_image, need_disks, run
+from tests.power.served import DISK, need_served, served
 
 
 @dataclass(frozen=True)
@@ -35,13 +34,14 @@ class LoggedDisk:
     @contextmanager
     def mounted(self) -> Iterator[Path]:
         server, where = "tests.power.logging_server", self.log.with_name("served")
-        with served(server, self.disk.image, self.log, where=where), replace(self.disk, image=where / NAME).mounted():
+        with served(server, self.disk.image, self.log, where=where), replace(self.disk, image=where / DISK).mounted():
             yield self.disk.where
 
     def read_log(self) -> Log:
         return read_log(self.log)
 
 
-def why_no_log() -> str | None:
-    """Why no disk can be logged here, or None."""
-    return why_not_served() or why_not("cp", "fallocate")
+def need_log() -> None:
+    """Skip the test where no disk can be logged."""
+    need_served()
+    need_disks("cp", "fallocate")

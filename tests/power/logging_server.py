@@ -16,9 +16,7 @@ import sys
 import mfusepy
 
 from tests.power.block_log import Write, append
-from tests.power.served import READY
-
-NAME = "disk"
+from tests.power.served import DISK, READY
 
 
 class LoggingServer(mfusepy.Operations):
@@ -34,7 +32,7 @@ class LoggingServer(mfusepy.Operations):
     def getattr(self, path: str, fh: object = None) -> dict[str, int]:
         if path == "/":
             return {"st_mode": stat.S_IFDIR | 0o700, "st_nlink": 2}
-        if path != f"/{NAME}":
+        if path != f"/{DISK}":
             raise mfusepy.FuseOSError(errno.ENOENT)
         return {"st_mode": stat.S_IFREG | 0o600, "st_nlink": 1, "st_size": os.fstat(self._image).st_size}
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes.util
-import importlib.util
 import os
 import subprocess
 import sys
@@ -11,10 +9,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from tests import needs
 from tests.crash.world import ROOT
-from tests.power.disks import run, why_not
+from tests.power.disks import need_disks, run
 
 READY = "ready"
+DISK = "disk"  # the only file that the logging server shows
 
 
 @contextmanager
@@ -45,12 +45,8 @@ def _wait_for(server: subprocess.Popen) -> None:
         raise
 
 
-def why_not_served() -> str | None:
-    """Why nothing can be served here, or None."""
-    if not os.access("/dev/fuse", os.R_OK | os.W_OK):
-        return "needs FUSE (/dev/fuse)"
-    if importlib.util.find_spec("mfusepy") is None:
-        return "needs mfusepy: run make setup"
-    if ctypes.util.find_library("fuse3") is None:
-        return "needs libfuse3: run tests/power/install.sh"
-    return why_not()
+def need_served() -> None:
+    """Skip the test where nothing can be served."""
+    needs.device("/dev/fuse")
+    needs.library("libfuse3.so.3")
+    need_disks()

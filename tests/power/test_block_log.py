@@ -21,7 +21,7 @@ from tests.crash.scenarios import Scenario
 from tests.crash.world import Warm, World
 from tests.power.block_log import BLOCK, Log, Replay, State, Write, flushed, states_of
 from tests.power.disks import run
-from tests.power.logged_disk import LoggedDisk, why_no_log
+from tests.power.logged_disk import LoggedDisk, need_log
 from tests.power.reboots import forget_boot
 from tests.power.verdict import SCENARIOS, SPOILED, violations
 
@@ -87,8 +87,7 @@ class Recorded:
 
 @pytest.fixture
 def logged(kind: str, here: Path) -> LoggedDisk:
-    if reason := why_no_log():
-        pytest.skip(reason)
+    need_log()
     return LoggedDisk.make(kind, here)
 
 

@@ -8,12 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from tests import needs
 from tests.crash import scenarios
 from tests.crash.checker import Expected, look
 from tests.crash.scenarios import ONE, TWO
 from tests.crash.world import Ended, Warm, World
-from tests.power.disks import run, why_not
-from tests.power.served import served, why_not_served
+from tests.power.disks import need_disks, run
+from tests.power.served import need_served, served
 
 # What takes two renames where names cannot be exchanged, and what finds such a swap cut off.
 SCENARIOS = (
@@ -37,8 +38,7 @@ def world(warm: Warm, here: Path, sources: Path) -> World:
 
 @contextmanager
 def mounted(where: Path, *how: str | Path) -> Iterator[None]:
-    if reason := why_not():
-        pytest.skip(reason)
+    need_disks()
     where.mkdir(exist_ok=True)
     run(*how, where)
     try:
@@ -49,8 +49,8 @@ def mounted(where: Path, *how: str | Path) -> Iterator[None]:
 
 @pytest.mark.parametrize("name", SCENARIOS)
 def test_fuse_which_cannot_exchange_names(name: str, warm: Warm, here: Path, sources: Path) -> None:
-    if reason := why_not("bindfs"):
-        pytest.skip(reason)
+    needs.device("/dev/fuse")
+    need_disks("bindfs")
     (here / "below").mkdir()
     with mounted(here / "fuse", "bindfs", here / "below"):
         scenario = scenarios.prepare(name, World(warm, here / "fuse" / "world", sources))
@@ -63,8 +63,7 @@ def test_fuse_which_cannot_exchange_names(name: str, warm: Warm, here: Path, sou
 @pytest.fixture
 def folding(warm: Warm, here: Path, sources: Path) -> Iterator[World]:
     """Where names that differ only in case are one."""
-    if reason := why_not_served():
-        pytest.skip(reason)
+    need_served()
     (here / "below").mkdir()
     with served("tests.power.folding_server", here / "below", where=here / "folding") as where:
         (where / "world").mkdir()
@@ -96,6 +95,7 @@ def test_a_target_from_the_lower_layer_of_an_overlay(warm: Warm, here: Path, sou
     lower.commit(**ONE)
     for name in ("upper", "work"):
         (here / name).mkdir()
+    needs.file_system("overlay")
     layers = f"lowerdir={lower.root},upperdir={here / 'upper'},workdir={here / 'work'}"
     world = World(warm, here / "overlay", sources)
     with mounted(world.root, "mount", "-t", "overlay", "-o", layers, "overlay"):

@@ -16,7 +16,7 @@ from tests.crash import scenarios
 from tests.crash.scenarios import Scenario
 from tests.crash.shim import Strike
 from tests.crash.world import Ended, Warm, World
-from tests.power.disks import Disk, run, why_not
+from tests.power.disks import Disk, need_disks, run
 
 SCENARIOS = ("fresh", "replacement", "rerun")
 BLOCK = 4096
@@ -63,8 +63,7 @@ class Room:
 @pytest.fixture(params=["blocks of ext4", "blocks of tmpfs", "inodes of tmpfs"])
 def room(request: pytest.FixtureRequest, here: Path) -> Iterator[Room]:
     counted, _, kind = request.param.partition(" of ")
-    if reason := why_not(*(["mkfs.ext4"] if kind == "ext4" else [])):
-        pytest.skip(reason)
+    need_disks(*(["mkfs.ext4"] if kind == "ext4" else []))
     if kind == "ext4":
         disk = Disk.make(kind, here, size=16 << 20)
         with disk.mounted() as where:
@@ -131,8 +130,7 @@ def test_a_disk_that_becomes_read_only_changes_nothing(
     here: Path, warm: Warm, sources: Path, count_states: Callable[[str, int], None]
 ) -> None:
     """As ext4 does after an error, with ``errors=remount-ro``."""
-    if reason := why_not("mkfs.ext4", "e2fsck", "losetup"):
-        pytest.skip(reason)
+    need_disks("mkfs.ext4", "e2fsck", "losetup")
     disk = Disk.make("ext4", here)
     with disk.mounted():
         scenario = scenarios.prepare("replacement", World(warm, disk.where / "template", sources))
@@ -159,8 +157,7 @@ def test_permission_that_is_lost_half_way_changes_nothing(
     lost: str, here: Path, warm: Warm, sources: Path, count_states: Callable[[str, int], None]
 ) -> None:
     """A directory is made immutable, which stops root too."""
-    if reason := why_not("mkfs.ext4", "chattr"):
-        pytest.skip(reason)
+    need_disks("mkfs.ext4", "chattr")
     disk = Disk.make("ext4", here)
     found, errors = [], set()
     with disk.mounted():
