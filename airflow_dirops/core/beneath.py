@@ -5,7 +5,9 @@ What is opened stays in that very directory, whatever its name points to by then
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +15,77 @@ from types import TracebackType
 from typing import Self
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+# Without O_NONBLOCK, opening a FIFO waits for somebody to write into it.
+_READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+_KINDS = {
+    stat.S_IFDIR: (errno.EISDIR, "a directory"),
+    stat.S_IFIFO: (errno.ENXIO, "a FIFO"),
+    stat.S_IFCHR: (errno.ENXIO, "a device"),
+    stat.S_IFBLK: (errno.ENXIO, "a device"),
+    stat.S_IFSOCK: (errno.ENXIO, "a socket"),
+    stat.S_IFLNK: (errno.ELOOP, "a link"),
+}
+_ABSENCE = frozenset({errno.ENOENT})
+# Everything else says something about the machine, and nothing about what lies on its disk.
+_DAMAGE = _ABSENCE | {errno.ENOTDIR, errno.ELOOP, errno.EISDIR, errno.ENXIO, errno.ENAMETOOLONG}
+
+
+def is_absence(error: OSError) -> bool:
+    """Whether an error says that there is no such name."""
+    return error.errno in _ABSENCE
+
+
+def is_damage(error: OSError) -> bool:
+    """Whether an error says that no file lies where one should: another one may be worth a second try."""
+    return error.errno in _DAMAGE
+
+
+def open_regular(name: str | os.PathLike[str], *, beneath: int | None = None) -> int:
+    """Open a file for reading; whatever else has that name neither blocks nor leads elsewhere.
+
+    :param beneath: the descriptor of the directory that the name is in.
+    :raises OSError: as ``open(2)``; also if it is no regular file, one for which :func:`is_damage` holds.
+    """
+    descriptor = os.open(name, _READ, dir_fd=beneath)
+    try:
+        check_regular(os.fstat(descriptor), name)
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+def check_regular(status: os.stat_result, name: str | os.PathLike[str]) -> None:
+    """
+    :raises OSError: if this is the status of anything but a regular file.
+    """
+    kind = stat.S_IFMT(status.st_mode)
+    if kind != stat.S_IFREG:
+        number, what = _KINDS.get(kind, (errno.ENXIO, "something else"))
+        raise OSError(number, f"it is {what}, and no regular file", os.fspath(name))
+
+
+def read_at_most(descriptor: int, limit: int) -> bytes:
+    """The bytes of a file up to its end, or up to a limit; a single ``read`` may give less."""
+    blocks, left = [], limit
+    while left > 0 and (block := os.read(descriptor, min(left, 1 << 20))):
+        blocks.append(block)
+        left -= len(block)
+    return b"".join(blocks)
+
+
+def read_small_file(path: Path, limit: int) -> bytes:
+    """
+    :raises OSError: as :func:`open_regular`; ENXIO also if the file has more bytes than the limit.
+    """
+    descriptor = open_regular(path)
+    try:
+        content = read_at_most(descriptor, limit + 1)
+    finally:
+        os.close(descriptor)
+    if len(content) > limit:
+        raise OSError(errno.ENXIO, f"it has more than {limit} bytes", os.fspath(path))
+    return content
 
 
 class HeldDirectory:
@@ -45,25 +118,28 @@ class HeldDirectory:
         self._forget_parent()
         os.close(self.descriptor)
 
-    def open_file(self, path: str, flags: int = os.O_RDONLY, mode: int = 0o444) -> int:
-        """Open a file beneath, and return its descriptor.
+    def open_file(self, path: str) -> int:
+        """Open a file beneath for reading, and return its descriptor.
 
-        :raises OSError: as ``open(2)``; ELOOP or ENOTDIR where a link stands in the way.
+        :raises OSError: as :func:`open_regular`; ELOOP or ENOTDIR where a link stands in the way.
         """
         parent, name = self._parent_of(path)
-        return os.open(name, flags | os.O_NOFOLLOW | os.O_CLOEXEC, mode, dir_fd=parent)
+        return open_regular(name, beneath=parent)
 
     def create_file(self, path: str, mode: int = 0o444) -> int:
         """Create a file beneath, with the directories above it, and return its descriptor for writing.
 
         :raises FileExistsError: if the name is taken.
         """
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
         try:
-            return self.open_file(path, flags, mode)
+            return self._create_file(path, mode)
         except FileNotFoundError:
             self.make_parents(path)
-            return self.open_file(path, flags, mode)
+            return self._create_file(path, mode)
+
+    def _create_file(self, path: str, mode: int) -> int:
+        parent, name = self._parent_of(path)
+        return os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, mode, dir_fd=parent)
 
     def make_parents(self, path: str) -> None:
         """Make the directories above a path."""
@@ -80,6 +156,14 @@ class HeldDirectory:
         """The status of what the path names; of a link itself, not of what it points to."""
         parent, name = self._parent_of(path)
         return os.stat(name, dir_fd=parent, follow_symlinks=False)
+
+    def regular_status(self, path: str) -> os.stat_result:
+        """
+        :raises OSError: as ``stat(2)``; also if this is no regular file, one for which :func:`is_damage` holds.
+        """
+        status = self.status(path)
+        check_regular(status, path)
+        return status
 
     def remove_file(self, path: str) -> None:
         parent, name = self._parent_of(path)

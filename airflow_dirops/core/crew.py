@@ -13,7 +13,7 @@ from airflow_dirops.core.batches import BatchWorker, batched
 from airflow_dirops.core.entries import Input
 from airflow_dirops.core.errors import InputError, RecordFailed, SourceChanged
 from airflow_dirops.core.journal import Failure, JournalLine
-from airflow_dirops.core.lists import LineDecoder, encode_line
+from airflow_dirops.core.lines import LineDecoder, encode_line
 from airflow_dirops.core.sources import Source
 from airflow_dirops.core.stage import Stage
 from airflow_dirops.core.staging import StagingArea

@@ -12,6 +12,7 @@ import sys
 import msgspec
 
 from airflow_dirops.core.errors import KeyRefused
+from airflow_dirops.core.members import Count, Digest, InputDigest, Number
 
 MANIFEST_DIRECTORY = "_dirops"
 CONTROL_DIRECTORY = ".dirops"
@@ -33,8 +34,8 @@ class Entry(msgspec.Struct, frozen=True):
     """One file of a snapshot: its path relative to the target, its size in bytes, its digest in hex."""
 
     path: str
-    size: int
-    digest: str
+    size: Count
+    digest: Digest
 
 
 class Input(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -46,10 +47,10 @@ class Input(msgspec.Struct, frozen=True, omit_defaults=True):
     """
 
     path: str
-    size: int
-    mtime_ns: int | None = None
-    digest: str | None = None
-    source: int = 0
+    size: Count
+    mtime_ns: Number | None = None
+    digest: InputDigest | None = None
+    source: Count = 0
     parts: tuple[Input, ...] = ()
     dangling: bool = False
 

@@ -24,6 +24,7 @@
     ├── TransientError          try again
     │   ├── TargetBusy              another process holds the target's lock
     │   ├── SourceChanged           a file vanished or changed while it was read
+    │   ├── StagingChanged          somebody removed or altered files of the staging area
     │   ├── SnapshotExpired         a pinned snapshot is no longer kept
     │   ├── ResourcesExhausted      the machine has no memory, thread or process left
     │   └── StorageError            the file system refused: full, read-only, no permission, input/output error
@@ -149,6 +150,9 @@ class TargetBusy(TransientError): ...
 class SourceChanged(TransientError): ...
 
 
+class StagingChanged(TransientError): ...
+
+
 class SnapshotExpired(TransientError): ...
 
 
@@ -176,7 +180,7 @@ class StorageError(TransientError, OSError):
 
     def __init__(self, doing: str, path: str | PathLike[str], cause: OSError) -> None:
         where = fsdecode(path)
-        reason = strerror(cause.errno) if cause.errno else str(cause)
+        reason = cause.strerror or (strerror(cause.errno) if cause.errno else str(cause))
         super().__init__(f"{doing} {where!r} failed: {reason}. {_remedy(cause)}")
         self.errno, self.strerror, self.filename = cause.errno, reason, where
 

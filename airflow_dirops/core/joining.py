@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from airflow_dirops.core.entries import Input, order_of
 from airflow_dirops.core.errors import KeyMissing, KeyRefused
-from airflow_dirops.core.lists import encode_line
+from airflow_dirops.core.lines import encode_line
 from airflow_dirops.core.ordering import Sorter
 from airflow_dirops.core.policies import Join
 from airflow_dirops.core.shown import logger

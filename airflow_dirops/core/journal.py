@@ -8,6 +8,8 @@ not synced: after a reboot every line is checked against the bytes.
 from __future__ import annotations
 
 import os
+import threading
+import zlib
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -15,10 +17,15 @@ from typing import Literal
 
 import msgspec
 
+from airflow_dirops.core.beneath import is_damage, open_regular
 from airflow_dirops.core.durable import write_all
 from airflow_dirops.core.entries import Input
-from airflow_dirops.core.errors import storage_errors
-from airflow_dirops.core.lists import LineDecoder, encode_line
+from airflow_dirops.core.errors import ArgumentRefused, StagingChanged, StorageError, storage_errors
+from airflow_dirops.core.lines import BLOCK_BYTES, LineCutOff, LineDecoder, LineTooLong, encode_line, iter_lines
+from airflow_dirops.core.members import UNDECODABLE, Count, Digest, Number
+
+# One line names everything that one input gave: some 400,000 entries fit.
+_MAX_LINE_BYTES = 64 << 20
 
 State = Literal["made", "carried", "skipped", "quarantined"]
 
@@ -32,7 +39,7 @@ class Failure(msgspec.Struct, frozen=True, omit_defaults=True):
     error: str
     message: str
     traceback: str
-    tries: int = 1
+    tries: Count = 1
     place: str = ""
 
 
@@ -40,10 +47,10 @@ class Output(msgspec.Struct, frozen=True):
     """A finished file, and what tells that it is still the one that was finished."""
 
     path: str
-    size: int
-    digest: str
+    size: Count
+    digest: Digest
     inode: int
-    mtime_ns: int
+    mtime_ns: Number
 
     @classmethod
     def of(cls, path: str, status: os.stat_result, digest: str) -> Output:
@@ -64,41 +71,113 @@ class JournalLine(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Journal:
-    """An attempt's journal, open for appending."""
+    """An attempt's journal, open for appending. What was appended is read back by the descriptor that wrote it.
+
+    Several threads append to it.
+    """
 
     NAME = "journal.jsonl"
 
     def __init__(self, path: Path, descriptor: int) -> None:
         self._path = path
         self._descriptor = descriptor
+        self._lock = threading.Lock()
+        self._lines = self._bytes = self._checksum = 0
 
     @classmethod
     def create(cls, directory: Path) -> Journal:
         path = directory / cls.NAME
         with storage_errors("making the journal", path):
-            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC
+            flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC
             return cls(path, os.open(path, flags, 0o644))
 
     def append(self, *lines: JournalLine) -> None:
-        with storage_errors("writing the journal", self._path):
-            write_all(self._descriptor, b"".join(encode_line(line) + b"\n" for line in lines))
+        """
+        :raises ArgumentRefused: if one input gave more than a line can hold.
+        """
+        encoded = [encode_line(line) for line in lines]
+        for line, text in zip(lines, encoded, strict=True):
+            if len(text) > _MAX_LINE_BYTES:
+                raise ArgumentRefused(
+                    f"the input {line.input.path!r} gave {len(line.outputs)} entries, whose names take {len(text)} "
+                    f"bytes, more than {_MAX_LINE_BYTES}; split that input, or give its entries shorter keys"
+                )
+        content = b"\n".join([*encoded, b""])
+        with self._lock, storage_errors("writing the journal", self._path):
+            write_all(self._descriptor, content)
+            self._lines += len(lines)
+            self._bytes += len(content)
+            self._checksum = zlib.crc32(content, self._checksum)
 
     def close(self) -> None:
         os.close(self._descriptor)
 
     def __iter__(self) -> Iterator[JournalLine]:
-        return read_journal(self._path.parent)
+        """Every line that was appended.
+
+        :raises StagingChanged: here or at the end, if the file is gone or holds anything else.
+        """
+        self._check_name()
+        decode = LineDecoder(JournalLine)
+        count = offset = checksum = 0
+
+        def read() -> bytes:
+            nonlocal offset, checksum
+            with storage_errors("reading the journal", self._path):
+                block = os.pread(self._descriptor, BLOCK_BYTES, offset)
+            offset += len(block)
+            checksum = zlib.crc32(block, checksum)
+            return block
+
+        try:
+            for line in iter_lines(read, _MAX_LINE_BYTES):
+                count += 1
+                yield decode(line)
+        except UNDECODABLE as error:
+            raise StagingChanged(_disturbed(self._path, f"line {count} cannot be read: {error}")) from error
+        if (count, offset, checksum) != (self._lines, self._bytes, self._checksum):
+            what = f"{self._lines} lines were written, and what is there is not what was written"
+            raise StagingChanged(_disturbed(self._path, what))
+
+    def _check_name(self) -> None:
+        with storage_errors("looking at the journal", self._path):
+            mine = os.fstat(self._descriptor)
+        try:
+            found = os.stat(self._path, follow_symlinks=False)
+        except OSError as error:
+            if is_damage(error):
+                raise StagingChanged(_disturbed(self._path, "it was removed")) from error
+            raise StorageError("looking at the journal", self._path, error) from error
+        if not os.path.samestat(mine, found):
+            raise StagingChanged(_disturbed(self._path, "another file has its name"))
 
 
 def read_journal(directory: Path) -> Iterator[JournalLine]:
-    """The lines of a journal; the last one may have been cut off by a crash, and is left out then."""
+    """The lines of a dead attempt's journal that can be read; the last one may have been cut off by a crash."""
     decode = LineDecoder(JournalLine)
     path = directory / Journal.NAME
-    if not path.exists():
-        return
-    with storage_errors("reading the journal", path), open(path, "rb") as file:
-        for line in file:
-            if not line.endswith(b"\n"):
-                return
-            with suppress(msgspec.MsgspecError, ValueError):
-                yield decode(line)
+    try:
+        descriptor = open_regular(path)
+    except OSError as error:
+        if is_damage(error):
+            return
+        raise StorageError("opening the journal", path, error) from error
+
+    def read() -> bytes:
+        with storage_errors("reading the journal", path):
+            return os.read(descriptor, BLOCK_BYTES)
+
+    try:
+        with suppress(LineTooLong, LineCutOff):
+            for line in iter_lines(read, _MAX_LINE_BYTES):
+                with suppress(*UNDECODABLE):
+                    yield decode(line)
+    finally:
+        os.close(descriptor)
+
+
+def _disturbed(path: Path, what: str) -> str:
+    return (
+        f"somebody changed the staging area while this attempt was at work: {str(path)!r}: {what}. "
+        "Nothing was committed; find what cleans up there, then try again"
+    )

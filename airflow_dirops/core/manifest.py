@@ -6,17 +6,37 @@ is small, holds the digests of the lists, and is all that a sensor needs to read
 
 from __future__ import annotations
 
-import errno
 import os
+from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
-from airflow_dirops.core.beneath import HeldDirectory
+from airflow_dirops.core.beneath import HeldDirectory, is_absence, is_damage, read_at_most
 from airflow_dirops.core.durable import write_all
 from airflow_dirops.core.entries import MANIFEST_DIRECTORY
-from airflow_dirops.core.errors import ManifestDamaged, ManifestMissing, ManifestTooNew, StorageError, storage_errors
+from airflow_dirops.core.errors import (
+    ArgumentRefused,
+    ManifestDamaged,
+    ManifestMissing,
+    ManifestTooNew,
+    StorageError,
+    storage_errors,
+)
+from airflow_dirops.core.members import (
+    UNDECODABLE,
+    Count,
+    Digest,
+    Id,
+    LongText,
+    Moment,
+    Number,
+    Seconds,
+    Suffix,
+    Text,
+    Word,
+)
 
 FORMAT_NAME = "dirops"
 FORMAT_VERSION = 1
@@ -27,7 +47,8 @@ HEADER = f"{MANIFEST_DIRECTORY}/manifest.json"
 # A header is a few hundred bytes; what is far larger was not written by us.
 _MAX_HEADER_BYTES = 1 << 20
 _REMEDY = "roll that target back with 'dirops rollback', or run its stage with replace_unmanaged=True"
-_NO_FILE = (errno.ENOTDIR, errno.ELOOP, errno.EISDIR)
+
+ListName = Literal["files.jsonl", "skipped.jsonl", "quarantine.jsonl"]
 
 
 class ManifestModel(msgspec.Struct, frozen=True, kw_only=True):
@@ -37,50 +58,50 @@ class ManifestModel(msgspec.Struct, frozen=True, kw_only=True):
 class AttemptRecord(ManifestModel, frozen=True):
     """Who committed: the attempt, and the logical run it belongs to."""
 
-    id: str
-    dag_id: str = ""
-    run_id: str = ""
-    task_id: str = ""
-    map_index: int = -1
-    try_number: int = 1
-    ti_id: str = ""
-    order: str = ""
+    id: Id
+    dag_id: Text = ""
+    run_id: Text = ""
+    task_id: Text = ""
+    map_index: Number = -1
+    try_number: Number = 1
+    ti_id: Text = ""
+    order: Text = ""
 
 
 class SourceRecord(ManifestModel, frozen=True):
     """Where the inputs came from: relative to the directory that holds the target."""
 
-    location: str
-    snapshot: str | None = None
-    stage: str | None = None
+    location: LongText
+    snapshot: Id | None = None
+    stage: Text | None = None
 
 
 class FunctionRecord(ManifestModel, frozen=True):
-    name: str
-    fingerprint: str | None = None
+    name: Text
+    fingerprint: Text | None = None
 
 
 class CodecRecord(ManifestModel, frozen=True):
-    name: str
-    suffix: str
+    name: Word
+    suffix: Suffix
 
 
 class ListRecord(ManifestModel, frozen=True):
     """One of the lists: how many lines, how many bytes, and their sha256."""
 
-    lines: int
-    bytes: int
-    digest: str
+    lines: Count
+    bytes: Count
+    digest: Digest
 
 
 class Counts(ManifestModel, frozen=True):
     """How many files: matched in the source, made, gave nothing, failed, and passed over by the listing."""
 
-    inputs: int
-    entries: int
-    skipped: int
-    quarantined: int
-    ignored: int
+    inputs: Count
+    entries: Count
+    skipped: Count
+    quarantined: Count
+    ignored: Count
 
 
 class Manifest(ManifestModel, frozen=True, omit_defaults=True):
@@ -94,27 +115,31 @@ class Manifest(ManifestModel, frozen=True, omit_defaults=True):
     """
 
     format: str
-    snapshot: str
-    base: str | None
-    stage: str
-    partition: str | None
-    created: str
+    snapshot: Id
+    base: Id | None
+    stage: Text
+    partition: Text | None
+    created: Moment
     attempt: AttemptRecord
     source: SourceRecord
     function: FunctionRecord
     codec: CodecRecord
-    durability: str
-    digest: str
+    durability: Word
+    digest: Literal["sha256"]
     counts: Counts
-    bytes: int
-    lists: dict[str, ListRecord]
-    seconds: float
-    writer: dict[str, str]
-    join: str | None = None
+    bytes: Count
+    lists: dict[ListName, ListRecord]
+    seconds: Seconds
+    writer: dict[Text, Text]
+    join: Word | None = None
     sources: tuple[SourceRecord, ...] = ()
-    inputs_digest: str | None = None
+    inputs_digest: Digest | None = None
     one_to_one: bool = False
-    limit: int | None = None
+    limit: Count | None = None
+
+    def __post_init__(self) -> None:
+        # The pattern lets through a month 13.
+        datetime.fromisoformat(self.created)
 
     def summary(self) -> dict[str, Any]:
         """What fits into an XCom or an asset event."""
@@ -130,8 +155,12 @@ class Manifest(ManifestModel, frozen=True, omit_defaults=True):
 
 
 def write_header(directory: HeldDirectory, manifest: Manifest) -> None:
-    """Write ``manifest.json`` beneath a snapshot's directory, and sync it."""
+    """Write ``manifest.json`` beneath a snapshot's directory, and sync it.
+
+    :raises ArgumentRefused: if no reader would take it: a member is too large, for one. Nothing is written then.
+    """
     content = msgspec.json.format(msgspec.json.encode(manifest), indent=2) + b"\n"
+    _check_readable(content, manifest)
     with storage_errors("writing", directory.path / HEADER):
         descriptor = directory.create_file(HEADER)
         try:
@@ -139,6 +168,23 @@ def write_header(directory: HeldDirectory, manifest: Manifest) -> None:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
+
+
+def _check_readable(content: bytes, manifest: Manifest) -> None:
+    if len(content) > _MAX_HEADER_BYTES:
+        sizes = {name: len(msgspec.json.encode(getattr(manifest, name))) for name in manifest.__struct_fields__}
+        largest = max(sizes, key=lambda name: sizes[name])
+        raise ArgumentRefused(
+            f"the manifest would have {len(content)} bytes, and readers take {_MAX_HEADER_BYTES}; "
+            f"its member {largest!r} alone has {sizes[largest]}: give that less text"
+        )
+    try:
+        msgspec.json.decode(content, type=Manifest)
+    except UNDECODABLE as error:
+        raise ArgumentRefused(
+            f"no reader would take the manifest of this stage: {error}; "
+            "change the argument that this member is made from"
+        ) from error
 
 
 def read_manifest(target: str | os.PathLike[str]) -> Manifest:
@@ -162,7 +208,7 @@ def hold_snapshot(path: Path) -> HeldDirectory:
         with storage_errors("opening", path):
             return HeldDirectory.open(path)
     except StorageError as error:
-        if error.errno in (errno.ENOENT, errno.ENOTDIR):
+        if is_damage(error):
             raise ManifestMissing(f"there is no snapshot at {str(path)!r}: no such directory") from error
         raise
 
@@ -172,16 +218,18 @@ def read_header(directory: HeldDirectory) -> Manifest:
     where = directory.path / HEADER
     try:
         with storage_errors("reading", where), directory.reading(HEADER) as descriptor:
-            content = os.read(descriptor, _MAX_HEADER_BYTES)
+            content = read_at_most(descriptor, _MAX_HEADER_BYTES + 1)
     except StorageError as error:
-        if error.errno == errno.ENOENT:
+        if is_absence(error):
             raise ManifestMissing(
                 f"{str(directory.path)!r} has no manifest ({HEADER}), so no stage committed it; "
                 "read it as a bare directory, or wait for the stage"
             ) from error
-        if error.errno in _NO_FILE:
-            raise ManifestDamaged(f"{str(where)!r} is no file; {_REMEDY}") from error
+        if is_damage(error):
+            raise ManifestDamaged(f"{str(where)!r} is no file: {error.strerror}; {_REMEDY}") from error
         raise
+    if len(content) > _MAX_HEADER_BYTES:
+        raise ManifestDamaged(f"{str(where)!r} is no manifest: it has more than {_MAX_HEADER_BYTES} bytes; {_REMEDY}")
     return _parse_header(content, where)
 
 
@@ -191,15 +239,21 @@ class _FormatOnly(msgspec.Struct):
 
 def _parse_header(content: bytes, where: Path) -> Manifest:
     try:
-        found = msgspec.json.decode(content, type=_FormatOnly).format
-        name, _, version = found.partition("/")
-        if name != FORMAT_NAME or not version.isdecimal():
-            raise ManifestDamaged(f"{str(where)!r} is no manifest of this package: its format is {found!r}; {_REMEDY}")
+        first = msgspec.json.decode(content, type=_FormatOnly)
+        name, _, version = first.format.partition("/")
+        if name != FORMAT_NAME or not _is_version(version):
+            raise ManifestDamaged(
+                f"{str(where)!r} is no manifest of this package: its format is {first.format[:40]!r}; {_REMEDY}"
+            )
         if int(version) > FORMAT_VERSION:
             raise ManifestTooNew(
-                f"{str(where)!r} has format {found}, and this version of airflow-dirops reads up to {FORMAT}; "
+                f"{str(where)!r} has format {first.format}, and this version of airflow-dirops reads up to {FORMAT}; "
                 "upgrade airflow-dirops here"
             )
         return msgspec.json.decode(content, type=Manifest)
-    except (msgspec.MsgspecError, UnicodeError) as error:
+    except UNDECODABLE as error:
         raise ManifestDamaged(f"{str(where)!r} cannot be read as a manifest: {error}; {_REMEDY}") from error
+
+
+def _is_version(text: str) -> bool:
+    return text.isascii() and text.isdecimal() and len(text) < 10

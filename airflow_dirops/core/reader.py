@@ -33,6 +33,7 @@ from airflow_dirops.core.errors import (
 )
 from airflow_dirops.core.lists import FILES, iter_list
 from airflow_dirops.core.manifest import HEADER, Manifest, hold_snapshot, read_header
+from airflow_dirops.core.members import is_id
 
 
 class Record:
@@ -198,16 +199,21 @@ def open_snapshot(
     :raises SnapshotExpired: if the pinned snapshot is no longer kept.
     """
     if isinstance(target, Mapping):
-        directory, manifest = _open_pinned(Path(_member(target, "target")), _member(target, "snapshot"))
+        directory, manifest = _open_pinned(*_pinned(target))
     else:
         directory, manifest = _open_current(Path(target))
     return Snapshot(directory, manifest, codec, verify)
 
 
-def _member(pinned: Mapping[str, Any], name: str) -> str:
-    if isinstance(value := pinned.get(name), str) and value:
-        return value
-    raise ArgumentRefused(f"a pinned source needs 'target' and 'snapshot', and {name!r} is missing: {dict(pinned)!r}")
+def _pinned(pinned: Mapping[str, Any]) -> tuple[Path, str]:
+    target, snapshot = pinned.get("target"), pinned.get("snapshot")
+    if not (isinstance(target, str) and target.strip() and "\0" not in target and is_id(snapshot)):
+        given = {"target": target, "snapshot": snapshot}
+        raise ArgumentRefused(
+            f"a pinned source needs 'target' and 'snapshot', a path and the id of a snapshot, and not {given!r}; "
+            "give what the stage returned, or its target's path alone"
+        )
+    return Path(target), str(snapshot)
 
 
 def _open_current(target: Path) -> tuple[HeldDirectory, Manifest]:

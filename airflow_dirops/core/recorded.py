@@ -12,15 +12,15 @@ from airflow_dirops.core.attempts import Owner
 from airflow_dirops.core.entries import Input, order_of
 from airflow_dirops.core.joining import join_inputs
 from airflow_dirops.core.journal import JournalLine, Output, read_journal
+from airflow_dirops.core.lines import LineDecoder, encode_line
 from airflow_dirops.core.lists import (
     LISTS,
     FileLine,
-    LineDecoder,
     QuarantineLine,
     SkippedLine,
-    encode_line,
     iter_list,
 )
+from airflow_dirops.core.manifest import ListName
 from airflow_dirops.core.ordering import Sorter
 from airflow_dirops.core.reader import Snapshot
 from airflow_dirops.core.recovery import DeadAttempt
@@ -85,7 +85,7 @@ class _Numbered:
             yield order, (int(number), _decode(line))
 
 
-def _by_input(base: Snapshot, name: str) -> Iterator[Recorded]:
+def _by_input(base: Snapshot, name: ListName) -> Iterator[Recorded]:
     is_joined = base.manifest.join is not None
     for line in iter_list(base.directory, base.manifest, name):
         for recorded in _turned_round(line, is_joined=is_joined):

@@ -15,6 +15,7 @@ from airflow_dirops.core.attempts import new_id
 from airflow_dirops.core.claim import Claim
 from airflow_dirops.core.entries import EVERY_INPUT, key_of, order_of
 from airflow_dirops.core.journal import JournalLine
+from airflow_dirops.core.lines import encode_line
 from airflow_dirops.core.lists import (
     FILES,
     LISTS,
@@ -24,7 +25,6 @@ from airflow_dirops.core.lists import (
     InputsSeen,
     QuarantineLine,
     SkippedLine,
-    encode_line,
     write_list,
 )
 from airflow_dirops.core.manifest import (
@@ -32,6 +32,7 @@ from airflow_dirops.core.manifest import (
     CodecRecord,
     Counts,
     FunctionRecord,
+    ListName,
     ListRecord,
     Manifest,
     SourceRecord,
@@ -78,7 +79,7 @@ def seal(staging: StagingArea, sealing: Sealing) -> Manifest:
     return manifest
 
 
-def _list_lines(line: JournalLine) -> Iterator[tuple[str, str, bytes]]:
+def _list_lines(line: JournalLine) -> Iterator[tuple[ListName, str, bytes]]:
     item = line.input
     inputs = () if item == EVERY_INPUT else item.parts or (item,)
     for output in line.outputs:
@@ -104,7 +105,9 @@ def _gave_its_own_key(line: JournalLine) -> bool:
     return all(key_of(output.path) == line.input.key for output in line.outputs)
 
 
-def _header(sealing: Sealing, lists: dict[str, ListRecord], inputs: int, size: int, *, one_to_one: bool) -> Manifest:
+def _header(
+    sealing: Sealing, lists: dict[ListName, ListRecord], inputs: int, size: int, *, one_to_one: bool
+) -> Manifest:
     stage, claim = sealing.stage, sealing.claim
     codec = stage.output_codec
     return Manifest(

@@ -13,7 +13,7 @@ from airflow_dirops.core.crew import make_crew
 from airflow_dirops.core.entries import Input, order_of
 from airflow_dirops.core.errors import KeyRefused
 from airflow_dirops.core.holder import boot_id
-from airflow_dirops.core.lists import LineDecoder, encode_line
+from airflow_dirops.core.lines import LineDecoder, encode_line
 from airflow_dirops.core.manifest import Manifest
 from airflow_dirops.core.ordering import Sorter
 from airflow_dirops.core.outcome import Reporter

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 import os
@@ -159,9 +160,49 @@ class TestListThatLies:
 
     def test_about_a_path_in_base64(self, run: Run, target: Path) -> None:
         run()
-        line = b'{"path_b64":"Li4vc2VjcmV0","size":1,"digest":"00","inputs":[]}\n'  # ../secret
+        name = base64.b64encode(b"../secret\xff").decode()
+        line = {"path_b64": name, "size": 1, "digest": "0" * 64, "inputs": []}
+        rewrite_list(target, lambda lines: [json.dumps(line).encode() + b"\n"])
+        with pytest.raises(errors.ManifestDamaged, match=r"names '\.\./secret"):
+            values_of(target)
+
+    @pytest.mark.parametrize(
+        ("spelling", "why"),
+        [
+            (b'"path_b64":"YQ=="', "is UTF-8 and belongs into path"),
+            (b'"path_b64":"/3g=","path":"a"', "both path and path_b64"),
+            (b'"path_b64":7', "no Base64: it is a int"),
+            (b'"path_b64":["/3g="]', "no Base64: it is a list"),
+            (b'"path_b64":"/3g"', "no Base64"),
+            (b'"path_b64":"/3h="', "not as Base64 writes it"),
+            (b'"path_b64":"/ 3g="', "no Base64"),
+        ],
+    )
+    def test_with_a_second_spelling_of_a_path(self, run: Run, target: Path, spelling: bytes, why: str) -> None:
+        run()
+        line = b'{%b,"size":1,"digest":"%b","inputs":[]}\n' % (spelling, b"0" * 64)
         rewrite_list(target, lambda lines: [line])
-        with pytest.raises(errors.ManifestDamaged, match=r"names '\.\./secret'"):
+        with pytest.raises(errors.ManifestDamaged, match=why):
+            values_of(target)
+
+    @pytest.mark.parametrize("path", ["../x", "/etc/passwd", "", "_dirops/x", "a\0"])
+    def test_about_an_input(self, run: Run, target: Path, path: str) -> None:
+        run()
+        line = json.loads((target / FILES).read_bytes().splitlines()[0])
+        line["inputs"][0]["path"] = path
+        rewrite_list(target, lambda lines: [json.dumps(line).encode() + b"\n"])
+        with nothing_lost(target), pytest.raises(errors.ManifestDamaged, match="line 1 names"):
+            run()
+
+    @pytest.mark.parametrize(
+        ("member", "value"),
+        [("size", -1), ("size", 2**63), ("size", 1.5), ("digest", "0"), ("digest", "G" * 64), ("digest", "0" * 65)],
+    )
+    def test_about_a_size_or_a_digest(self, run: Run, target: Path, member: str, value: Any) -> None:
+        run()
+        line = {"path": "a.txt", "size": 1, "digest": "0" * 64, "inputs": []} | {member: value}
+        rewrite_list(target, lambda lines: [json.dumps(line).encode() + b"\n"])
+        with pytest.raises(errors.ManifestDamaged, match="line 1 cannot be read"):
             values_of(target)
 
     def test_and_a_link_that_leads_out(self, run: Run, target: Path, tmp_path: Path) -> None:
