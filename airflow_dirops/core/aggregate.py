@@ -39,6 +39,7 @@ class Aggregation:
 
     :param inputs: the source, in order.
     :param base: the snapshot that would be replaced, where it counts.
+    :param fingerprint: of the stage's functions; empty where there are none to compare.
     :param full: redo everything.
     """
 
@@ -76,7 +77,7 @@ class Aggregation:
         if self._base is None:
             return "new"
         manifest, verify = self._base.manifest, self._stage.verify
-        if manifest.function.fingerprint != self._fingerprint:
+        if self._fingerprint not in ("", manifest.function.fingerprint):
             return "code"
         if manifest.inputs_digest != self.seen.digest:
             return "changed"

@@ -88,12 +88,18 @@ def _fates(stage: Stage, source: Source) -> Iterator[tuple[Iterator[PlannedInput
         base = _open_base(stage, target)
         if base is not None:
             stack.enter_context(base)
-        yield (_of_one if stage.aggregate else _of_each)(stage, source, base, spill), base
+        yield (_of_one if _is_aggregate(stage, base) else _of_each)(stage, source, base, spill), base
+
+
+def _is_aggregate(stage: Stage, base: Snapshot | None) -> bool:
+    if stage.functions or base is None:
+        return stage.aggregate is not None
+    return base.manifest.inputs_digest is not None
 
 
 def _of_one(stage: Stage, source: Source, base: Snapshot | None, spill: Path) -> Iterator[PlannedInput]:
     inputs = list_inputs(stage, source, spill)
-    base = base if is_own(stage, base) else None
+    base = base if is_own(stage, base) or not stage.name else None
     aggregation = Aggregation(stage, source, inputs, base, stage.fingerprint(), full=stage.full)
     return (PlannedInput(item.path, aggregation.reason or "carried") for item in inputs)
 

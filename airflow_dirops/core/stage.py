@@ -222,9 +222,7 @@ class Stage:
             yield "batch_size= and join= do not go together yet: join in one stage, and take batches in the next"
         if self.batch_size is not None and self.transform is None:
             yield "batch_size= is for a transform, which then gets a list of values"
-        if self.aggregate is not None and self.accept_code_change:
-            yield "aggregate= makes everything anew: accept_code_change= has nothing to keep; version= is for that"
-        if self.join is not None and self.transform is None and self.aggregate is None:
+        if self.join is not None and self.read and self.transform is None and self.aggregate is None:
             yield "join= is for a transform or an aggregate, which gets a value from each source"
         if self.aggregate is not None:
             yield from self._contradictions_to_aggregate()

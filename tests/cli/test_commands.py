@@ -10,7 +10,7 @@ import sys
 import pytest
 from typer.testing import CliRunner
 
-from airflow_dirops.cli.commands import app
+from airflow_dirops.cli.main import app
 from airflow_dirops.core import read_directory
 
 
@@ -108,7 +108,7 @@ def test_names_that_are_not_utf_8_are_shown_with_escapes(target):
 
 def test_the_command_starts_without_airflow(target):
     code = f"import sys; sys.modules['airflow'] = None; sys.argv = ['dirops', 'show', {str(target)!r}]; "
-    code += "from airflow_dirops.cli.commands import app; app()"
+    code += "from airflow_dirops.cli.main import app; app()"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "letters" in done.stdout

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from airflow_dirops.core import read_directory
+from airflow_dirops.core import read_directory, transform_directory
+from tests.cli.calls import dirops
 
 READ = """
 def read(path):
@@ -41,7 +44,7 @@ def place(tmp_path: Path) -> Path:
 
 
 def plan(place: Path, *options: str, source: str = "raw") -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "airflow_dirops.cli", "plan", source, "out", *options]
+    command = [sys.executable, "-m", "airflow_dirops", "plan", source, "out", *options]
     environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
     return subprocess.run(command, cwd=place, capture_output=True, text=True, check=False, env=environment)
 
@@ -55,7 +58,7 @@ def test_a_table_and_a_summary(place: Path) -> None:
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.splitlines()[:4] == ["carried  a.txt", "removed  b.txt", "carried  c.txt", "new      d.txt"]
     assert "2 carried, 1 new, 1 removed" in done.stdout
-    assert "not looked at: no --read or --transform" in done.stdout
+    assert "not looked at: no --read, --transform or --aggregate" in done.stdout
 
 
 def test_json(place: Path) -> None:
@@ -103,10 +106,143 @@ def test_an_error_is_one_document(place: Path) -> None:
 def test_an_empty_plan_is_a_document_too(place: Path) -> None:
     (place / "empty").mkdir()
     done = subprocess.run(
-        [sys.executable, "-m", "airflow_dirops.cli", "plan", "empty", "fresh", "--json"],
+        [sys.executable, "-m", "airflow_dirops", "plan", "empty", "fresh", "--json"],
         cwd=place,
         capture_output=True,
         check=True,
     )
     assert json.loads(done.stdout)["inputs"] == []
     assert not (place / "fresh").exists()
+
+
+TOGETHER = """
+def count(records):
+    return str(len(list(records)))
+
+def sum_up(records):
+    return "".join(record.value for record in records)
+
+def both(one, other):
+    return one + other
+
+def upper(value, *, params):
+    return value.upper()
+
+class Codec:
+    name, suffix = "points", ".points"
+
+    def encode(self, value, file):
+        file.write(value.encode())
+
+    def decode(self, file):
+        return file.read().decode()
+
+codec = Codec()
+"""
+
+
+@pytest.fixture
+def stages(place: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Targets that were made of others: of all records, of two sources, with params, and with a codec of one's own."""
+    (place / "together.py").write_text(TOGETHER)
+    monkeypatch.chdir(place)
+    monkeypatch.syspath_prepend(place)
+    monkeypatch.delitem(sys.modules, "together", raising=False)
+    made = import_module("together")
+    joined: dict[str, Any] = {"source": ["out", "raised"], "codec": "text"}
+    upper: dict[str, Any] = {"transform": made.upper, "params": {"by": 1}}
+    transform_directory(source="out", target="counted", aggregate=made.count, codec="text", stage="dag.count")
+    transform_directory(source="out", target="raised", **upper, codec="text", stage="dag.upper")
+    transform_directory(target="joined", transform=made.both, join="inner", **joined)
+    transform_directory(target="gathered", aggregate=made.count, join="outer", **joined)
+    read_directory(source="raw", target="pointed", read=contents, codec=made.codec, stage="dag.own")
+    return place
+
+
+def contents(path: str) -> str:
+    return Path(path).read_text()
+
+
+def counts(place: Path, *arguments: str) -> dict[str, int]:
+    done = run(place, *arguments, "--json")
+    assert done.returncode == 0, done.stderr + done.stdout
+    return dict(json.loads(done.stdout)["counts"])
+
+
+def run(place: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return dirops("plan", *arguments, cwd=place)
+
+
+COUNT, BOTH = ("--aggregate", "together:count"), ("--transform", "together:both")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("counted",),
+        ("out", "counted"),
+        ("out", "counted", *COUNT),
+        ("counted", *COUNT),
+        ("joined",),
+        ("joined", *BOTH),
+        ("out", "raised", "joined"),
+        ("out", "raised", "joined", "--join", "inner", *BOTH),
+        ("gathered",),
+        ("gathered", *COUNT),
+        ("raised", "--transform", "together:upper", "--params", '{"by": 1}'),
+        ("pointed",),
+    ],
+)
+def test_what_is_unchanged_is_carried_over_whatever_made_it(stages: Path, arguments: tuple[str, ...]) -> None:
+    assert counts(stages, *arguments) == {"carried": 3}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (("counted", "--aggregate", "together:sum_up"), "code"),
+        (("counted", *COUNT, "--stage", "dag.other"), "new"),
+        (("counted", *COUNT, "--full"), "full"),
+        (("joined", "--transform", "together:both", "--version", "2"), "code"),
+        (("raised", "--transform", "together:upper", "--params", '{"by": 2}'), "code"),
+        (("pointed", "--read", "functions:read", "--codec", "together:codec"), "code"),
+    ],
+)
+def test_what_would_run_of_them(stages: Path, arguments: tuple[str, ...], reason: str) -> None:
+    assert counts(stages, *arguments) == {reason: 3}
+
+
+def test_what_changed_in_a_source_runs_in_all_that_was_made_of_it(stages: Path) -> None:
+    (stages / "raw/a.txt").write_text("aaa")
+    read_directory(source="raw", target="out", read=contents, codec="text", stage="read")
+    for target, expected in {
+        "raised": {"carried": 1, "changed": 1, "new": 1, "removed": 1},
+        "joined": {"carried": 1, "changed": 1, "removed": 1},
+        "counted": {"changed": 3},
+        "gathered": {"changed": 4},
+    }.items():
+        assert counts(stages, target) == expected, target
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("out", "fresh", "--aggregate", "together:nothing"), "has no attribute 'nothing'"),
+        (("out", "raised", "fresh"), "2 sources are matched by key; add --join inner, outer or strict"),
+        (("fresh",), "'fresh' has no manifest that says what it is made from; name the source in front of it"),
+        (("out", "counted", "--read", "functions:read"), "add --aggregate module:function"),
+        (("raised", "--params", "by=1"), "is no JSON object"),
+        (("pointed", "--read", "functions:read"), "there is no codec 'points'"),
+    ],
+)
+def test_what_cannot_be_planned(stages: Path, arguments: tuple[str, ...], message: str) -> None:
+    done = run(stages, *arguments)
+    assert done.returncode == 2
+    assert message in done.stderr
+
+
+def test_one_source_of_a_joined_target_is_told_the_whole_command(stages: Path) -> None:
+    done = run(stages, "out", "joined")
+    assert done.returncode == 2
+    advice = shlex.split(done.stderr.partition("name them all: dirops plan ")[2])
+    assert counts(stages, *advice) == {"carried": 3}

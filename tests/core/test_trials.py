@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from airflow_dirops.cli.commands import app
+from airflow_dirops.cli.main import app
 from airflow_dirops.core import Outcome, errors, read_manifest, transform_directory, upkeep
 from tests.core.conftest import Run
 from tests.core.directories import assert_whole, header_of, nothing_lost, values_of, write_texts

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 import typer.main
 
-from airflow_dirops.cli.commands import app
+from airflow_dirops.cli.main import app
 from tests.docs.conftest import write_images
 from tests.docs.markdown import CHECKOUT, page, pages
 
@@ -74,7 +74,7 @@ def test_the_readmes_commands_look_after_what_its_snippet_made(workplace: Path) 
     snippet.run({"__name__": "readme"})
     named = [shlex.split(command)[1:] for command in page("README.md").commands() if command.startswith("dirops ")]
     for arguments in named:
-        command = [sys.executable, "-m", "airflow_dirops.cli", *arguments]
+        command = [sys.executable, "-m", "airflow_dirops", *arguments]
         done = subprocess.run(command, cwd=workplace, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
     assert len(list((workplace / "final/red_channel").glob("*.npy"))) == 3  # rolled back

@@ -1,0 +1,170 @@
+"""``dirops plan``: what a stage would do with each of its inputs, and why."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from typing import Annotated, Any, Literal, NamedTuple
+
+import msgspec
+import typer
+
+from airflow_dirops.cli.app import AsJson, command
+from airflow_dirops.cli.functions import load_codec, load_function
+from airflow_dirops.cli.output import output_of
+from airflow_dirops.cli.targets import find_planned_target, find_source
+from airflow_dirops.core import Manifest, iter_plan, read_manifest
+from airflow_dirops.core.errors import ArgumentRefused, ManifestDamaged, ManifestMissing
+
+_PATHS = (
+    "What the stage reads, and last its target. A target alone: what it was made from. "
+    "Looked up here, then below the root that paths in DAGs have (AIRFLOW__DIROPS__ROOT)."
+)
+
+
+class _Functions(NamedTuple):
+    read: Callable[..., Any] | None
+    transform: Callable[..., Any] | None
+    aggregate: Callable[..., Any] | None
+
+
+@command("See what would run")
+def plan(
+    paths: Annotated[list[str], typer.Argument(metavar="SOURCE TARGET", help=_PATHS)],
+    pattern: Annotated[str, typer.Option(help="Which files of the sources, as a glob.")] = "**/*",
+    read: Annotated[str | None, typer.Option(help="The function of a path, as module:function.")] = None,
+    transform: Annotated[str | None, typer.Option(help="The function of a value, as module:function.")] = None,
+    aggregate: Annotated[str | None, typer.Option(help="The function of all records, as module:function.")] = None,
+    join: Annotated[
+        Literal["inner", "outer", "strict"] | None,
+        typer.Option(help="How several sources are matched by key.", show_default="as the target was made"),
+    ] = None,
+    params: Annotated[str | None, typer.Option(help="What the functions get as params: a JSON object.")] = None,
+    stage: Annotated[
+        str | None, typer.Option(help="The stage's name.", show_default="the one that made the target")
+    ] = None,
+    codec: Annotated[
+        str | None, typer.Option(help="Of the outputs: a name, or module:object.", show_default="that of the target")
+    ] = None,
+    source_codec: Annotated[
+        str | None, typer.Option(help="Of the source: a name, or module:object. Only pickles need it.")
+    ] = None,
+    version: Annotated[str | None, typer.Option(help="Stands for the functions' code.")] = None,
+    limit: Annotated[int | None, typer.Option(help="A trial run over the first so many inputs.")] = None,
+    follow_symlinks: Annotated[bool, typer.Option("--follow-symlinks", help="Descend into links to folders.")] = False,
+    verify: Annotated[bool, typer.Option("--verify", help="Read what would be kept, and compare digests.")] = False,
+    full: Annotated[bool, typer.Option("--full", help="As if all of it were to be redone.")] = False,
+    json: AsJson = False,
+) -> int:
+    """Show what a stage would do with each of its inputs, and why; nothing is written.
+
+    As in: dirops plan raw/2026-11-01 interim/to_numpy/2026-11-01
+
+    Without --read, --transform or --aggregate, a change of the code is not looked at.
+    """
+    *typed, last = paths
+    target = find_planned_target(last)
+    made = _made(target)
+    sources = [find_source(each) for each in typed] or _sources_of(last, target, made)
+    join = join or _join_of(made, sources)
+    functions = _Functions(
+        load_function("--read", read), load_function("--transform", transform), load_function("--aggregate", aggregate)
+    )
+    if version and not any(functions):
+        raise ArgumentRefused(
+            "--version stands for the code of functions; name them with --read, --transform or --aggregate"
+        )
+    if made is not None:
+        _check_kind(made, functions, sources, target, join)
+    counts: Counter[str] = Counter()
+    planned = iter_plan(
+        source=[*sources] if join else sources[0],
+        target=target,
+        pattern=pattern,
+        join=join,
+        params=_parsed(params),
+        stage=stage or (made.stage if made else None),
+        codec=load_codec("--codec", codec) or (made.codec.name if made and any(functions) else "npy"),
+        source_codec=load_codec("--source-codec", source_codec),
+        version=version,
+        limit=limit,
+        follow_symlinks=follow_symlinks,
+        verify=verify,
+        full=full,
+        take_over_stage=True,
+        read=functions.read,
+        transform=functions.transform,
+        aggregate=functions.aggregate,
+    )
+
+    def rows() -> Iterator[dict[str, str]]:
+        for path, reason in planned:
+            counts[reason] += 1
+            yield {"reason": reason, "path": path}
+
+    def sum_up() -> dict[str, Any]:
+        code = "compared" if any(functions) else "not looked at: no --read, --transform or --aggregate was given"
+        return {
+            "source": sources if join else sources[0],
+            "target": target,
+            "code": code,
+            "counts": dict(sorted(counts.items())),
+        }
+
+    output_of(json=json).stream("inputs", rows(), sum_up)
+    return 0
+
+
+def _made(target: str) -> Manifest | None:
+    with suppress(ManifestMissing, ManifestDamaged):
+        return read_manifest(target)
+    return None
+
+
+def _sources_of(typed: str, target: str, made: Manifest | None) -> list[str]:
+    if made is None:
+        raise ArgumentRefused(
+            f"{typed!r} has no manifest that says what it is made from; name the source in front of it"
+        )
+    return [find_source(each) for each in _recorded(target, made)]
+
+
+def _recorded(target: str, made: Manifest) -> list[str]:
+    """Where the target's sources were, as its manifest says: relative to the directory that holds it."""
+    parent = os.path.dirname(os.path.realpath(target))
+    return [os.path.normpath(os.path.join(parent, source.location)) for source in made.sources or (made.source,)]
+
+
+def _join_of(made: Manifest | None, sources: list[str]) -> Any:
+    if len(sources) == 1:
+        return None
+    if made is None or made.join is None:
+        raise ArgumentRefused(f"{len(sources)} sources are matched by key; add --join inner, outer or strict")
+    return made.join
+
+
+def _check_kind(made: Manifest, functions: _Functions, sources: list[str], target: str, join: str | None) -> None:
+    """Refuse what would compare the target with another kind of stage than the one that made it."""
+    if made.join is not None and join is None:
+        command = shlex.join(["dirops", "plan", *_recorded(target, made), target, "--join", made.join])
+        raise ArgumentRefused(
+            f"{target!r} was made from {len(made.sources)} sources, matched by key, and {sources[0]!r} is one; "
+            f"name them all: {command}"
+        )
+    if made.inputs_digest is not None and functions.read and not (functions.transform or functions.aggregate):
+        raise ArgumentRefused(
+            f"{target!r} was made of all its inputs together, by {made.function.name!r}; "
+            "add --aggregate module:function, or leave --read out to look at the inputs only"
+        )
+
+
+def _parsed(params: str | None) -> dict[str, Any] | None:
+    try:
+        return None if params is None else msgspec.json.decode(params, type=dict[str, Any])
+    except msgspec.MsgspecError as error:
+        raise ArgumentRefused(
+            f"--params {params!r} is no JSON object: {error}; such as --params '{{\"by\": 3}}'"
+        ) from error

@@ -1,0 +1,227 @@
+"""What a person types or pastes finds the targets that are meant, one or many."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from airflow_dirops.cli.main import app
+from airflow_dirops.core import read_directory
+from tests.cli.calls import dirops, parsed
+
+DAYS = ("2026-11-01", "2026-11-02", "2026-11-03")
+ROOT = "AIRFLOW__DIROPS__ROOT"
+
+
+def make(target: Path, files: int = 1) -> Path:
+    raw = target.parent / f".raw-{target.name}"
+    raw.mkdir(parents=True, exist_ok=True)
+    for number in range(files):
+        (raw / f"{number}.txt").write_text("x" * (number + 1))
+    read_directory(source=raw, target=target, read=lambda path: Path(path).read_text(), codec="text", stage="letters")
+    return target
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    for day in DAYS:
+        make(tmp_path / "data/interim/letters" / day)
+    (tmp_path / "elsewhere").mkdir()
+    return tmp_path / "data"
+
+
+@pytest.fixture
+def elsewhere(data: Path) -> Path:
+    return data.with_name("elsewhere")
+
+
+PASTED = "interim/letters/2026-11-01"
+
+
+def test_a_path_of_a_dag_is_below_the_root_of_the_environment(data: Path, elsewhere: Path) -> None:
+    done = dirops("show", PASTED, cwd=elsewhere, **{ROOT: str(data)})
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[0] == str(data / PASTED)
+
+
+@pytest.mark.parametrize("variable", ["AIRFLOW_HOME", "AIRFLOW_CONFIG"])
+def test_a_path_of_a_dag_is_below_the_root_of_airflow_cfg(data: Path, elsewhere: Path, variable: str) -> None:
+    config = elsewhere / "airflow.cfg"
+    config.write_text("[core]\nunit_test_mode = False\n[dirops]\nroot = $ABOVE/data\n")
+    place = {"AIRFLOW_HOME": elsewhere, "AIRFLOW_CONFIG": config}[variable]
+    done = dirops("show", PASTED, cwd=elsewhere, **{variable: str(place), "ABOVE": str(data.parent)})
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[0] == str(data / PASTED)
+
+
+def test_the_settings_are_those_that_airflow_finds(elsewhere: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from airflow.sdk.configuration import AirflowSDKConfigParser, initialize_config
+
+    from airflow_dirops.cli.settings import setting
+
+    (elsewhere / "airflow.cfg").write_text("[dirops]\nroot = ~/a%%b\nroot_cmd = echo no\nkeep_hours =\n")
+    monkeypatch.setenv("AIRFLOW_CONFIG", str(elsewhere / "airflow.cfg"))
+    for value in (None, "", "/e", "~/e", "$HOME/x"):
+        if value is None:
+            monkeypatch.delenv(ROOT, raising=False)
+        else:
+            monkeypatch.setenv(ROOT, value)
+        monkeypatch.setenv(f"{ROOT}_CMD", "echo /no")
+        conf: AirflowSDKConfigParser = initialize_config()
+        for option in ("root", "keep_hours"):
+            found = setting(option)
+            assert (found.value if found else None) == (conf.get("dirops", option, fallback=None) or None)
+
+
+def test_clean_keeps_for_as_long_as_the_settings_say(data: Path) -> None:
+    target = data / PASTED
+    make(target, files=2)
+    assert parsed("clean", target, cwd=data, AIRFLOW__DIROPS__KEEP_SNAPSHOTS="0")["snapshots"] == []
+    done = dirops("clean", target, cwd=data, AIRFLOW__DIROPS__KEEP_HOURS="soon")
+    assert done.returncode == 2
+    assert "keep_hours='soon' (AIRFLOW__DIROPS__KEEP_HOURS) is no number" in done.stderr
+    settings = {"AIRFLOW__DIROPS__KEEP_SNAPSHOTS": "0", "AIRFLOW__DIROPS__KEEP_HOURS": "0"}
+    assert len(parsed("clean", target, cwd=data, **settings)["snapshots"]) == 1
+
+
+def test_of_two_the_one_below_the_working_directory_is_taken_and_that_is_said(data: Path, elsewhere: Path) -> None:
+    here = make(elsewhere / PASTED)
+    done = dirops("show", PASTED, cwd=elsewhere, **{ROOT: str(data)})
+    assert done.stdout.splitlines()[0] == str(here)
+    assert f"this is {str(here)!r}; {str(data / PASTED)!r} is a target too" in done.stderr
+
+
+def test_a_folder_that_happens_to_be_here_does_not_hide_a_target(data: Path, elsewhere: Path) -> None:
+    (elsewhere / PASTED).mkdir(parents=True)
+    done = dirops("show", PASTED, cwd=elsewhere, **{ROOT: str(data)})
+    assert done.stdout.splitlines()[0] == str(data / PASTED)
+
+
+def test_nothing_found_says_where_it_looked(data: Path, elsewhere: Path) -> None:
+    done = dirops("show", "interim/nothing", cwd=elsewhere, **{ROOT: str(data)})
+    assert done.returncode == 2
+    for part in (str(elsewhere / "interim/nothing"), str(data / "interim/nothing"), ROOT, str(data / "interim")):
+        assert part in done.stderr
+    done = dirops("show", "interim/nothing", cwd=elsewhere)
+    assert f"there is no [dirops] root here to look below ({ROOT}" in done.stderr
+
+
+@pytest.mark.parametrize("command", ["show", "log", "verify", "repair", "rollback", "clean"])
+@pytest.mark.parametrize(
+    ("typed", "message"),
+    [
+        ("interim/letters", "it holds 3 targets: name one, or add --recursive"),
+        ("bare", "no stage committed it, nor anything below it"),
+        ("bare/file", "is a file; a target is a directory"),
+        ("interim/letters/{partition}", "is a template"),
+        ("file:///data", "is a URL"),
+        ("", "names nothing"),
+    ],
+)
+def test_no_command_takes_what_is_no_target(
+    data: Path, command: str, typed: str, message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (data / "bare").mkdir()
+    (data / "bare/file").touch()
+    monkeypatch.chdir(data)
+    done = CliRunner().invoke(app, [command, typed])
+    assert done.exit_code == 2
+    assert message in done.stderr
+    assert done.stdout == ""
+
+
+@pytest.mark.parametrize("command", ["show", "log", "verify", "repair", "clean"])
+def test_a_folder_stands_for_its_targets(data: Path, command: str) -> None:
+    found = parsed(command, "interim", "-r", cwd=data)
+    assert [each["target"] for each in found] == [str(data / "interim/letters" / day) for day in DAYS]
+    assert all(each["result"] for each in found)
+    text = dirops(command, "interim", "--recursive", cwd=data).stdout
+    assert all(str(data / "interim/letters" / day) in text for day in DAYS)
+
+
+def test_the_exit_code_is_the_worst_and_the_rest_is_done(data: Path) -> None:
+    first, second, third = (data / "interim/letters" / day for day in DAYS)
+    (first / "0.txt").unlink()
+    assert dirops("verify", second, first, third, cwd=data).returncode == 1
+    done = dirops("verify", "nowhere", first, third, cwd=data)
+    assert done.returncode == 2
+    assert done.stderr.startswith("nowhere: ManifestMissing: ")
+    found = parsed("verify", "nowhere", first, third, cwd=data)
+    assert [each["target"] for each in found] == ["nowhere", str(first), str(third)]
+    assert found[0]["error"] == "ManifestMissing"
+    assert [each["result"]["is_good"] for each in found[1:]] == [False, True]
+
+
+def test_a_folder_without_targets_is_an_error(data: Path) -> None:
+    (data / "bare/deeper").mkdir(parents=True)
+    done = dirops("clean", "bare", "-r", cwd=data)
+    assert done.returncode == 2
+    assert "holds no target, at no depth" in done.stderr
+
+
+def test_a_target_that_is_gone_is_found_by_what_it_left(data: Path) -> None:
+    target = data / "interim/letters" / DAYS[1]
+    make(target, files=2)
+    shutil.rmtree(target)
+    found = parsed("log", "interim", "-r", cwd=data)
+    assert [each["target"] for each in found] == [str(data / "interim/letters" / day) for day in (DAYS[1], *DAYS[::2])]
+    assert dirops("rollback", target, cwd=data).returncode == 0
+    assert (target / "0.txt").exists()
+
+
+def test_links_in_circles_and_nowhere_hidden_folders_and_linked_targets(data: Path, elsewhere: Path) -> None:
+    (data / "circle").symlink_to("circle")
+    (data / "round").symlink_to(data)
+    (data / "nowhere").symlink_to("missing")
+    (data / "again").symlink_to(data / "interim/letters" / DAYS[0])
+    make(data / ".hidden/target")
+    big = make(elsewhere / "disk/target")
+    (data / "linked").symlink_to(big)
+    found = [each["target"] for each in parsed("show", data, "-r", cwd=data)]
+    assert found == [*(str(data / "interim/letters" / day) for day in DAYS), str(data / "linked")]
+
+
+def test_deep_trees(tmp_path: Path) -> None:
+    target = make(tmp_path / "data/target")
+    deep = tmp_path / "data/deep"
+    deep.mkdir()
+    descriptor = os.open(deep, os.O_RDONLY)
+    try:
+        for _ in range(3000):  # deeper than Python recurses, and than a path may be long
+            os.mkdir("a", dir_fd=descriptor)
+            inner = os.open("a", os.O_RDONLY, dir_fd=descriptor)
+            os.close(descriptor)
+            descriptor = inner
+        found = parsed("show", "data", "-r", cwd=tmp_path)
+    finally:
+        os.close(descriptor)
+        subprocess.run(["rm", "-rf", deep], check=True)  # pytest would recurse
+    assert found[1]["target"] == str(target)
+    assert found[0]["error"] == "StorageError"
+    assert "File name too long" in found[0]["message"]
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read every folder")
+def test_a_folder_that_cannot_be_read_is_told_of(data: Path) -> None:
+    (data / "closed").mkdir(mode=0)
+    found = parsed("show", data, "-r", cwd=data)
+    assert found[0]["target"] == str(data / "closed")
+    assert found[0]["error"] == "StorageError"
+    assert len(found) == 1 + len(DAYS)
+
+
+def test_names_that_are_not_utf_8_or_would_steer_a_terminal(data: Path) -> None:
+    for name in (b"caf\xe9", b"\x1b[31mred", b"[red]a"):
+        make(data / "odd" / os.fsdecode(name))
+    done = dirops("verify", "odd", "-r", cwd=data)
+    assert done.returncode == 0, done.stderr
+    assert "caf\\xe9: 1 files" in done.stdout
+    assert "\\x1b[31mred: 1 files" in done.stdout
+    assert "[red]a: 1 files" in done.stdout
+    assert len(json.loads(dirops("verify", "odd", "-r", "--json", cwd=data).stdout)) == 3
