@@ -233,6 +233,6 @@ class Stage:
         if self.workers != 1 or self.file_timeout is not None or self.file_retries:
             yield "aggregate= is one call over all records: workers=, file_timeout= and file_retries= have no meaning"
         if self.accept_code_change:
-            yield "accept_code_change= keeps entry by entry what is there, and aggregate= makes all or nothing"
+            yield "accept_code_change= has nothing to keep, since aggregate= makes all or nothing; leave it out"
         if named := {"key", "path", "record"}.intersection(self.functions[-1].wanted):
             yield f"aggregate= has no {', '.join(sorted(named))} of its own; each record that it gets has"

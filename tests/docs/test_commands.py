@@ -38,6 +38,9 @@ def check_make(arguments: list[str]) -> None:
 
 def check_dirops(arguments: list[str]) -> None:
     name, *rest = arguments
+    if name.startswith("-"):
+        assert name in {option for parameter in DIROPS.params for option in parameter.opts}
+        return
     command = DIROPS.commands[name]
     options = {option for parameter in command.params for option in parameter.opts}
     assert {argument for argument in rest if argument.startswith("-")} <= options
@@ -58,12 +61,19 @@ def check_ci(arguments: list[str]) -> None:
     assert os.access(CHECKOUT / ".ci/run", os.X_OK)
 
 
+def check_hidden(arguments: list[str]) -> None:
+    assert os.access(CHECKOUT / ".ci/hidden", os.X_OK)
+    program, *rest = arguments
+    CHECKS[program](rest)
+
+
 CHECKS: dict[str, Callable[[list[str]], None]] = {
     "make": check_make,
     "dirops": check_dirops,
     "airflow": check_airflow,
     "python": check_python,
     ".ci/run": check_ci,
+    ".ci/hidden": check_hidden,
 }
 
 
