@@ -163,7 +163,8 @@ class ResourcesExhausted(TransientError):
     """
 
     def __init__(self, cause: BaseException) -> None:
-        lacking = "memory" if isinstance(cause, MemoryError) else "threads or processes"
+        is_memory = isinstance(cause, MemoryError) or getattr(cause, "errno", None) == errno.ENOMEM
+        lacking = "memory" if is_memory else "threads or processes"
         super().__init__(
             f"this machine has no {lacking} left for the stage ({described(cause, 200)}). Nothing that was committed "
             "has changed, and finished files are kept; give the task more, or use fewer workers, then try again"

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import os
+import resource
 import threading
 from collections import deque
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
 from typing import Generic, NamedTuple, Self, TypeVar
 
 from airflow_dirops.core.durable import begin_write_back, sync_then_close
-from airflow_dirops.core.errors import StorageError
+from airflow_dirops.core.errors import ResourcesExhausted, StorageError
 
 # Measured with files of 1 and 100 KiB: in smaller groups handing over costs more, and more threads wait for each other.
 # A quick disk keeps one of them busy, a slow one all.
@@ -21,6 +21,12 @@ _IN_FLIGHT = _THREADS * _GROUP
 _SECONDS_TO_GATHER = 0.01
 
 T = TypeVar("T")
+
+
+def _most_in_flight() -> int:
+    """Each holds a descriptor, and this process needs some for other things."""
+    allowed, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return _IN_FLIGHT if allowed == resource.RLIM_INFINITY else max(1, min(_IN_FLIGHT, allowed // 4))
 
 
 class _Written(NamedTuple, Generic[T]):
@@ -41,13 +47,13 @@ class FsyncPool(Generic[T]):
 
     def __init__(self, durable: Callable[[list[T]], None]) -> None:
         self._durable = durable
-        self._threads: ThreadPoolExecutor | None = None
+        self._threads: set[threading.Thread] = set()
         lock = threading.Lock()
         self._gathered = threading.Condition(lock)
         self._synced = threading.Condition(lock)
         self._waiting: deque[_Written[T]] = deque()
         self._in_flight = 0
-        self._running = 0
+        self._most_in_flight = _most_in_flight()
         self._gathering = 0
         self._is_draining = False
         self._failure: BaseException | None = None
@@ -56,10 +62,11 @@ class FsyncPool(Generic[T]):
         """Fsync a file, close it, and pass the item on; returns at once if the pool has room, else after a wait.
 
         :raises StorageError: if any fsync before this one failed.
+        :raises ResourcesExhausted: if not a single thread can be started.
         """
         with self._gathered:
             try:
-                self._wait_until_fewer_than(_IN_FLIGHT)
+                self._wait_until_fewer_than(self._most_in_flight)
             except BaseException:
                 os.close(descriptor)
                 raise
@@ -86,10 +93,14 @@ class FsyncPool(Generic[T]):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._threads is not None:
+        with self._gathered:
+            threads = list(self._threads)
+            self._is_draining = True
+            self._gathered.notify_all()
+        for thread in threads:
             # Not cancelled: each holds descriptors that only it closes.
-            self._threads.shutdown(wait=True)
-            self._threads = None
+            thread.join()
+        self._close_waiting()
 
     def _wait_until_fewer_than(self, count: int) -> None:
         while self._in_flight >= count:
@@ -101,17 +112,34 @@ class FsyncPool(Generic[T]):
         is_group = len(self._waiting) >= _GROUP
         if is_group and self._gathering:
             self._gathered.notify()
-        elif self._running == 0 or (is_group and self._running < _THREADS):
-            if self._threads is None:
-                self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="dirops-fsync")
-            self._running += 1
-            self._threads.submit(self._sync_waiting)
+        elif not self._threads or (is_group and len(self._threads) < _THREADS):
+            self._start_thread()
+
+    def _start_thread(self) -> None:
+        thread = threading.Thread(target=self._sync_waiting, name="dirops-fsync")
+        try:
+            thread.start()
+        except (RuntimeError, MemoryError) as error:
+            if not self._threads:  # else the others do the work of this one
+                self._give_up(error)
+        else:
+            self._threads.add(thread)
+
+    def _give_up(self, error: BaseException) -> None:
+        """Nobody will sync what waits."""
+        self._close_waiting()
+        failure = ResourcesExhausted(error)
+        failure.__cause__ = error
+        self._fail(failure)
+        raise failure
+
+    def _close_waiting(self) -> None:
+        while self._waiting:
+            self._in_flight -= 1
+            os.close(self._waiting.popleft().descriptor)
 
     def _sync_waiting(self) -> None:
         while group := self._next_group():
-            if len(self._waiting) >= _GROUP:  # the disk is behind: let it commit the whole group at once
-                for written in group:
-                    begin_write_back(written.descriptor)
             self._sync(group)
             with self._synced:
                 self._in_flight -= len(group)
@@ -126,11 +154,14 @@ class FsyncPool(Generic[T]):
                 self._gathering -= 1
             group = [self._waiting.popleft() for _ in range(min(_GROUP, len(self._waiting)))]
             if not group:
-                self._running -= 1
+                self._threads.discard(threading.current_thread())
             return group
 
     def _sync(self, group: list[_Written[T]]) -> None:
         try:
+            if len(self._waiting) >= _GROUP:  # the disk is behind: let it commit the whole group at once
+                for written in group:
+                    begin_write_back(written.descriptor)
             errors = sync_then_close([written.descriptor for written in group])
             durable = []
             for written in group:

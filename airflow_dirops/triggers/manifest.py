@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
-from airflow_dirops.core.errors import DiropsError, SetupError, StorageError
+from airflow_dirops.core.errors import DiropsError, SetupError, StorageError, is_exhaustion
 from airflow_dirops.triggers.conditions import Conditions, Finding
 
 if TYPE_CHECKING:
@@ -46,12 +46,21 @@ class ManifestTrigger(BaseTrigger):
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Look again and again; a look is one small file, and never in the event loop."""
         try:
-            while (finding := await asyncio.to_thread(self._look)).summary is None:
+            while (finding := await self._look_beside()).summary is None:
                 self.log.info("Still waiting for %s: %s", self.conditions["target"], finding.lacking)
                 await asyncio.sleep(self.poll_interval)
             yield TriggerEvent({"manifest": finding.summary})  # type: ignore[no-untyped-call]
         except DiropsError as error:
             yield TriggerEvent({"error": _kind(error), "message": str(error)})  # type: ignore[no-untyped-call]
+
+    async def _look_beside(self) -> Finding:
+        try:
+            return await asyncio.to_thread(self._look)
+        except RuntimeError as error:
+            if not is_exhaustion(error):
+                raise
+            # It serves many tasks, and will have a thread again; the sensor's own timeout bounds the wait.
+            return Finding(lacking=f"the triggerer on {gethostname()} cannot look: {error}")
 
     def _look(self) -> Finding:
         finding = Conditions(**self.conditions).look()

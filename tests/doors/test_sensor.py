@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import resource
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from threading import Timer
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +22,7 @@ from airflow_dirops import ManifestSensor, StagedTransformOperator, daily_partit
 from airflow_dirops.core import errors, read_directory, read_manifest
 from airflow_dirops.triggers.conditions import deepest_directory
 from airflow_dirops.triggers.manifest import ManifestTrigger
+from tests.core.children import limit_to, limited
 from tests.text_files import read_text, values, write
 
 if TYPE_CHECKING:
@@ -221,6 +224,20 @@ def test_a_triggerer_that_cannot_see_the_file_system_says_where_it_is(target: Pa
     (event,) = asyncio.run(events_of(trigger))
     with pytest.raises(errors.SetupError, match=rf"triggerer on .*{target.parent}.*worker on "):
         ManifestSensor(task_id="wait", target=target).execute_complete(CONTEXT, event)
+
+
+def test_a_triggerer_that_has_no_thread_left_looks_again(root: Path) -> None:
+    with TemporaryDirectory() as place:
+        os.chmod(place, 0o755)
+        trigger = trigger_for(Path(place) / "interim" / DAY)
+        commit(Path(place) / "interim" / DAY)
+
+        async def wait_for_a_thread() -> list[Any]:
+            _, many = resource.getrlimit(resource.RLIMIT_NPROC)
+            asyncio.get_running_loop().call_later(0.5, limit_to, "NPROC", many)
+            return await events_of(trigger)
+
+        assert "'entries': 2" in limited(lambda: asyncio.run(wait_for_a_thread()), NPROC=0)
 
 
 def test_a_file_system_that_refuses_is_something_to_try_again(root: Path) -> None:

@@ -35,6 +35,7 @@ class ForkServer:
     """The parent's side.
 
     :param work: what a worker does, given its number and its end of a socket.
+    :raises ResourcesExhausted: if it cannot be forked.
     """
 
     def __init__(self, work: Work) -> None:
@@ -46,9 +47,13 @@ class ForkServer:
             _become_server(parent)
             _Server(theirs, work).serve()
 
-        # Held back: until it has reset its handlers, the fork has the parent's.
-        with held_back(), theirs:
-            self._process = fork(serve)
+        try:
+            # Held back: until it has reset its handlers, the fork has the parent's.
+            with held_back(), theirs:
+                self._process = fork(serve)
+        except OSError as error:
+            self._control.close()
+            raise ResourcesExhausted(error) from error
 
     def fileno(self) -> int:
         return self._control.fileno()
@@ -56,8 +61,12 @@ class ForkServer:
     def fork(self, number: int) -> socket.socket:
         """Fork a worker; returns the parent's end of its socket."""
         ours, theirs = socket.socketpair()
-        with theirs:
-            socket.send_fds(self._control, [_REQUEST.pack(_FORK, number)], [theirs.fileno()])
+        try:
+            with theirs:
+                socket.send_fds(self._control, [_REQUEST.pack(_FORK, number)], [theirs.fileno()])
+        except BaseException:
+            ours.close()
+            raise
         return ours
 
     def kill(self, number: int) -> None:
