@@ -1,4 +1,4 @@
-"""Which dated folder a run works on: the schedule, the trigger form, and the rules for names.
+"""Which dated folder a run works on: the schedule, the trigger form, and what decides between them.
 
 "Partition" here is one folder of a stage. It gets its name from Airflow's partition key where the run
 has one, and from the trigger form or the logical date where it has not.
@@ -6,23 +6,27 @@ has one, and from the trigger form or the logical date where it has not.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from airflow_dirops.core.errors import ArgumentRefused
+from airflow_dirops.formats import DAILY, fault_of, fault_with, last_ended, read_name, unsafe, write_name
 
 if TYPE_CHECKING:
-    from airflow.sdk import CronPartitionTimetable, Param
+    from airflow.sdk import Param
     from pendulum.tz.timezone import FixedTimezone, Timezone
 
-DAILY = "%Y-%m-%d"
-"""How a day's folder is named."""
+    from airflow_dirops.timetables import PartitionTimetable
 
-FORM_FIELDS = ("partition", "full", "verify", "on_error", "dry_run")
+FROM_SCHEDULE = "schedule"
+"""The format of the DAG's schedule, where that has one; else that of days."""
+
+FORM_FIELDS = ("partition", "full", "verify", "on_error", "max_failures", "dry_run")
 """What :func:`dirops_params` puts into the trigger form; the operators read these names from ``params``."""
 
-_OWN_FOLDER = "_dirops"
-_LONGEST = 250  # what Airflow's database keeps of a partition key
+FORM_MARK = "x-dirops"
+"""A member of the schema of the form's fields, which tells them from an author's own of the same name."""
 
 
 def daily_partitions(
@@ -31,31 +35,41 @@ def daily_partitions(
     timezone: str | Timezone | FixedTimezone | None = None,
     run_offset: int = -1,
     run_immediately: bool = False,
-) -> CronPartitionTimetable:
-    """Run on a cron schedule, each run for one day's folder: its partition key is a date, ``2026-11-01``.
+    partition_format: str = DAILY,
+) -> PartitionTimetable:
+    """Run on a cron schedule for each day once: its partition key is the day, ``2026-11-01``.
 
     ``schedule=daily_partitions("0 2 * * *")`` runs at two at night for the day that has just ended, as the
-    folder of the new day holds two hours yet. A backfill names the days themselves, whatever the offset.
+    folder of the new day holds two hours yet. Days are the calendar's, also where clocks change. Where cron leaves
+    out a day, the days that have ended meanwhile run one by one at its next tick: with ``0 2 * * 1-5`` on a Monday
+    Friday, Saturday and Sunday. Further ticks on one day find nothing to start. A backfill names the days themselves.
 
     :param cron: when to run, as a cron expression or preset.
-    :param timezone: where the cron expression and the dates are meant; Airflow's default if left out.
-    :param run_offset: the tick whose date is the partition, counted from the one that runs: -1 is the tick
-        before (of ``0 2 * * 1-5``, Friday's on a Monday), 0 the date on which the run itself takes place.
+    :param timezone: where the cron expression and the days are meant; Airflow's default if left out.
+    :param run_offset: the day to run for, counted from the one on which it may run: -1 is the day before, which has
+        ended; 0 is that day itself.
     :param run_immediately: whether a DAG without ``start_date`` runs at once when it is first switched on.
+    :param partition_format: how a day's folder is named, as in ``strftime``; the DAG's stages, sensors and form follow.
+    :raises ArgumentRefused: if the format writes what it cannot read, or two days share a folder.
     """
-    from airflow.sdk import CronPartitionTimetable
+    from airflow_dirops.periods import DAY
+    from airflow_dirops.timetables import PartitionTimetable
 
-    return CronPartitionTimetable(
+    check_format(partition_format)
+    if fault := fault_with(partition_format, DAY):
+        raise ArgumentRefused(f"partition_format={partition_format!r} cannot name the folders of days: {fault}")
+    return PartitionTimetable(
         cron,
         timezone=timezone or _default_timezone(),
         run_offset=run_offset,
         run_immediately=run_immediately,
-        key_format=DAILY,
+        key_format=partition_format,
+        period=DAY.name,
     )
 
 
 def dirops_params() -> dict[str, Param]:
-    """Fields for a DAG's trigger form: which day, what to redo, bad files, or only a plan.
+    """Fields for a DAG's trigger form: which partition, what to redo, bad files, or only a plan.
 
     Left as they are, they change nothing. More fields can be added: ``params={**dirops_params(), ...}``.
     """
@@ -67,7 +81,8 @@ def dirops_params() -> dict[str, Param]:
             type=["null", "string"],
             format="date",
             title="Partition",
-            description="The day whose folder to work on. Empty: the run's partition key or logical date.",
+            description=form_description(),
+            **{FORM_MARK: "partition"},  # type: ignore[arg-type]
         ),
         "full": Param(
             False,
@@ -89,6 +104,13 @@ def dirops_params() -> dict[str, Param]:
             title="Files that fail",
             description="What to do about them. Those that are set aside are listed in the manifest.",
         ),
+        "max_failures": Param(
+            None,
+            type=["null", "string", "integer"],
+            title="How many may fail",
+            description="A count such as 20, or a percentage such as 5%, of files to set aside. "
+            "Empty: as the DAG says.",
+        ),
         "dry_run": Param(
             False,
             type=["null", "boolean"],
@@ -98,36 +120,79 @@ def dirops_params() -> dict[str, Param]:
     }
 
 
-def resolve_partition(
-    *,
-    key: str | None,
-    param: Any,
-    day: datetime | None,
-    partition_format: str | None = DAILY,
-) -> str:
-    """Decide a run's partition: its partition key, the trigger form's field, or the logical date.
+def form_description(partition_format: str | None = DAILY) -> str:
+    """What the form says of its field for the partition.
+
+    :param partition_format: the form of the names; None for any.
+    """
+    what = "The day whose folder to work on."
+    if partition_format is None:
+        what = "The name of the folder to work on."
+    elif partition_format != DAILY:
+        example = write_name(datetime(2026, 11, 27), partition_format)
+        what = f"The folder to work on, such as {example}, or a date in it, such as 2026-11-27."
+    return (
+        f"{what} Empty: the Partition Key under Advanced Options, else the last that has ended. "
+        "Leave it empty in a backfill."
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Said:
+    """What a run says of its partition, in the order in which it decides.
 
     :param key: the run's partition key.
-    :param param: ``params["partition"]``; one that contradicts the key is an error.
-    :param day: the run's logical date, in the timezone of its schedule.
-    :param partition_format: the form that dates must have; None takes any safe relative name.
+    :param param: ``params["partition"]``.
+    :param day: the logical date, in the timezone of the schedule.
+    :param due: the last partition that was due when the run was asked for by hand.
+    :param in_backfill: whether the run is one of a backfill, whose form is the same for all of its days.
     """
-    if key is not None and param is not None and key != param:
-        raise ArgumentRefused(
-            f"This run has the partition key {key!r}, but its params say partition={param!r}. "
-            "Leave the field empty, or trigger a run for the other partition."
-        )
-    if key is not None:
-        return check_partition(key, "the run's partition key", partition_format)
+
+    key: str | None = None
+    param: Any = None
+    day: datetime | None = None
+    due: str | None = None
+    in_backfill: bool = False
+
+    @property
+    def names_one(self) -> bool:
+        """Whether somebody named the partition, rather than a clock."""
+        return self.key is not None or self.param not in (None, "")
+
+
+def resolve_partition(said: Said, partition_format: str | None = DAILY) -> tuple[str, str | None]:
+    """Decide a run's partition: its partition key, the trigger form's field, the logical date, or the last one due.
+
+    :param said: what the run says.
+    :param partition_format: the form that dates must have; None takes any safe relative name.
+    :returns: the partition, and what is worth a line in the log.
+    """
+    param = None if said.param in (None, "") else _named_by_form(said.param, partition_format)
+    if said.key is not None:
+        remark = _second_to_key(said, param)
+        return check_partition(said.key, "the run's partition key", partition_format), remark
     if param is not None:
-        return check_partition(param, 'params["partition"]', partition_format)
-    if day is not None:
-        return day.strftime(partition_format or DAILY)
+        return param, None
+    if said.day is not None:
+        return _written(said.day, "the logical date", partition_format), None
+    if said.due is not None:
+        return check_partition(said.due, "the last partition that was due", partition_format), (
+            f"this run names no partition: it works on {said.due!r}, the last that had ended when it was triggered"
+        )
     raise ArgumentRefused(
-        "This run names no partition: it has no partition key, no partition in its params and no logical "
-        "date. Trigger it with a partition key, give the DAG params=dirops_params() and fill in the form, "
-        "or set partition= on the operator."
+        "this run names no partition: it has no partition key, no partition in its params and no logical date. "
+        "Trigger it with a partition key, give the DAG params=dirops_params() and fill in the form, or set partition= "
+        "on the operator"
     )
+
+
+def due_partition(now: datetime, partition_format: str | None) -> str | None:
+    """The last partition that had ended at a time, where no schedule of ours knows.
+
+    :param now: what a clock showed in the DAG's timezone.
+    :param partition_format: the form of the names; names that are no dates have no last one.
+    """
+    return None if partition_format is None else last_ended(now, partition_format)
 
 
 def check_partition(text: Any, origin: str, partition_format: str | None = DAILY) -> str:
@@ -138,49 +203,78 @@ def check_partition(text: Any, origin: str, partition_format: str | None = DAILY
     :param partition_format: the form that a date must have; None takes any safe relative name.
     """
     if not isinstance(text, str):
-        raise ArgumentRefused(f"{origin} is {text!r}, a {type(text).__name__}; a partition is text.")
-    if reason := _unsafe(text) or _malformed(text, partition_format):
-        raise ArgumentRefused(f"{origin} is {text!r}, which cannot name a partition: {reason}.")
+        raise ArgumentRefused(f"{origin} is {text!r}, a {type(text).__name__}; a partition is text")
+    if reason := unsafe(text) or _malformed(text, partition_format):
+        raise ArgumentRefused(f"{origin} is {text!r}, which cannot name a partition: {reason}")
     return text
 
 
-def _unsafe(text: str) -> str | None:
-    if not text.strip() or text.strip() == "None":
-        return "it is empty"
-    if text != text.strip():
-        return "it begins or ends with a space"
-    if len(text) > _LONGEST:
-        return f"it is longer than {_LONGEST} characters"
-    if not text.isprintable():
-        return "it contains a character that cannot be printed"
-    return next((reason for part in text.split("/") if (reason := _unsafe_component(part))), None)
+def check_format(partition_format: Any) -> None:
+    """Refuse a format that writes what it cannot read, or gives one name to dates that do not belong together.
+
+    :param partition_format: what the DAG file has; None takes any safe relative name.
+    """
+    if partition_format in (None, FROM_SCHEDULE):
+        return
+    fault = fault_of(partition_format) if isinstance(partition_format, str) else "it is no text"
+    if fault:
+        raise ArgumentRefused(f"partition_format={partition_format!r} cannot name partitions: {fault}")
 
 
-def _unsafe_component(part: str) -> str | None:
-    if not part:
-        return "it is absolute, or has an empty part"
-    if part in (".", ".."):
-        return "it leads to another folder"
-    if part.startswith("."):
-        return "hidden names are never read"
-    if part == _OWN_FOLDER:
-        return f"{_OWN_FOLDER} holds the manifest"
-    return "a part of it is longer than 255 bytes" if len(part.encode()) > 255 else None
+def check_same_format(partition_format: str | None, schedules: str) -> None:
+    """Refuse a stage whose partitions are named otherwise than those of its schedule.
+
+    :param partition_format: what the operator says.
+    :param schedules: the format of the schedule.
+    """
+    if partition_format in (FROM_SCHEDULE, schedules, None):
+        return
+    example = datetime(2026, 11, 26)
+    raise ArgumentRefused(
+        f"the schedule makes partitions like {write_name(example, schedules)!r}, and partition_format="
+        f"{partition_format!r} wants names like {write_name(example, partition_format)!r}. Write the format once, "
+        "on the schedule, daily_partitions(..., partition_format=...), and leave it out here"
+    )
+
+
+def _second_to_key(said: Said, param: str | None) -> str | None:
+    if param is None or param == said.key:
+        return None
+    if said.in_backfill:
+        return f"the form of this backfill says partition={said.param!r}; each of its runs works on its own"
+    raise ArgumentRefused(
+        f"this run has the partition key {said.key!r}, but its params say partition={said.param!r}. "
+        "Leave the field empty, or trigger a run for the other partition"
+    )
+
+
+def _named_by_form(param: Any, partition_format: str | None) -> str:
+    # a form may pick a date where folders are named otherwise: the one that the date lies in is meant
+    if isinstance(param, str) and partition_format not in (None, DAILY) and _malformed(param, partition_format):
+        try:
+            return write_name(read_name(param, DAILY), str(partition_format))
+        except ValueError:
+            pass
+    return check_partition(param, 'params["partition"]', partition_format)
+
+
+def _written(moment: datetime, origin: str, partition_format: str | None) -> str:
+    partition_format = partition_format or DAILY
+    return check_partition(write_name(moment, partition_format), origin, partition_format)
 
 
 def _malformed(text: str, partition_format: str | None) -> str | None:
     if partition_format is None:
         return None
     try:
-        # strptime alone also takes "2026-1-1", which is another folder
-        if datetime.strptime(text, partition_format).strftime(partition_format) == text:
-            return None
+        read_name(text, partition_format)
     except ValueError:
-        pass
-    return (
-        f"it is not a date as {partition_format!r} writes it; use daily_partitions() for the schedule, "
-        "or set partition_format on the operator (None takes any name)"
-    )
+        example = write_name(datetime(2026, 11, 26), partition_format)
+        return (
+            f"partition_format={partition_format!r} writes names such as {example!r}. Give one like it, or "
+            "partition_format=None, which takes any name"
+        )
+    return None
 
 
 def _default_timezone() -> str | Timezone | FixedTimezone:

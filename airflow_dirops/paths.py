@@ -8,18 +8,6 @@ from typing import Any
 
 from airflow_dirops.core.errors import ArgumentRefused
 
-PLACEHOLDER = "{partition}"
-
-
-def mentions_partition(template: Any) -> bool:
-    """Whether a field's template asks for the partition.
-
-    :param template: a field as the DAG file has it: a path, or a reference to an upstream's output.
-    """
-    if isinstance(template, (list, tuple)):
-        return any(map(mentions_partition, template))
-    return isinstance(template, (str, os.PathLike)) and PLACEHOLDER in os.fspath(template)
-
 
 def pairs(template: Any, rendered: Any) -> list[tuple[Any, Any]]:
     """A field's template with what it was rendered to; for a list of sources, each with its own.
@@ -104,11 +92,7 @@ def pinned_source(template: Any, rendered: Any) -> Mapping[str, Any] | None:
             "or of a ManifestSensor, or give a path."
         )
     if isinstance(rendered, Sequence) and not isinstance(rendered, (str, bytes)):
-        raise ArgumentRefused(
-            f"source={_shown(template)} is {len(rendered)} directories, and a stage reads one. Map the stage "
-            "over them with .partial(...).expand(source=...), or let it read the directory that holds them, "
-            'with a pattern such as "*/*.npy"; or match their files by key, in a StagedTransformOperator with join=.'
-        )
+        raise ArgumentRefused(_many_sources(template, rendered))
     return None
 
 
@@ -123,6 +107,18 @@ def source_text(rendered: Any) -> str:
         return str(rendered)
     pin = f" at snapshot {rendered['snapshot']}" if rendered.get("snapshot") else ""
     return f"{rendered['target']}{pin}"
+
+
+def _many_sources(template: Any, rendered: Sequence[Any]) -> str:
+    first, *_ = map(source_text, rendered or ["raw/a"])
+    name = first.rstrip("/").rpartition("/")[2] or "a"
+    return (
+        f"source={_shown(template)} is {len(rendered)} directories, and a stage reads one. Map the stage over them, "
+        "each with a target of its own: "
+        f'.partial(...).expand_kwargs([{{"source": {first!r}, "target": "interim/{name}"}}, ...]). Or let it read '
+        'the directory that holds them, with a pattern such as "*/*.npy"; or match their files by key, in a '
+        "StagedTransformOperator with join="
+    )
 
 
 def _is_nothing(text: str) -> bool:

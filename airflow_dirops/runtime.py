@@ -6,32 +6,42 @@ errors are worth another try.
 
 from __future__ import annotations
 
+import logging
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
 from airflow.sdk.configuration import conf
+from airflow.sdk.definitions._internal.contextmanager import DagContext
 from airflow.sdk.definitions.retry_policy import ExceptionRetryPolicy, RetryAction, RetryRule
+from jinja2 import UndefinedError
 
 from airflow_dirops.core import errors
-from airflow_dirops.partitions import DAILY, FORM_FIELDS, check_partition, resolve_partition
-from airflow_dirops.paths import (
-    PLACEHOLDER,
-    absolute_path,
-    mentions_partition,
-    pairs,
-    path_text,
-    pinned_source,
-    refuse_nothing,
+from airflow_dirops.formats import DAILY
+from airflow_dirops.partitions import (
+    FORM_FIELDS,
+    FORM_MARK,
+    FROM_SCHEDULE,
+    Said,
+    check_format,
+    check_partition,
+    check_same_format,
+    due_partition,
+    form_description,
+    resolve_partition,
 )
+from airflow_dirops.paths import absolute_path, pairs, path_text, pinned_source, refuse_nothing
+from airflow_dirops.templates import DATES, PLACEHOLDER, mentions_partition, names_used, other_date
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     import jinja2
     from airflow.sdk import DAG, Context
 
     from airflow_dirops.core import Attempt, Outcome, Retention
+
+_log = logging.getLogger(__name__)
 
 RETRY_POLICY = ExceptionRetryPolicy(
     rules=[
@@ -59,15 +69,50 @@ and mostly finds that nothing is left to do.
 """
 
 
+class _CheckedPartial:
+    """``.partial`` of an operator, which looks at its arguments as the operator itself does."""
+
+    def __get__(self, task: BaseOperator | None, operator: type[PathFields]) -> Callable[..., Any]:
+        partial = vars(BaseOperator)["partial"].__get__(task, operator)
+
+        def checked(**arguments: Any) -> Any:
+            operator.check_arguments(arguments, arguments.get("dag") or DagContext.get_current())
+            return partial(**arguments)
+
+        return checked
+
+
 class PathFields(BaseOperator):
     """Renders path fields to the end: ``{partition}`` filled in, below the root, or a clear error.
 
     It happens while Airflow renders templates, so that the UI shows the real paths.
     """
 
+    partial: Any = _CheckedPartial()
     path_fields: tuple[str, ...] = ("target",)
     partition: str | None
-    partition_format: str | None = DAILY
+    partition_format: str | None = FROM_SCHEDULE
+
+    @classmethod
+    def check_arguments(cls, arguments: Mapping[str, Any], dag: DAG | None) -> None:
+        """Refuse while the DAG file is read what no run could use.
+
+        :param arguments: the operator's own, or those of ``.partial``.
+        :param dag: the DAG, if it is known already.
+        """
+        given = arguments.get("partition_format", FROM_SCHEDULE)
+        check_format(given)
+        if dag and (schedules := getattr(dag.timetable, "partition_format", None)):
+            check_same_format(given, schedules)
+        used = format_of(dag, given)
+        partition = arguments.get("partition")
+        if isinstance(partition, str) and "{" not in partition:
+            check_partition(partition, "partition", used)
+        if dag and used != DAILY:
+            _fit_form(dag, used)
+
+    def _check_own_arguments(self) -> None:
+        self.check_arguments(vars(self), self.get_dag())
 
     def _do_render_template_fields(
         self,
@@ -79,19 +124,27 @@ class PathFields(BaseOperator):
     ) -> None:
         # Airflow calls this, not render_template_fields, for a mapped task's instances as well.
         templates = {name: getattr(self, name) for name in self.template_fields}
-        super()._do_render_template_fields(parent, template_fields, context, jinja_env, seen_oids)
+        try:
+            super()._do_render_template_fields(parent, template_fields, context, jinja_env, seen_oids)
+        except UndefinedError as error:
+            raise errors.ArgumentRefused(_undefined(templates, context, error)) from error
         if parent is self:
             self._fill_in(templates, context)
 
     def _fill_in(self, templates: Mapping[str, Any], context: Context) -> None:
         for name, template in templates.items():
             refuse_nothing(name, template, getattr(self, name))
+        self.partition_format = format_of(context["dag"], self.partition_format)
         if templates["partition"] is not None:
             self.partition = check_partition(self.partition, "partition", self.partition_format)
         elif any(mentions_partition(templates[name]) for name in self.path_fields):
-            self.partition = partition_of(context, self.partition_format)
+            self.partition = self._partition_of_run(templates, context)
         for name in self.path_fields:
             setattr(self, name, self._settled(name, templates[name]))
+
+    def _partition_of_run(self, templates: Mapping[str, Any], context: Context) -> str:
+        del templates
+        return partition_of(context, self.partition_format)
 
     def _settled(self, name: str, template: Any) -> Any:
         rendered = getattr(self, name)
@@ -105,7 +158,44 @@ class PathFields(BaseOperator):
         if name == "source" and (pin := pinned_source(template, rendered)):
             return pin
         path = path_text(name, template, rendered)
+        if self.partition and (date := other_date(template, path, self.partition, self.partition_format)):
+            raise errors.ArgumentRefused(
+                f"{name}={template!r} is for {date!r}, and this run's partition is {self.partition!r}: "
+                "Airflow's ds is a date in UTC. Write {partition} there; or, if another date is meant, set partition= "
+                "on the operator to the one that the target is for"
+            )
         return absolute_path(name, path.replace(PLACEHOLDER, self.partition or ""), root())
+
+
+def format_of(dag: DAG | None, partition_format: str | None) -> str | None:
+    """The format that partitions have: the operator's, or that of the DAG's schedule.
+
+    :param partition_format: what the operator says.
+    """
+    if partition_format != FROM_SCHEDULE:
+        return partition_format
+    return getattr(dag.timetable, "partition_format", DAILY) if dag else DAILY
+
+
+def _fit_form(dag: DAG, partition_format: str | None) -> None:
+    """Let the trigger form take names as this DAG's folders have them, where it would ask for a date."""
+    owners: tuple[Any, ...] = (dag, *dag.tasks)
+    for owner in owners:  # each task has a copy, and checks the run's params with it
+        field = owner.params.get_param("partition") if "partition" in owner.params else None
+        if field and FORM_MARK in field.schema:
+            field.schema.pop("format", None)
+            field.description = form_description(partition_format)
+
+
+def _undefined(templates: Mapping[str, Any], context: Context, error: Exception) -> str:
+    lost = {name: names for name, template in templates.items() if (names := names_used(template) & DATES)}
+    if not lost or context.get("logical_date"):
+        return f"a field cannot be rendered: {error}"
+    fields = ", ".join(f"{name}={templates[name]!r}" for name in lost)
+    return (
+        f"{fields} cannot be rendered: {error}, since this run has no logical date; runs with a partition key have "
+        "none. Write {partition}, which every run has"
+    )
 
 
 def root() -> str | None:
@@ -135,13 +225,55 @@ def partition_of(context: Context, partition_format: str | None = DAILY) -> str:
     :param context: the task's context.
     :param partition_format: the form that dates must have; None takes any safe relative name.
     """
-    logical_date = context.get("logical_date")
-    return resolve_partition(
+    partition, remark = resolve_partition(said_by(context, partition_format), partition_format)
+    if remark:
+        _log.info("%s", f"{remark[0].upper()}{remark[1:]}.")
+    return partition
+
+
+def said_by(context: Context, partition_format: str | None) -> Said:
+    """What a run says of its partition.
+
+    :param context: the task's context.
+    :param partition_format: the form that dates must have.
+    """
+    run: Any = context.get("dag_run")
+    run_type = str(getattr(run, "run_type", ""))
+    day: Any = context.get("logical_date")
+    zone = _zone(context["dag"])
+    return Said(
         key=context.get("partition_key"),
         param=context.get("params", {}).get("partition"),
-        day=logical_date and logical_date.astimezone(_zone(context["dag"])),
-        partition_format=partition_format,
+        day=day and day.astimezone(zone),
+        due=_due(context["dag"], run.run_after, zone, partition_format) if run_type == "manual" else None,
+        in_backfill=run_type == "backfill",
     )
+
+
+def is_mapped(context: Context) -> bool:
+    """Whether this is one of several instances of its task in this run.
+
+    :param context: the task's context.
+    """
+    index: int | None = getattr(context.get("ti"), "map_index", None)
+    return index is not None and index >= 0
+
+
+def overridden_params(context: Context) -> set[str]:
+    """The params that whoever started this run gave another value than the DAG does.
+
+    :param context: the task's context.
+    """
+    given = getattr(context.get("dag_run"), "conf", None) or {}
+    defaults = context["dag"].params.dump()
+    return {name for name, value in given.items() if name not in defaults or defaults[name] != value}
+
+
+def _due(dag: DAG, asked: datetime, zone: Any, partition_format: str | None) -> str | None:
+    if due_key := getattr(dag.timetable, "due_key", None):
+        key: str = due_key(asked)
+        return key
+    return due_partition(asked.astimezone(zone).replace(tzinfo=None), partition_format)
 
 
 def attempt_of(context: Context, partition: str | None) -> Attempt:
@@ -240,8 +372,10 @@ def announce(task: BaseOperator, context: Context, outcome: Outcome) -> None:
 def _has_own_key(context: Context, partition: str) -> bool:
     from airflow.sdk import CronPartitionTimetable, PartitionedAssetTimetable
 
-    timetable = context["dag"].timetable
-    partitioned = isinstance(timetable, (CronPartitionTimetable, PartitionedAssetTimetable))
+    timetable: Any = context["dag"].timetable
+    partitioned = getattr(timetable, "partitioned", False) or isinstance(
+        timetable, (CronPartitionTimetable, PartitionedAssetTimetable)
+    )
     return (partitioned or timetable.partitioned_at_runtime) and partition != context.get("partition_key")
 
 

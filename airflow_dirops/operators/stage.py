@@ -11,8 +11,9 @@ from airflow.sdk.exceptions import AirflowSkipException
 
 from airflow_dirops import runtime
 from airflow_dirops.core import errors
-from airflow_dirops.partitions import DAILY
-from airflow_dirops.paths import mentions_partition, pairs, source_text
+from airflow_dirops.partitions import FROM_SCHEDULE, check_partition
+from airflow_dirops.paths import pairs, source_text
+from airflow_dirops.templates import PLACEHOLDER, has_partition, mentions_partition, varies_by
 
 if TYPE_CHECKING:
     from os import PathLike
@@ -107,7 +108,7 @@ class StageOperator(runtime.PathFields):
         source_codec: str | Codec | None = None,
         stage: str | None = None,
         partition: str | None = None,
-        partition_format: str | None = DAILY,
+        partition_format: str | None = FROM_SCHEDULE,
         empty: Literal["fail", "skip", "commit"] = "fail",
         on_error: Literal["fail", "quarantine"] = "fail",
         max_failures: int | str | None = None,
@@ -156,6 +157,7 @@ class StageOperator(runtime.PathFields):
         self.follow_symlinks = follow_symlinks
         self.replace_unmanaged = replace_unmanaged
         self.take_over_stage = take_over_stage
+        self._check_own_arguments()
 
     @abstractmethod
     def run_stage(self, **options: Any) -> Outcome:
@@ -233,21 +235,50 @@ class StageOperator(runtime.PathFields):
         }
 
     def _fill_in(self, templates: Mapping[str, Any], context: Context) -> None:
+        rendered_target = str(self.target)
         super()._fill_in(templates, context)
-        self._check_partition_of_source(templates)
+        if not self.takes_all_partitions:
+            self._check_target(templates, rendered_target, context)
 
-    def _check_partition_of_source(self, templates: Mapping[str, Any]) -> None:
+    def _partition_of_run(self, templates: Mapping[str, Any], context: Context) -> str:
+        pinned = {
+            source["partition"]
+            for _, source in pairs(templates["source"], self.source)
+            if isinstance(source, Mapping) and source.get("partition")
+        }
+        if len(pinned) > 1:
+            raise errors.ArgumentRefused(
+                f"the sources are of different partitions, {', '.join(sorted(pinned))}; take those of one"
+            )
+        said = runtime.said_by(context, self.partition_format)
+        if not pinned or (said.names_one and not runtime.is_mapped(context)):
+            return self._agreed(super()._partition_of_run(templates, context), pinned)
+        return check_partition(pinned.pop(), "the partition of the source", None)
+
+    def _agreed(self, partition: str, pinned: set[str]) -> str:
+        if pinned - {partition}:
+            raise errors.ArgumentRefused(
+                f"the source is its stage's partition {pinned.pop()!r}, but this run is for {partition!r}; "
+                "if that is meant, set partition= here"
+            )
+        return partition
+
+    def _check_target(self, templates: Mapping[str, Any], rendered_target: str, context: Context) -> None:
+        """Refuse a target that another partition's run, or the next run, would replace."""
+        target = templates["target"]
+        overrides = runtime.overridden_params(context)
+        by_target = varies_by(target, overrides)
         for template, source in pairs(templates["source"], self.source):
             pinned = source.get("partition") if isinstance(source, Mapping) else None
-            if pinned and self.partition and pinned != self.partition and templates["partition"] is None:
+            partition = pinned or (self.partition if mentions_partition(template) else None)
+            if partition and not has_partition(target, rendered_target, partition):
                 raise errors.ArgumentRefused(
-                    f"the source is its stage's partition {pinned!r}, but this run is for {self.partition!r}; "
-                    "if that is meant, set partition= here"
+                    f"source={template!r} is the partition {partition!r}, but target={target!r} has none in it, "
+                    f"so that each partition would replace the one before; put {PLACEHOLDER} into target"
                 )
-            partition = pinned or (mentions_partition(template) and self.partition)
-            if partition and partition not in str(self.target) and not self.takes_all_partitions:
+            by_source = set() if isinstance(source, Mapping) else varies_by(template, overrides)
+            if "run" not in by_target and by_source - by_target:
                 raise errors.ArgumentRefused(
-                    f"source={template!r} is the partition {partition!r}, but target={self.target!r} "
-                    "has none in it, so that each partition would replace the one before; "
-                    "put {partition} into target"
+                    f"source={template!r} is another directory in each run, but target={target!r} is "
+                    f"the same, so that each run would replace the one before; put {PLACEHOLDER} into target"
                 )

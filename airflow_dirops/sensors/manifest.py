@@ -11,7 +11,7 @@ from airflow.sdk.configuration import conf
 
 from airflow_dirops import runtime
 from airflow_dirops.core import errors
-from airflow_dirops.partitions import DAILY
+from airflow_dirops.partitions import FROM_SCHEDULE
 from airflow_dirops.triggers.conditions import Conditions, deepest_directory
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ class ManifestSensor(runtime.PathFields, BaseSensorOperator):
         *,
         target: str | PathLike[str],
         partition: str | None = None,
-        partition_format: str | None = DAILY,
+        partition_format: str | None = FROM_SCHEDULE,
         min_files: int = 0,
         newer_than: datetime | str | None = None,
         max_quarantined: int | None = None,
@@ -68,6 +68,7 @@ class ManifestSensor(runtime.PathFields, BaseSensorOperator):
         self.max_quarantined = max_quarantined
         self.stage = stage
         self.deferrable = deferrable
+        self._check_own_arguments()
 
     def poke(self, context: Context) -> bool | PokeReturnValue:
         """Look once."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pendulum
@@ -180,6 +182,171 @@ def test_an_upstreams_partition_must_be_in_the_target(dag: DAG, root: Path) -> N
     stage = StagedTransformOperator(task_id="t", dag=dag, source=UPSTREAM, target="final", transform=abs)
     with pytest.raises(ArgumentRefused, match="replace the one before"):
         rendered(stage, partition_key="2026-11-01")
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "out/2026-11-01",
+        "out/lab2026-11-01",
+        "out/{{ params.lab }}",
+        "2026-11-01/{{ params.lab }}",
+        "out/{{ ds_nodash }}",
+    ],
+)
+def test_only_what_the_template_asks_for_counts_as_the_partition(dag: DAG, root: Path, target: str) -> None:
+    stage = DirectoryReadOperator(task_id="read", dag=dag, source="raw/{partition}", target=target, **READ)
+    with pytest.raises(ArgumentRefused, match="replace the one before"):
+        rendered(stage, partition_key="2026-11-01", params={"lab": "lab12"}, ds_nodash="20261101")
+
+
+@pytest.mark.parametrize(
+    "target",
+    ["out/day={partition}", "{partition}/x", "out/{{ partition_key }}", "2026-11-01/{{ partition_key }}"],
+)
+def test_a_target_may_ask_for_the_partition_in_any_place(dag: DAG, root: Path, target: str) -> None:
+    stage = DirectoryReadOperator(task_id="read", dag=dag, source="raw/{partition}", target=target, **READ)
+    assert "2026-11-01" in rendered(stage, partition_key="2026-11-01").target
+
+
+def test_a_partition_of_several_folders_is_found_as_a_whole(dag: DAG, root: Path) -> None:
+    fields = {"source": "raw/{partition}", "partition_format": "%Y/%m/%d", **READ}
+    key = {"partition_key": "2026/11/01"}
+    good = DirectoryReadOperator(task_id="good", dag=dag, target="out/{{ partition_key }}", **fields)
+    assert rendered(good, **key).target == f"{root}/out/2026/11/01"
+    bad = DirectoryReadOperator(task_id="bad", dag=dag, target="out/{{ partition_key[:7] }}", **fields)
+    with pytest.raises(ArgumentRefused, match="replace the one before"):
+        rendered(bad, **key)
+
+
+RUN = {"ds": "2026-11-01", "run_id": "manual__1", "ti": {"x": "here"}, "partition_key": "2026-11-01"}
+
+
+@pytest.mark.parametrize(
+    ("source", "target", "is_refused"),
+    [
+        ("raw/{{ ds }}", "out", True),
+        ("raw/{{ ds }}", "out/{{ ds }}", False),
+        ("raw/{{ ds }}", "out/{{ run_id }}", False),
+        ("raw/{{ run_id }}", "out/{partition}", False),
+        ("raw/{{ partition_key }}", "out", True),
+        ("raw/{{ ti['x'] }}", "out", True),
+        ("raw/{{ ti['x'] }}", "out/{partition}", False),
+        ("{% if ds %}raw{% endif %}", "out", True),
+        ("raw/{{ var }}", "out", False),
+        ("raw/{{ conn }}", "out", False),
+        ("raw/{{ own_macro }}", "out", False),
+        ("raw/{{ params.site }}", "out", True),
+        ("raw/{{ params['site'] }}", "out", True),
+        ("raw/{{ params.site }}", "out/{{ params.site }}", False),
+        ("raw/{{ params.site }}/{{ ds }}", "out/{{ params.site }}", True),
+        ("raw/{{ params.kind }}", "out", False),  # the DAG's own value
+    ],
+)
+def test_a_source_that_changes_from_run_to_run_needs_a_target_that_does(
+    root: Path, source: str, target: str, is_refused: bool
+) -> None:
+    dag = DAG("varies", schedule=None, params={"site": "a", "kind": "k"})
+    stage = DirectoryReadOperator(task_id="read", dag=dag, source=source, target=target, **READ)
+    context = {
+        **RUN,
+        "params": {"site": "b", "kind": "k"},
+        "dag_run": SimpleNamespace(
+            conf={"site": "b", "kind": "k"}, run_type="manual", run_after=pendulum.datetime(2026, 11, 2)
+        ),
+        **dict.fromkeys(("var", "conn", "own_macro"), "x"),
+    }
+    with pytest.raises(ArgumentRefused, match="each run would replace") if is_refused else nullcontext():
+        rendered(stage, **context)
+
+
+def test_an_aggregate_may_replace_what_it_made_of_the_day_before(dag: DAG, root: Path) -> None:
+    for source in ("raw/{{ ds }}", "raw/{partition}"):
+        stage = StagedTransformOperator(task_id=f"t{len(source)}", dag=dag, source=source, target="out", aggregate=list)
+        assert rendered(stage, **RUN).target == f"{root}/out"
+
+
+BERLIN = {
+    "ds": "2026-11-02",
+    "ds_nodash": "20261102",
+    "logical_date": pendulum.datetime(2026, 11, 3, tz="Europe/Berlin"),
+}
+
+
+@pytest.mark.parametrize(
+    ("source", "partition_format"),
+    [
+        ("raw/{{ ds }}", "schedule"),
+        ("raw/{{ ds_nodash }}/x", "schedule"),
+        ("raw/img_{{ ds_nodash }}", "schedule"),
+        ("raw/{{ ds }}", "%Y/%m/%d"),
+        ("raw/{{ ds.replace('-', '/') }}", "%Y/%m/%d"),
+    ],
+)
+def test_a_source_of_another_day_is_refused_and_the_advice_works(
+    root: Path, source: str, partition_format: str
+) -> None:
+    dag = DAG("berlin", schedule=None, start_date=pendulum.datetime(2026, 1, 1, tz="Europe/Berlin"))
+    fields = {"dag": dag, "target": "out/{partition}", "partition_format": partition_format, **READ}
+    with pytest.raises(ArgumentRefused, match=r"'2026.?11.?02'.*partition is '2026.11.03'.*ds is a date in UTC"):
+        rendered(DirectoryReadOperator(task_id="read", source=source, **fields), **BERLIN)
+    advised = DirectoryReadOperator(task_id="advised", source="raw/{partition}", **fields)
+    assert rendered(advised, **BERLIN).source.replace("/", "-").endswith("2026-11-03")
+    meant = "{{ ds }}" if partition_format == "schedule" else "{{ ds.replace('-', '/') }}"
+    rendered(DirectoryReadOperator(task_id="meant", source=source, partition=meant, **fields), **BERLIN)
+
+
+@pytest.mark.parametrize(
+    ("source", "partition_format"),
+    [
+        ("raw/{{ logical_date.in_timezone('Europe/Berlin') | string | truncate(10, True, '') }}", "schedule"),
+        ("calibration/2026-01-01/{{ params.site }}/{partition}", "schedule"),
+        ("raw/{{ params.site }}", "%G-W%V"),
+        ("raw/{{ ds }}", "%G-W%V"),  # a day of that week
+        ("raw/{{ ds }}", "%Y-%m"),
+    ],
+)
+def test_other_dates_are_meant(root: Path, source: str, partition_format: str) -> None:
+    dag = DAG("berlin", schedule=None, start_date=pendulum.datetime(2026, 1, 1, tz="Europe/Berlin"))
+    fields = {"dag": dag, "target": "out/{partition}", "partition_format": partition_format, **READ}
+    rendered(DirectoryReadOperator(task_id="read", source=source, **fields), **BERLIN, params={"site": "a"})
+
+
+def test_ds_in_a_run_that_has_none_is_explained(dag: DAG, root: Path) -> None:
+    stage = DirectoryReadOperator(task_id="read", dag=dag, source="raw/{{ ds }}", target="out/{partition}", **READ)
+    with pytest.raises(ArgumentRefused, match=r"source='raw/\{\{ ds \}\}'.*no logical date.*Write \{partition\}"):
+        rendered(stage, partition_key="2026-11-01")
+
+
+def test_another_name_that_is_missing_is_named(dag: DAG, root: Path) -> None:
+    stage = DirectoryReadOperator(task_id="read", dag=dag, source="raw/{{ site }}", target="out", **READ)
+    with pytest.raises(ArgumentRefused, match="'site' is undefined"):
+        rendered(stage, partition_key="2026-11-01")
+
+
+def mapped(operator: Any, **context: Any) -> Any:
+    """The operator as the process of one of its instances has it."""
+    return rendered(operator, ti=SimpleNamespace(map_index=1), **context)
+
+
+def test_an_instance_of_a_mapped_stage_takes_the_partition_of_its_source(dag: DAG, root: Path) -> None:
+    stage = StagedTransformOperator(task_id="t", dag=dag, source=UPSTREAM, target="final/{partition}", transform=abs)
+    context = {"logical_date": pendulum.datetime(2026, 11, 5), "partition_key": None}
+    assert mapped(stage, **context).target == f"{root}/final/2026-11-01"
+
+
+def test_so_it_does_in_a_run_with_a_key(dag: DAG, root: Path) -> None:
+    stage = StagedTransformOperator(task_id="t", dag=dag, source=UPSTREAM, target="final/{partition}", transform=abs)
+    assert mapped(stage, partition_key="2026-11-05").target == f"{root}/final/2026-11-01"
+
+
+def test_sources_of_different_partitions_are_refused(dag: DAG, root: Path) -> None:
+    other = {**UPSTREAM, "partition": "2026-11-02"}
+    stage = StagedTransformOperator(
+        task_id="t", dag=dag, source=[UPSTREAM, other], join="inner", target="final/{partition}", transform=abs
+    )
+    with pytest.raises(ArgumentRefused, match="2026-11-01, 2026-11-02"):
+        rendered(stage, logical_date=pendulum.datetime(2026, 11, 1))
 
 
 def test_taking_an_upstreams_output_makes_it_an_upstream(dag: DAG) -> None:

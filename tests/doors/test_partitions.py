@@ -2,45 +2,51 @@
 
 from __future__ import annotations
 
+import logging
 from contextlib import nullcontext
 from datetime import datetime
+from types import SimpleNamespace
 from typing import Any
 
 import pendulum
 import pytest
-from airflow.sdk import DAG, CronPartitionTimetable, CronTriggerTimetable
+from airflow.sdk import DAG, CronTriggerTimetable, PartitionedAtRuntime
 
 from airflow_dirops import daily_partitions, dirops_params
 from airflow_dirops.core.errors import ArgumentRefused
-from airflow_dirops.partitions import check_partition, resolve_partition
+from airflow_dirops.partitions import Said, check_partition, resolve_partition
 from airflow_dirops.runtime import partition_of
 
 TOKYO = "Asia/Tokyo"
 
 
 @pytest.mark.parametrize(
-    ("given", "expected"),
+    ("said", "expected"),
     [
         pytest.param({"key": "2026-11-01"}, "2026-11-01", id="partition key"),
         pytest.param({"param": "2026-11-02"}, "2026-11-02", id="trigger form"),
         pytest.param({"day": datetime(2026, 11, 3)}, "2026-11-03", id="logical date"),
+        pytest.param({"due": "2026-11-04"}, "2026-11-04", id="last one due"),
         pytest.param({"key": "2026-11-01", "day": datetime(2026, 11, 3)}, "2026-11-01", id="key before date"),
         pytest.param({"param": "2026-11-02", "day": datetime(2026, 11, 3)}, "2026-11-02", id="form before date"),
+        pytest.param({"param": "", "due": "2026-11-04"}, "2026-11-04", id="a form that was emptied"),
+        pytest.param({"day": datetime(2026, 11, 3), "due": "2026-11-04"}, "2026-11-03", id="date before last one due"),
         pytest.param({"key": "2026-11-01", "param": "2026-11-01"}, "2026-11-01", id="key and form agree"),
+        pytest.param({"key": "2026-11-01", "param": "2026-11-02", "in_backfill": True}, "2026-11-01", id="backfill"),
     ],
 )
-def test_the_first_that_is_there_decides(given: dict[str, Any], expected: str) -> None:
-    assert resolve_partition(**{"key": None, "param": None, "day": None, **given}) == expected
+def test_the_first_that_is_there_decides(said: dict[str, Any], expected: str) -> None:
+    assert resolve_partition(Said(**said))[0] == expected
 
 
 def test_a_form_that_contradicts_the_key_is_an_error_that_shows_both() -> None:
     with pytest.raises(ArgumentRefused, match=r"'2026-11-01'.*'2026-11-02'"):
-        resolve_partition(key="2026-11-01", param="2026-11-02", day=None)
+        resolve_partition(Said(key="2026-11-01", param="2026-11-02"))
 
 
 def test_a_run_that_names_no_partition_is_told_every_way_to_name_one() -> None:
     with pytest.raises(ArgumentRefused, match=r"partition key.*dirops_params\(\).*partition="):
-        resolve_partition(key=None, param=None, day=None)
+        resolve_partition(Said())
 
 
 @pytest.mark.parametrize(
@@ -122,29 +128,52 @@ def test_a_logical_date_is_read_in_the_timezone_of_the_schedule(dag: DAG) -> Non
     assert partition_of(context) == "2026-11-01"
 
 
-def test_daily_partitions_runs_for_the_day_that_has_ended() -> None:
-    assert _keys(daily_partitions("0 2 * * *"), "2026-11-02") == ["2026-11-01"]
-    assert _keys(daily_partitions("0 2 * * *", run_offset=0), "2026-11-02") == ["2026-11-02"]
-    assert _keys(daily_partitions("0 2 * * 1-5"), "2026-11-02") == ["2026-10-30"]  # a Monday, and its Friday
+def by_hand(dag: DAG, **context: Any) -> Any:
+    """A run that somebody triggered at noon on the second of November, and filled in nothing."""
+    run = SimpleNamespace(run_type="manual", run_after=pendulum.datetime(2026, 11, 2, 12))
+    return {"dag": dag, "params": {}, "logical_date": None, "partition_key": None, "dag_run": run, **context}
 
 
-def test_daily_partitions_counts_days_where_the_schedule_is_meant() -> None:
-    tokyo = daily_partitions("30 0 * * *", timezone=TOKYO, run_offset=0)
-    assert _keys(tokyo, "2026-11-02", timezone=TOKYO) == ["2026-11-02"]
+@pytest.mark.parametrize(
+    ("schedule", "partition_format", "expected"),
+    [
+        pytest.param(daily_partitions("0 2 * * *"), "%Y-%m-%d", "2026-11-01", id="the day before"),
+        pytest.param(daily_partitions("0 2 * * *", run_offset=0), "%Y-%m-%d", "2026-11-02", id="the day itself"),
+        pytest.param(
+            daily_partitions("0 2 * * *", partition_format="%Y/%m/%d"), "%Y/%m/%d", "2026/11/01", id="nested folders"
+        ),
+        pytest.param(PartitionedAtRuntime(), "%Y-%m-%d", "2026-11-01", id="no schedule"),
+        pytest.param("0 2 * * *", "%G-W%V", "2026-W44", id="weeks"),
+        pytest.param(None, "%Y-%m", "2026-10", id="months"),
+    ],
+)
+def test_a_run_by_hand_that_names_nothing_works_on_the_last_that_has_ended_and_says_so(
+    schedule: Any, partition_format: str, expected: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    dag = DAG("by_hand", schedule=schedule, start_date=pendulum.datetime(2026, 1, 1))
+    with caplog.at_level(logging.INFO, "airflow_dirops"):
+        assert partition_of(by_hand(dag), partition_format) == expected
+    assert f"works on '{expected}'" in caplog.text
 
 
-def test_daily_partitions_takes_airflows_default_timezone(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("AIRFLOW__CORE__DEFAULT_TIMEZONE", "Europe/Vienna")
-    assert daily_partitions("@daily").timezone == "Europe/Vienna"
-    monkeypatch.setenv("AIRFLOW__CORE__DEFAULT_TIMEZONE", "system")
-    assert daily_partitions("@daily").timezone == pendulum.tz.local_timezone()
+def test_nothing_is_guessed_for_a_run_that_nobody_triggered_by_hand() -> None:
+    dag = DAG("events", schedule=None)
+    run = SimpleNamespace(run_type="asset_triggered", run_after=pendulum.datetime(2026, 11, 2, 12))
+    with pytest.raises(ArgumentRefused, match="names no partition"):
+        partition_of(by_hand(dag, dag_run=run))
+    with pytest.raises(ArgumentRefused, match="names no partition"):
+        partition_of(by_hand(dag), None)  # names that are no dates
 
 
-def test_a_backfill_names_the_days_themselves() -> None:
-    infos = _core(daily_partitions("0 2 * * *")).iter_partition_dagrun_infos(
-        earliest=pendulum.datetime(2026, 11, 1), latest=pendulum.datetime(2026, 11, 3, 23)
-    )
-    assert [info.partition_key for info in infos] == ["2026-11-01", "2026-11-02", "2026-11-03"]
+def test_in_a_backfill_the_runs_key_decides_and_the_log_says_that_the_form_does_not(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    dag = DAG("backfilled", schedule=daily_partitions("0 2 * * *"))
+    run = SimpleNamespace(run_type="backfill", run_after=pendulum.datetime(2026, 11, 2))
+    context = by_hand(dag, dag_run=run, partition_key="2026-11-01", params={"partition": "2026-11-05"})
+    with caplog.at_level(logging.INFO, "airflow_dirops"):
+        assert partition_of(context) == "2026-11-01"
+    assert "the form of this backfill says partition='2026-11-05'".lower() in caplog.text.lower()
 
 
 @pytest.mark.parametrize(
@@ -156,6 +185,9 @@ def test_a_backfill_names_the_days_themselves() -> None:
         ({"partition": "yesterday"}, False),
         ({"full": "yes"}, False),
         ({"on_error": "ignore"}, False),
+        ({"max_failures": "5%"}, True),
+        ({"max_failures": 5}, True),
+        ({"max_failures": False}, False),
     ],
 )
 def test_the_trigger_form_checks_what_is_filled_in(conf: dict[str, Any], is_valid: bool) -> None:
@@ -164,22 +196,3 @@ def test_the_trigger_form_checks_what_is_filled_in(conf: dict[str, Any], is_vali
     params = DAG("form", schedule=None, params=dirops_params()).params
     with nullcontext() if is_valid else pytest.raises(ParamValidationError):
         params.update(conf)
-
-
-def _core(timetable: CronPartitionTimetable) -> Any:
-    """The timetable as the scheduler has it."""
-    from airflow.serialization.encoders import coerce_to_core_timetable
-
-    return coerce_to_core_timetable(timetable)
-
-
-def _keys(timetable: CronPartitionTimetable, day: str, timezone: str = "UTC") -> list[str]:
-    """The partition keys of the runs that a schedule starts on one day."""
-    from airflow.timetables.base import TimeRestriction
-
-    start = pendulum.from_format(day, "YYYY-MM-DD", tz=timezone)
-    restriction = TimeRestriction(earliest=start, latest=start.add(days=1, seconds=-1), catchup=True)
-    scheduler, keys, last = _core(timetable), [], None
-    while last := scheduler.next_dagrun_info_v2(last_dagrun_info=last, restriction=restriction):
-        keys.append(last.partition_key)
-    return keys

@@ -47,6 +47,11 @@ def test_every_path_in_the_provider_imports(path: str) -> None:
     assert not name or hasattr(import_module(module), name)
 
 
+def test_airflow_finds_the_timetable() -> None:
+    (found,) = (e for e in entry_points(group="airflow.plugins") if e.dist and e.dist.name == "airflow-dirops")
+    assert found.load().timetables == [type(airflow_dirops.daily_partitions("@daily"))]
+
+
 def test_the_root_is_a_setting_that_airflow_knows() -> None:
     from airflow.providers_manager import ProvidersManager
 
