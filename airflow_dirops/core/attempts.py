@@ -9,6 +9,7 @@ import time
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import NamedTuple
 from uuid import UUID
 
 import msgspec
@@ -18,6 +19,7 @@ from airflow_dirops.core.durable import write_file
 from airflow_dirops.core.errors import storage_errors
 from airflow_dirops.core.holder import Holder, boot_id, let_go
 from airflow_dirops.core.manifest import AttemptRecord
+from airflow_dirops.core.members import UNDECODABLE
 
 # How long the lock file of an attempt on another host must lie untouched before that attempt counts as gone.
 FOREIGN_HOST_GRACE_SECONDS = 15 * 60.0
@@ -43,7 +45,7 @@ class LogicalRun(msgspec.Struct, frozen=True):
     @classmethod
     def of_fence_key(cls, key: str) -> LogicalRun | None:
         """The run that a line of the fence is about; None if that is no line of ours."""
-        with suppress(msgspec.MsgspecError):
+        with suppress(*UNDECODABLE):
             return cls(*msgspec.json.decode(key, type=tuple[str, str, str, int]))
         return None
 
@@ -99,17 +101,44 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
-class Owner(msgspec.Struct, frozen=True):
-    """The process behind an attempt, and what its finished files were made with."""
+class Owner(msgspec.Struct, frozen=True, kw_only=True):
+    """The process behind an attempt, and what its finished files were made with and for.
+
+    :param run: which try of which run it is.
+    :param full: whether it made everything anew.
+    """
 
     host: str
     boot: str
     process: int
     fingerprint: str
+    run: LogicalRun | None = None
+    try_number: int = 0
+    ti_id: str = ""
+    full: bool = False
 
     @classmethod
-    def this_process(cls, fingerprint: str) -> Owner:
-        return cls(socket.gethostname(), boot_id(), os.getpid(), fingerprint)
+    def this_process(cls, attempt: Attempt, fingerprint: str, *, full: bool) -> Owner:
+        return cls(
+            host=socket.gethostname(),
+            boot=boot_id(),
+            process=os.getpid(),
+            fingerprint=fingerprint,
+            run=attempt.run,
+            try_number=attempt.try_number,
+            ti_id=attempt.ti_id,
+            full=full,
+        )
+
+    @property
+    def may_be_out_of_sight(self) -> bool:
+        """Whether it ran on another kernel, whose locks may not reach this one."""
+        if self.host == socket.gethostname():
+            return False
+        return "unknown" in (self.boot, boot_id()) or self.boot != boot_id()
+
+    def __str__(self) -> str:
+        return f"{self.run}, try {self.try_number}" if self.run else f"process {self.process} on {self.host}"
 
     def write(self, directory: Path) -> None:
         write_file(directory / "owner.json", msgspec.json.encode(self), durable=False)
@@ -120,6 +149,15 @@ class Owner(msgspec.Struct, frozen=True):
         with suppress(FileNotFoundError, msgspec.MsgspecError):
             return msgspec.json.decode((directory / "owner.json").read_bytes(), type=cls)
         return None
+
+
+class LeftAlone(NamedTuple):
+    """An attempt that may not be taken.
+
+    :param until: when it counts as gone, if it shows no more life; None while a process holds its lock.
+    """
+
+    until: float | None
 
 
 class AliveLock:
@@ -134,15 +172,17 @@ class AliveLock:
         self._touched = time.monotonic()
 
     @classmethod
-    def take(cls, directory: Path) -> AliveLock | None:
-        """Take it, or return None if the attempt may still be alive. Always under the target's lock."""
+    def take(cls, directory: Path) -> AliveLock | LeftAlone:
+        """Take it, unless the attempt may still be alive. Always under the target's lock."""
         path = directory / "alive"
+        until = None
         with storage_errors("opening the lock", path):
             descriptor = _open(path)
         try:
             with storage_errors("locking", path):
                 if _lock(descriptor):
-                    is_ours = not _may_live_elsewhere(directory, descriptor)
+                    until = _may_live_elsewhere_until(directory, descriptor)
+                    is_ours = until is None
                 elif is_ours := _is_left_behind(descriptor):
                     # The lock lies on the file, not on its name.
                     path.unlink()
@@ -157,7 +197,7 @@ class AliveLock:
         if is_ours:
             return cls(descriptor)
         os.close(descriptor)
-        return None
+        return LeftAlone(until)
 
     def touch(self) -> None:
         """Show hosts that cannot see the lock that this attempt goes on; cheap enough for every file."""
@@ -200,8 +240,9 @@ def _name_holder(descriptor: int) -> None:
     os.utime(descriptor, ns=(before.st_atime_ns, before.st_mtime_ns))
 
 
-def _may_live_elsewhere(directory: Path, descriptor: int) -> bool:
+def _may_live_elsewhere_until(directory: Path, descriptor: int) -> float | None:
     owner = Owner.read(directory)
-    if owner is None or owner.host == socket.gethostname():
-        return False
-    return time.time() - os.fstat(descriptor).st_mtime < FOREIGN_HOST_GRACE_SECONDS
+    if owner is None or not owner.may_be_out_of_sight:
+        return None
+    until = os.fstat(descriptor).st_mtime + FOREIGN_HOST_GRACE_SECONDS
+    return until if time.time() < until else None

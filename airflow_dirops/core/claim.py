@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -9,17 +11,28 @@ from typing import Self
 
 import msgspec
 
-from airflow_dirops.core.attempts import AliveLock, Attempt, Owner, time_of
+from airflow_dirops.core.attempts import AliveLock, Attempt, LeftAlone, Owner, time_of
 from airflow_dirops.core.control import ControlDirectory, FencedRun
 from airflow_dirops.core.errors import AttemptSuperseded, storage_errors
 from airflow_dirops.core.manifest import Manifest
 from airflow_dirops.core.preflight import check_same_device, is_vacant, read_base
-from airflow_dirops.core.recovery import DeadAttempt, recover, release_all, swapped_out
+from airflow_dirops.core.recovery import (
+    DeadAttempt,
+    finish_swap,
+    release_all,
+    sort_out,
+    swapped_out,
+    take_dead,
+    warn_of,
+)
 from airflow_dirops.core.retention import discard, remove_rest
-from airflow_dirops.core.rules import refuse_sibling
+from airflow_dirops.core.rules import can_reuse, next_row, refuse_sibling, try_that_committed, was_cleared
 from airflow_dirops.core.shown import logger
 
 log = logger(__name__)
+
+# A claim deletes what dead attempts left for so long; what is left then, the next one deletes.
+_CLEANING_SECONDS = 10.0
 
 
 @dataclass
@@ -29,6 +42,7 @@ class Claim:
     :param base: the snapshot that was there when the claim was made.
     :param directory: the attempt's own directory.
     :param fenced: this claim's line in the fence.
+    :param full: everything is made anew: the stage says so, or a user cleared a task that had committed.
     :param dead: what earlier attempts left; ours while we hold their locks.
     """
 
@@ -38,6 +52,7 @@ class Claim:
     directory: Path
     fenced: FencedRun
     alive: AliveLock
+    full: bool = False
     replaces_unmanaged: bool = False
     dead: list[DeadAttempt] = field(default_factory=list)
 
@@ -53,17 +68,12 @@ class Claim:
     @property
     def committed_before(self) -> bool:
         """Whether the base was committed by an earlier try that nobody has cleared since."""
-        return self._base_try >= self.attempt.first_try_number
+        return try_that_committed(self.fenced, self.base) >= self.attempt.first_try_number
 
     @property
-    def was_cleared(self) -> bool:
-        """Whether the base was committed by this very run before a user cleared the task."""
-        return 0 < self._base_try < self.attempt.first_try_number
-
-    @property
-    def _base_try(self) -> int:
-        """The try of this run that committed the base; 0 if none did."""
-        return self.fenced.committed.get(self.base.snapshot, 0) if self.base else 0
+    def reusable(self) -> list[DeadAttempt]:
+        """Dead attempts whose finished files may stand for work of this one."""
+        return [dead for dead in self.dead if dead.is_reusable]
 
     def __enter__(self) -> Self:
         return self
@@ -79,6 +89,14 @@ class Claim:
         if error is None:
             remove_rest(self.control)
 
+    @contextmanager
+    def or_released(self) -> Iterator[None]:
+        """Let go of the claim if the block fails."""
+        with ExitStack() as stack:
+            stack.push(self)
+            yield
+            stack.pop_all()
+
     def _discard(self) -> None:
         # A replaced snapshot that could not be retired stays: the next run does it.
         if swapped_out(self.directory) is None:
@@ -92,15 +110,18 @@ def claim_target(
     attempt: Attempt,
     *,
     stage: str,
-    fingerprint: str,
+    fingerprint: str | None,
     replace_unmanaged: bool = False,
     take_over_stage: bool = False,
     limit: int | None = None,
+    full: bool = False,
 ) -> Claim:
     """Claim a target for an attempt.
 
-    :param fingerprint: of the user's function; finished files are reused only under the same one.
+    :param fingerprint: of the user's function; finished files are reused only under the same one. None where no
+        function runs: then what dead attempts finished is left to the next run of the stage.
     :param limit: of a trial run, which must not replace a snapshot of all inputs.
+    :param full: everything is made anew.
     :raises AttemptSuperseded: if a newer try of the same run has claimed it already.
     :raises TargetRefused: if what is there is not ours, or another stage's, or another mapped instance's of
         this very run.
@@ -109,75 +130,93 @@ def claim_target(
     control.create()
     check_same_device(control.target, control.path)
     with control.locked(f"{attempt.run}, try {attempt.try_number}"):
-        dead = recover(control)
+        finish_swap(control)
+        base = read_base(
+            control.target,
+            stage,
+            replace_unmanaged=replace_unmanaged,
+            take_over_stage=take_over_stage,
+            limit=limit,
+        )
+        fence = control.read_fence()
+        refuse_sibling(control.target, attempt.run, base.attempt if base else None, fence)
+        attempt = _numbered(attempt, fence)
+        fenced = _raise_fence(control, attempt, fence)
+        if was_cleared(attempt, fenced, base) and not full:
+            log.info("%s had committed and was cleared, so everything is made again", attempt.run)
+            full = True
+        dead = _sort_out(control, attempt, fenced, fingerprint, full=full)
         try:
-            base = read_base(
-                control.target,
-                stage,
-                replace_unmanaged=replace_unmanaged,
-                take_over_stage=take_over_stage,
-                limit=limit,
-            )
-            refuse_sibling(control.target, attempt.run, base.attempt if base else None, control.read_fence())
-            attempt = _numbered(control, attempt)
-            fenced = _raise_fence(control, attempt)
-            directory, alive = _make_directory(control, attempt, fingerprint)
+            directory, alive = _make_directory(control, attempt, fingerprint, full=full)
         except BaseException:
             release_all(dead)
             raise
-    return Claim(
+    claim = Claim(
         control=control,
         attempt=attempt,
         base=base,
         directory=directory,
         fenced=fenced,
         alive=alive,
+        full=full,
         replaces_unmanaged=base is None and not is_vacant(control.target),
         dead=dead,
     )
+    with claim.or_released():
+        remove_rest(control, seconds=_CLEANING_SECONDS)
+    return claim
 
 
-def check_fence(control: ControlDirectory, attempt: Attempt) -> None:
+def check_fence(control: ControlDirectory, attempt: Attempt, fence: Mapping[str, FencedRun]) -> None:
     """
     :raises AttemptSuperseded: unless the newest claim of this run is this very attempt's.
     """
-    newest = control.read_fence().get(attempt.run.fence_key)
+    newest = fence.get(attempt.run.fence_key)
     if newest is None or newest.attempt != attempt.id:
         raise AttemptSuperseded(_superseded(control, attempt, newest))
 
 
-def _numbered(control: ControlDirectory, attempt: Attempt) -> Attempt:
+def _numbered(attempt: Attempt, fence: Mapping[str, FencedRun]) -> Attempt:
     """The attempt with its number among the tries of its run, where no scheduler has counted them."""
     if attempt.try_number:
         return attempt
-    before = control.read_fence().get(attempt.run.fence_key)
+    before = fence.get(attempt.run.fence_key)
     return msgspec.structs.replace(attempt, try_number=before.try_number + 1 if before else 1)
 
 
-def _raise_fence(control: ControlDirectory, attempt: Attempt) -> FencedRun:
-    before = control.read_fence().get(attempt.run.fence_key)
-    if before and before.try_number > attempt.try_number and before.ti_id > attempt.ti_id:
+def _raise_fence(control: ControlDirectory, attempt: Attempt, fence: Mapping[str, FencedRun]) -> FencedRun:
+    before = fence.get(attempt.run.fence_key)
+    row = next_row(attempt, before)
+    if row is None:
         raise AttemptSuperseded(_superseded(control, attempt, before))
-    # An older try with a newer id is another incarnation: the run was deleted and made again.
-    same_incarnation = before is not None and before.try_number < attempt.try_number
-    fenced = FencedRun(
-        try_number=attempt.try_number,
-        ti_id=attempt.ti_id,
-        attempt=attempt.id,
-        committed=before.committed if before and same_incarnation else {},
+    control.write_fence(fence, {attempt.run.fence_key: row})
+    return row
+
+
+def _sort_out(
+    control: ControlDirectory, attempt: Attempt, fenced: FencedRun, fingerprint: str | None, *, full: bool
+) -> list[DeadAttempt]:
+    if fingerprint is None:
+        for dead in take_dead(control, warn_of(control)):
+            dead.lock.release()
+        return []
+    return sort_out(
+        control,
+        is_useful=lambda owner: owner.fingerprint == fingerprint,
+        is_reusable=lambda owner: can_reuse(owner, attempt, fenced, fingerprint, full=full),
     )
-    control.write_fence(attempt.run.fence_key, fenced)
-    return fenced
 
 
-def _make_directory(control: ControlDirectory, attempt: Attempt, fingerprint: str) -> tuple[Path, AliveLock]:
+def _make_directory(
+    control: ControlDirectory, attempt: Attempt, fingerprint: str | None, *, full: bool
+) -> tuple[Path, AliveLock]:
     directory = control.attempts / attempt.id
     with storage_errors("making the staging area", directory):
         directory.mkdir()
     alive = AliveLock.take(directory)
-    if alive is None:
+    if isinstance(alive, LeftAlone):
         raise AttemptSuperseded(f"another process already works in {str(directory)!r}")
-    Owner.this_process(fingerprint).write(directory)
+    Owner.this_process(attempt, fingerprint or "", full=full).write(directory)
     return directory, alive
 
 

@@ -9,15 +9,12 @@ from __future__ import annotations
 from contextlib import suppress
 from pathlib import Path
 
-import msgspec
-
 from airflow_dirops.core.claim import Claim, check_fence
-from airflow_dirops.core.control import FencedRun
 from airflow_dirops.core.errors import ManifestDamaged, ManifestMissing, TargetConflict
 from airflow_dirops.core.manifest import Manifest, read_manifest
 from airflow_dirops.core.policies import OnConflict
 from airflow_dirops.core.recovery import finish_swap
-from airflow_dirops.core.rules import refuse_sibling
+from airflow_dirops.core.rules import refuse_sibling, rows_after
 from airflow_dirops.core.signals import held_back
 from airflow_dirops.core.swap import keep_replaced, swap
 
@@ -34,20 +31,15 @@ def commit(claim: Claim, manifest: Manifest, on_conflict: OnConflict = "fail") -
     control, attempt = claim.control, claim.attempt
     with control.locked(f"{attempt.run}, try {attempt.try_number}"), held_back():
         finish_swap(control)
-        check_fence(control, attempt)
+        fence = control.read_fence()
+        check_fence(control, attempt, fence)
         current = _current(control.target)
-        refuse_sibling(control.target, attempt.run, current.attempt if current else None, control.read_fence())
+        refuse_sibling(control.target, attempt.run, current.attempt if current else None, fence)
         _check_base(claim, current, manifest, on_conflict)
         # Before the swap, so that a try that dies right after it is recognised by the next one.
-        control.write_fence(attempt.run.fence_key, _with_commit(claim, current, manifest))
+        control.write_fence(fence, rows_after(attempt, fence, current, manifest.snapshot))
         swap(claim, manifest.snapshot)
         keep_replaced(claim, current)
-
-
-def _with_commit(claim: Claim, current: Manifest | None, manifest: Manifest) -> FencedRun:
-    before = claim.fenced.committed
-    kept = {current.snapshot: before[current.snapshot]} if current and current.snapshot in before else {}
-    return msgspec.structs.replace(claim.fenced, committed=kept | {manifest.snapshot: claim.attempt.try_number})
 
 
 def _current(target: Path) -> Manifest | None:

@@ -13,7 +13,7 @@ import fcntl
 import os
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TypeVar
@@ -35,13 +35,17 @@ _MAX_FENCED_RUNS = 256
 class FencedRun(msgspec.Struct, frozen=True, omit_defaults=True):
     """The newest claim of one logical run, and the snapshots that its tries committed.
 
-    :param committed: the try of each: of the one that is replaced, too, for it stays the target if the swap fails.
+    :param committed: the try of each, of the latest few.
+    :param done: the latest of its tries whose snapshot was there until another one replaced it.
+    :param began: the ``ti_id`` of its first claim; what is older was another run of the same name, deleted since.
     """
 
     try_number: int
     ti_id: str
     attempt: str
     committed: dict[str, int] = {}
+    done: int = 0
+    began: str = ""
 
 
 class Intent(msgspec.Struct, frozen=True):
@@ -72,7 +76,7 @@ class ControlDirectory:
         """Make it where it is missing, open to the same users as the target's parent."""
         with storage_errors("making the control directory", self.path):
             like = self.target.parent.stat()
-            for path in (self.path.parent, self.path, self.attempts, self.retired):
+            for path in (self.path.parent, self.path, self.attempts, self.retired, self.removing):
                 _make_like(path, like)
 
     @contextmanager
@@ -112,12 +116,16 @@ class ControlDirectory:
         """Claims by logical run, oldest first."""
         return self._read(self._fence, dict[str, FencedRun]) or {}
 
-    def write_fence(self, run: str, claim: FencedRun) -> None:
-        """Make a claim the newest, durably."""
-        fence = self.read_fence()
-        fence.pop(run, None)
-        fence[run] = claim
-        kept = dict(list(fence.items())[-_MAX_FENCED_RUNS:])
+    def write_fence(self, fence: Mapping[str, FencedRun], changed: Mapping[str, FencedRun]) -> None:
+        """Replace the fence, durably.
+
+        :param fence: as it was read under this very lock.
+        :param changed: lines that are new or other; the last one is the newest claim.
+        """
+        *others, newest = changed
+        rows = {**fence, **{run: changed[run] for run in others}}
+        rows.pop(newest, None)
+        kept = dict(list(rows.items())[1 - _MAX_FENCED_RUNS :]) | {newest: changed[newest]}
         replace_file(self._fence, msgspec.json.format(msgspec.json.encode(kept), indent=1))
 
     def read_intent(self) -> Intent | None:
@@ -133,12 +141,6 @@ class ControlDirectory:
 
     def tree_of(self, attempt: str) -> Path:
         return self.attempts / attempt / "tree"
-
-    def list_removing(self) -> list[Path]:
-        """What is being deleted, or was when a crash came."""
-        with suppress(FileNotFoundError):
-            return sorted(self.removing.iterdir())
-        return []
 
     def trees(self) -> Iterator[Path]:
         """Where a snapshot of this target may lie besides the target: retired, or just swapped out."""

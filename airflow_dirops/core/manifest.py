@@ -94,6 +94,17 @@ class ListRecord(ManifestModel, frozen=True):
     digest: Digest
 
 
+Action = Literal["rollback", "repair"]
+
+
+class UpkeepRecord(ManifestModel, frozen=True):
+    """Which command made a snapshot out of an earlier one, and who gave it."""
+
+    action: Word
+    user: Text
+    host: Text
+
+
 class Counts(ManifestModel, frozen=True):
     """How many files: matched in the source, made, gave nothing, failed, and passed over by the listing."""
 
@@ -111,6 +122,7 @@ class Manifest(ManifestModel, frozen=True, omit_defaults=True):
     ``join`` and ``sources`` are there where several sources were matched by key; ``source`` is the first of them.
     ``inputs_digest`` is there where entries were made of all inputs together.
     ``one_to_one`` says that each entry has the key of its only input, so that ``files.jsonl`` is in the order of both.
+    ``restored`` and ``upkeep`` are there only after a roll-back or a repair: the snapshot whose lists these are.
     ``limit`` is there only where a trial run took no more than the first so many inputs.
     """
 
@@ -136,6 +148,8 @@ class Manifest(ManifestModel, frozen=True, omit_defaults=True):
     inputs_digest: Digest | None = None
     one_to_one: bool = False
     limit: Count | None = None
+    restored: Id | None = None
+    upkeep: UpkeepRecord | None = None
 
     def __post_init__(self) -> None:
         # The pattern lets through a month 13.

@@ -130,6 +130,7 @@ def _run_stage(stage: Stage, began: float) -> Outcome:
             replace_unmanaged=stage.replace_unmanaged,
             take_over_stage=stage.take_over_stage,
             limit=stage.limit,
+            full=stage.full,
         ) as claim:
             return _Run(stage, source, claim, fingerprint, began).finish()
 
@@ -213,14 +214,10 @@ class _Run:
         drop_expired(self._claim.control, self._stage.retention)
         return self._outcome("committed", manifest, reporter)
 
-    @property
-    def _full(self) -> bool:
-        return self._stage.full or self._claim.was_cleared
-
     def _aggregation(self, base: Snapshot | None) -> Aggregation:
         inputs = list_inputs(self._stage, self._source, self._claim.spill)
         base = base if is_own(self._stage, base) else None
-        aggregation = Aggregation(self._stage, self._source, inputs, base, self._fingerprint, full=self._full)
+        aggregation = Aggregation(self._stage, self._source, inputs, base, self._fingerprint, full=self._claim.full)
         if aggregation.has_work:
             self._readiness.look_at(inputs)
         return aggregation
@@ -232,11 +229,11 @@ class _Run:
             base,
             fingerprint=self._fingerprint,
             spill=self._claim.spill,
-            full=self._full,
-            dead=self._claim.dead,
+            full=self._claim.full,
+            dead=self._claim.reusable,
         )
         self._readiness.survey(plan)
-        return EachInput(self._stage, self._source, plan, self._claim.dead, self._claim.spill)
+        return EachInput(self._stage, self._source, plan, self._claim.reusable, self._claim.spill)
 
     def _empty(self) -> Outcome:
         if self._stage.empty == "fail":

@@ -42,7 +42,7 @@ def draw_up(
     return Plan(
         inputs=list_inputs(stage, source, spill),
         recorded=None if base is None or full else recorded_inputs(base, Sorter(spill, "recorded")),
-        finished=finished_inputs([] if full else list(dead), fingerprint, Sorter(spill, "finished")),
+        finished=finished_inputs(dead, Sorter(spill, "finished")),
         base=base,
         code_changed=is_other_code and not stage.accept_code_change,
         full=full,

@@ -8,7 +8,6 @@ from heapq import merge
 from operator import itemgetter
 from typing import Literal
 
-from airflow_dirops.core.attempts import Owner
 from airflow_dirops.core.entries import Input, order_of
 from airflow_dirops.core.joining import join_inputs
 from airflow_dirops.core.journal import JournalLine, Output, read_journal
@@ -44,13 +43,9 @@ def recorded_inputs(base: Snapshot, sorter: Sorter) -> Iterable[Recorded]:
     return _Sorted(sorter)
 
 
-def finished_inputs(dead: list[DeadAttempt], fingerprint: str, sorter: Sorter) -> Iterable[Finished]:
-    """What dead attempts have in their journals, where they ran the same function."""
+def finished_inputs(dead: Iterable[DeadAttempt], sorter: Sorter) -> Iterable[Finished]:
+    """What dead attempts have in their journals."""
     for number, attempt in enumerate(dead):
-        owner = Owner.read(attempt.directory)
-        # Without a tree it died after its commit: what it finished is, or was, the target.
-        if owner is None or owner.fingerprint != fingerprint or not (attempt.directory / "tree").is_dir():
-            continue
         for line in read_journal(attempt.directory):
             if line.state in ("made", "skipped"):
                 sorter.add(order_of(line.input.path), b"%d " % number + encode_line(line))

@@ -2,58 +2,152 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable, Generator
+from contextlib import closing, suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 
-from airflow_dirops.core.attempts import AliveLock
+from airflow_dirops.core.attempts import AliveLock, LeftAlone, Owner, time_of
 from airflow_dirops.core.control import ControlDirectory
 from airflow_dirops.core.durable import sync_directory
-from airflow_dirops.core.errors import ManifestDamaged, ManifestMissing, ManifestTooNew, StorageError, storage_errors
+from airflow_dirops.core.errors import DiropsError, ManifestDamaged, ManifestMissing, ManifestTooNew, storage_errors
+from airflow_dirops.core.journal import Journal
 from airflow_dirops.core.manifest import read_manifest
-from airflow_dirops.core.retention import discard, retire
+from airflow_dirops.core.removal import Concerns, concerns
+from airflow_dirops.core.retention import discard, list_own, retire
 from airflow_dirops.core.shown import logger
+
+# So many dead attempts are kept: a retry takes over what the try before had taken over, so the last has the most.
+MOST_KEPT = 4
 
 log = logger(__name__)
 
 
 @dataclass
 class DeadAttempt:
-    """A staging area whose process is gone. Ours while its lock is held."""
+    """A staging area whose process is gone. Ours while its lock is held.
+
+    :param is_reusable: its finished files may stand for work of the attempt that holds it.
+    """
 
     control: ControlDirectory
     directory: Path
     lock: AliveLock
+    is_reusable: bool = False
 
-    def discard(self) -> None:
-        discard(self.control, self.directory)
+    @cached_property
+    def owner(self) -> Owner | None:
+        return Owner.read(self.directory)
+
+    @cached_property
+    def finished(self) -> int:
+        """How much it has finished, as the bytes of its journal; 0 too if it died after its commit."""
+        with suppress(OSError):
+            # Without a tree, what it finished is, or was, the target.
+            return (self.directory / Journal.NAME).stat().st_size if (self.directory / "tree").is_dir() else 0
+        return 0
+
+    def discard(self, found: Concerns | None = None) -> None:
+        discard(self.control, self.directory, found)
 
 
-def recover(control: ControlDirectory) -> list[DeadAttempt]:
-    """Finish a swap that was cut off, keep what was swapped out, and take what dead attempts left.
+def take_dead(control: ControlDirectory, left: Callable[[Path, LeftAlone], None]) -> Generator[DeadAttempt]:
+    """Take what dead attempts left, one at a time, the latest first; whoever gets one lets go of its lock.
 
-    :returns: dead attempts, the latest first; their finished files may be reused.
+    What a swap took out of the target is kept on the way. Nothing here stops for a directory that cannot be looked at.
+
+    :param left: is told of each attempt that may be alive.
     """
-    finish_swap(control)
-    dead: list[DeadAttempt] = []
+    with concerns(log) as found:
+        for directory in reversed(list_own(control.attempts)):
+            try:
+                if _is_foreign(directory):
+                    continue
+                lock = AliveLock.take(directory)
+                if isinstance(lock, LeftAlone):
+                    left(directory, lock)
+                    continue
+                try:
+                    keep_swapped_out(control, directory)
+                except BaseException:
+                    lock.release()
+                    raise
+            except (DiropsError, OSError) as error:
+                if directory.exists():
+                    found.note("could not look at the attempt", directory, error)
+                continue
+            yield DeadAttempt(control, directory, lock)
+
+
+def sort_out(
+    control: ControlDirectory, *, is_useful: Callable[[Owner], bool], is_reusable: Callable[[Owner], bool]
+) -> list[DeadAttempt]:
+    """Keep what may save the next attempt work, and move the rest of what dead attempts left out of the way.
+
+    :param is_useful: whether an owner's finished files are worth keeping.
+    :param is_reusable: whether this very attempt may use them.
+    :returns: a few dead attempts, held: those that have finished the most, and the latest one, which tells what failed.
+    """
+    kept: list[DeadAttempt] = []
     try:
-        for directory in sorted(control.attempts.iterdir(), reverse=True):
-            if lock := _take(directory):
-                dead.append(DeadAttempt(control, directory, lock))
-                keep_swapped_out(control, directory)
+        with concerns(log) as found, closing(take_dead(control, warn_of(control))) as dead:
+            for number, attempt in enumerate(dead):
+                attempt.is_reusable = attempt.finished > 0 and attempt.owner is not None and is_reusable(attempt.owner)
+                kept.append(attempt)
+                worst = kept[-1] if number else None
+                if attempt.finished and attempt.owner is not None and is_useful(attempt.owner):
+                    worst = min(kept[1:], key=_worth) if len(kept) > MOST_KEPT + 1 else None
+                if worst is not None:
+                    kept.remove(worst)
+                    worst.discard(found)
+                    worst.lock.release()
     except BaseException:
-        release_all(dead)
+        release_all(kept)
         raise
-    return dead
+    return kept
 
 
-def _take(directory: Path) -> AliveLock | None:
-    """Take a staging area whose attempt is gone; None too where it ended well, and removed it since we looked."""
-    try:
-        return AliveLock.take(directory)
-    except StorageError:
-        if directory.exists():
-            raise
-        return None
+def _worth(attempt: DeadAttempt) -> tuple[bool, int]:
+    return attempt.is_reusable, attempt.finished
+
+
+def warn_of(control: ControlDirectory) -> Callable[[Path, LeftAlone], None]:
+    """What tells the log of attempts that may be at work on the same target."""
+    told = 0
+
+    def warn(directory: Path, left: LeftAlone) -> None:
+        nonlocal told
+        told += 1
+        if told <= 3:
+            log.warning("%s: %s", control.target, describe_left(directory, left))
+
+    return warn
+
+
+def describe_left(directory: Path, left: LeftAlone) -> str:
+    """An attempt that is left alone, in words: who, since when, and what follows."""
+    owner = Owner.read(directory)
+    who = f"{owner} (process {owner.process} on {owner.host})" if owner and owner.run else str(owner or directory.name)
+    since = time_of(directory.name)
+    if left.until is None:
+        return f"{who} is at work on this target too, since {since}; only one of the two can commit"
+    until = datetime.fromtimestamp(left.until, UTC).isoformat(timespec="seconds")
+    return (
+        f"{who}, begun {since}, ran on a machine whose locks may not be seen here; what it finished is left alone "
+        f"until {until}, unless it shows life again"
+    )
+
+
+def _is_foreign(directory: Path) -> bool:
+    """Whether somebody else put it there: no attempt of ours is without both of these but an empty one, which goes."""
+    if any((directory / name).exists() for name in ("alive", "owner.json")):
+        return False
+    with suppress(OSError):
+        os.rmdir(directory)  # its process died before it had made anything
+    return True
 
 
 def release_all(dead: list[DeadAttempt]) -> None:

@@ -5,10 +5,85 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from airflow_dirops.core.attempts import LogicalRun
+import msgspec
+
+from airflow_dirops.core.attempts import Attempt, LogicalRun, Owner
 from airflow_dirops.core.control import FencedRun
 from airflow_dirops.core.errors import TargetRefused
-from airflow_dirops.core.manifest import AttemptRecord
+from airflow_dirops.core.manifest import AttemptRecord, Manifest
+
+# Of so many commits of one run it is known which try made them.
+COMMITS_KNOWN = 8
+
+
+def next_row(attempt: Attempt, before: FencedRun | None) -> FencedRun | None:
+    """The line that a claim writes into the fence; None if a newer try of the same run has claimed already.
+
+    :param before: the line of this run's latest claim.
+    """
+    if before and before.try_number > attempt.try_number and before.ti_id > attempt.ti_id:
+        return None
+    # An older try with a newer id is another incarnation: the run was deleted and made again.
+    if before is None or before.try_number >= attempt.try_number:
+        before = FencedRun(attempt.try_number, attempt.ti_id, attempt.id)
+    return msgspec.structs.replace(
+        before,
+        try_number=attempt.try_number,
+        ti_id=attempt.ti_id,
+        attempt=attempt.id,
+        began=before.began or before.ti_id,
+    )
+
+
+def try_that_committed(row: FencedRun, snapshot: Manifest | None) -> int:
+    """Which try of a run made this snapshot, or the one that was brought back with it; 0 if none did."""
+    if snapshot is None:
+        return 0
+    return max(row.committed.get(snapshot.snapshot, 0), row.committed.get(snapshot.restored or "", 0))
+
+
+def was_cleared(attempt: Attempt, row: FencedRun, base: Manifest | None) -> bool:
+    """Whether this run had committed before a user cleared the task, and has not since.
+
+    Another run may have committed in between: the line remembers.
+    """
+    last = max(try_that_committed(row, base), row.done)
+    return 0 < last < attempt.first_try_number
+
+
+def rows_after(
+    attempt: Attempt, fence: Mapping[str, FencedRun], current: Manifest | None, snapshot: str
+) -> dict[str, FencedRun]:
+    """The lines of the fence that change with a commit: this run's, and of whoever made what is replaced.
+
+    :param current: what is replaced.
+    :param snapshot: what is committed.
+    """
+    replaced = {
+        key: msgspec.structs.replace(row, done=max(row.done, made))
+        for key, row in fence.items()
+        if (made := try_that_committed(row, current))
+    }
+    key = attempt.run.fence_key
+    mine = replaced.pop(key, fence[key])
+    # What is replaced stays the target if the swap fails, and may be brought back later.
+    committed = dict([*mine.committed.items(), (snapshot, attempt.try_number)][-COMMITS_KNOWN:])
+    return replaced | {key: msgspec.structs.replace(mine, committed=committed)}
+
+
+def can_reuse(owner: Owner, attempt: Attempt, row: FencedRun, fingerprint: str, *, full: bool) -> bool:
+    """Whether a dead attempt's finished files may stand for work of this one.
+
+    :param row: this attempt's line in the fence.
+    :param full: everything is made anew: only what earlier tries of this run have made anew counts, since the task
+        was last cleared.
+    """
+    if owner.fingerprint != fingerprint:
+        return False
+    if not full:
+        return True
+    is_same_run = owner.run == attempt.run and owner.ti_id >= row.began
+    return owner.full and is_same_run and owner.try_number >= attempt.first_try_number
 
 
 def refuse_sibling(

@@ -22,7 +22,7 @@ from airflow_dirops.core.beneath import HeldDirectory
 from airflow_dirops.core.codecs.base import Codec
 from airflow_dirops.core.durable import sync_directory, write_all
 from airflow_dirops.core.encoding import encode_into
-from airflow_dirops.core.entries import output_path
+from airflow_dirops.core.entries import Entry, output_path
 from airflow_dirops.core.errors import (
     KeyRefused,
     KeyTaken,
@@ -120,6 +120,17 @@ class StagingArea:
                 self._copy(output, base)
         self._finish_all(line, () if is_durable else line.outputs)
 
+    def carry(self, entry: Entry, source: HeldDirectory, *, is_durable: bool) -> None:
+        """Take one file from another snapshot, linked or copied, and journal nothing: a person does not resume.
+
+        :param is_durable: as for :meth:`carry_over`.
+        """
+        if not self._link(entry.path, source):
+            self._copy(entry, source)
+        elif not is_durable and self.durability == "full":
+            with storage_errors("syncing", self._place(entry.path)), self.tree.reading(entry.path) as descriptor:
+                os.fsync(descriptor)
+
     def take_over(self, line: JournalLine, dead: HeldDirectory, *, is_checked: bool) -> bool:
         """Take an input's finished files from a dead attempt.
 
@@ -169,7 +180,7 @@ class StagingArea:
         self._alive.touch()
         self._journal_finished([pending])
 
-    def _copy(self, output: Output, base: HeldDirectory) -> None:
+    def _copy(self, output: Output | Entry, base: HeldDirectory) -> None:
         where = self._place(output.path)
         with storage_errors("copying an unchanged file to", where), base.reading(output.path) as source:
             target = self.tree.create_file(output.path)

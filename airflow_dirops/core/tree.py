@@ -42,22 +42,24 @@ def _copy_access_lists(like: Path, path: Path) -> None:
             os.setxattr(path, name, os.getxattr(like, name))
 
 
-def iter_files(root: str, prefix: str = "") -> Iterator[str]:
+def iter_files(root: str) -> Iterator[str]:
     """Every file below a directory but those of its manifest, as a relative path.
 
     Hidden ones too; a link counts as a file, since no snapshot has links.
     """
-    try:
-        with os.scandir(os.path.join(root, prefix)) as entries:
-            for entry in entries:
-                path = prefix + entry.name
-                if entry.is_dir(follow_symlinks=False):
-                    if path != MANIFEST_DIRECTORY:
-                        yield from iter_files(root, path + "/")
-                else:
-                    yield path
-    except OSError as error:
-        raise StorageError("listing", os.path.join(root, prefix), error) from error
+    waiting = [""]
+    while waiting:
+        prefix = waiting.pop()
+        try:
+            with os.scandir(os.path.join(root, prefix)) as entries:
+                for entry in entries:
+                    path = prefix + entry.name
+                    if not entry.is_dir(follow_symlinks=False):
+                        yield path
+                    elif path != MANIFEST_DIRECTORY:
+                        waiting.append(path + "/")
+        except OSError as error:
+            raise StorageError("listing", os.path.join(root, prefix), error) from error
 
 
 def iter_unlisted(root: str, listed: Iterable[str], spill: Path) -> Iterator[str]:

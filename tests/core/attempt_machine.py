@@ -173,9 +173,21 @@ class AttemptMachine(RuleBasedStateMachine):
         )
         assert stage.ended == refusal or refusal is None, stage.said
         if refusal is None:
+            self._some_are_dropped(tried, stage)
             self.model.claim(tried)
             self.stages[tried] = stage
             self._has_moved(tried)
+
+    def _some_are_dropped(self, tried: Tried, stage: PacedStage) -> None:
+        """A claim drops what is of no use to it, and of the rest all but a few."""
+        attempts = control_of(self.target) / "attempts"
+        free = self.model.up_for_grabs()
+        gone = [dead for dead in self.model.dead if not (attempts / dead.id).exists()]
+        assert all(dead in free for dead in gone)
+        self.model.dead = [dead for dead in self.model.dead if dead not in gone]
+        useful = [dead for dead in free if dead.finished and dead.options.code == tried.options.code]
+        if stage.ended is None and any(dead in useful for dead in gone):
+            assert len([dead for dead in useful if dead not in gone]) >= 4
 
     @exists(lambda self: self.stages)
     @rule(attempt=pick)

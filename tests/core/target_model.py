@@ -48,6 +48,7 @@ class Made:
 
     :param files: every file's bytes, when it was committed.
     :param missing: entries that somebody removed by hand.
+    :param restored: the one that was brought back with it.
     """
 
     id: str
@@ -58,6 +59,11 @@ class Made:
     inputs: Inputs
     files: dict[str, bytes] = field(default_factory=dict)
     missing: set[str] = field(default_factory=set)
+    restored: str | None = None
+
+    def brought_back(self, snapshot: str) -> Made:
+        """A new snapshot with all that is in this one."""
+        return replace(self, id=snapshot, missing=set(), restored=self.restored or self.id)
 
     @property
     def values(self) -> dict[str, str]:
@@ -76,6 +82,7 @@ class Tried:
     :param runs: what the base does not have as it should be.
     :param to_read: what of it is still to be computed, in order.
     :param holds: dead attempts whose directories are its own now.
+    :param is_full: it makes everything anew, since its run had committed before a user cleared it.
     :param is_disturbed: what it builds on was damaged since.
     """
 
@@ -90,6 +97,7 @@ class Tried:
     holds: list[Tried] = field(default_factory=list)
     finished: Inputs = field(default_factory=dict)
     is_new: bool = False
+    is_full: bool = False
     may_replace_foreign: bool = False
     is_disturbed: bool = False
 
@@ -114,6 +122,7 @@ class Target:
     :param is_foreign: somebody else's directory lies there.
     :param is_half_swapped: between two renames; its readers follow the intent.
     :param retired: kept snapshots.
+    :param done: of each run and incarnation, the latest try whose snapshot was replaced.
     :param foreign_kept: how many directories of others were moved aside.
     :param fence: the newest claim of each run.
     :param dead: attempts that are gone, and have their directory still.
@@ -124,6 +133,7 @@ class Target:
     is_foreign: bool = False
     is_half_swapped: bool = False
     retired: list[Made] = field(default_factory=list)
+    done: dict[tuple[int, int], int] = field(default_factory=dict)
     foreign_kept: int = 0
     fence: dict[int, Tried] = field(default_factory=dict)
     live: list[Tried] = field(default_factory=list)
@@ -148,18 +158,24 @@ class Target:
         self.fence[tried.by.run] = tried
         tried.may_replace_foreign = self.is_foreign
         tried.base, tried.sees = self.current, dict(self.source)
-        held = [dead for other in self.live for dead in other.holds]
-        tried.holds = [dead for dead in self.dead if dead not in held]
+        tried.holds = self.up_for_grabs()
         self._plan(tried)
         self.live.append(tried)
 
     def _plan(self, tried: Tried) -> None:
         base = tried.base
-        is_full = base is not None and self._is_own(tried) and base.by.try_number < tried.by.first_try
-        tried.runs = {name for name, version in tried.sees.items() if is_full or _must_run(base, name, version, tried)}
-        tried.to_read = sorted(name for name in tried.runs if is_full or not _is_finished(tried, name))
+        tried.is_full = 0 < self._last_commit(tried) < tried.by.first_try
+        tried.runs = {
+            name for name, version in tried.sees.items() if tried.is_full or _must_run(base, name, version, tried)
+        }
+        tried.to_read = sorted(name for name in tried.runs if not _is_finished(tried, name))
         is_renamed = base is not None and base.stage != tried.options.stage
         tried.is_new = bool(tried.runs or base is None or base.inputs.keys() - tried.sees or is_renamed)
+
+    def _last_commit(self, tried: Tried) -> int:
+        """The latest try of this run whose commit is here, or was until another one replaced it."""
+        here = tried.base.by.try_number if tried.base and self._is_own(tried) else 0
+        return max(here, self.done.get((tried.by.run, tried.incarnation), 0))
 
     def _is_own(self, tried: Tried) -> bool:
         base = tried.base
@@ -196,9 +212,10 @@ class Target:
 
     def replace(self, made: Made | None) -> None:
         """Put a snapshot in place; what was there is retired."""
-        if self.current is not None:
-            self.retired.append(self.current)
-        self.retired = [kept for kept in self.retired if kept is not made]
+        if (current := self.current) is not None:
+            self.retired.append(current)
+            whose = current.by.run, current.incarnation
+            self.done[whose] = max(current.by.try_number, self.done.get(whose, 0))
         self.current = made
 
     def mended(self, snapshot: str) -> Made | None:
@@ -209,14 +226,18 @@ class Target:
         for name in current.missing:
             if not any(_has(kept, name, current.inputs[name]) for kept in self.retired):
                 return None
-        return replace(current, id=snapshot, files={}, missing=set())
+        return replace(current.brought_back(snapshot), files={})
 
     def sweep(self) -> list[Tried]:
         """Drop what is left of the dead, but for what a live attempt holds; returns what is dropped."""
-        held = [dead for tried in self.live for dead in tried.holds]
-        gone = [dead for dead in self.dead if dead not in held]
-        self.dead = [dead for dead in self.dead if dead in held]
+        gone = self.up_for_grabs()
+        self.dead = [dead for dead in self.dead if dead not in gone]
         return gone
+
+    def up_for_grabs(self) -> list[Tried]:
+        """The dead whom no live attempt holds."""
+        held = [dead for tried in self.live for dead in tried.holds]
+        return [dead for dead in self.dead if dead not in held]
 
     def lets_go(self, tried: Tried, *, has_succeeded: bool) -> None:
         """An attempt ended: a success removes all it held, a failure leaves it to the next one."""
@@ -236,8 +257,16 @@ def _must_run(base: Made | None, name: str, version: int, tried: Tried) -> bool:
 
 def _is_finished(tried: Tried, name: str) -> bool:
     return any(
-        dead.options.code == tried.options.code and dead.finished.get(name) == tried.sees[name] for dead in tried.holds
+        dead.options.code == tried.options.code
+        and dead.finished.get(name) == tried.sees[name]
+        and (not tried.is_full or _made_anew_for(dead, tried))
+        for dead in tried.holds
     )
+
+
+def _made_anew_for(dead: Tried, tried: Tried) -> bool:
+    is_same_run = (dead.by.run, dead.incarnation) == (tried.by.run, tried.incarnation)
+    return dead.is_full and is_same_run and dead.by.try_number >= tried.by.first_try
 
 
 def _has(kept: Made, name: str, version: int) -> bool:

@@ -47,19 +47,23 @@ class CommitMachine(AttemptMachine):
     @rule(kept=pick)
     def roll_back(self, kept: int) -> None:
         made = one_of(self.model.retired, kept)
+        before = self.model.current
         try:
-            assert rollback(self.target, made.id).snapshot == made.id
+            there = rollback(self.target, made.id).snapshot
         except SnapshotDamaged:
             assert made.missing
             return
         except TargetRefused:
             assert self.model.is_foreign
             return
+        self.model.is_half_swapped = False
+        if before and made.id in (before.id, before.restored):
+            assert there == before.id
+            return
         assert not made.missing
         assert not self.model.is_foreign
-        self.model.is_half_swapped = False
-        self.model.sweep()
-        self.model.replace(made)
+        self.model.replace(made.brought_back(there))
+        self._remember(self.model.current)
 
     @exists(lambda self: control_of(self.target).exists())
     @rule(keep=st.integers(0, 2))
@@ -90,7 +94,6 @@ class CommitMachine(AttemptMachine):
             assert {finding.path for finding in done.remaining} == before.missing
             return
         assert set(done.restored) == before.missing
-        self.model.sweep()
         self.model.replace(mended)
         self._remember(mended)
 

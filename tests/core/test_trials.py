@@ -92,7 +92,7 @@ class TestLimit:
             upkeep.rollback(target)
         write_texts(texts, d="delta")
         run()
-        assert upkeep.rollback(target).snapshot == first
+        assert upkeep.rollback(target).restored == first
         assert upkeep.rollback(target, trial).limit == 1
 
     def test_the_command_shows_it(self, run: Run, target: Path) -> None:

@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+import errno
+import getpass
 import os
 import shutil
+import socket
+from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pytest
 
-from airflow_dirops.core import open_snapshot, read_directory, upkeep
-from airflow_dirops.core.errors import ManifestMissing, SnapshotDamaged, SnapshotExpired, TargetConflict, TargetRefused
+from airflow_dirops.core import Attempt, LogicalRun, open_snapshot, read_directory, read_manifest, upkeep
+from airflow_dirops.core.errors import (
+    ManifestMissing,
+    RecordFailed,
+    SnapshotDamaged,
+    SnapshotExpired,
+    TargetConflict,
+    TargetRefused,
+)
 from airflow_dirops.core.retention import Retention
 
 DAY = 24 * 3600
@@ -98,12 +109,86 @@ class TestRollback:
         first = run(source, target)
         change(source, "a0.txt", 100)
         second = run(source, target)
-        assert upkeep.rollback(target).snapshot == first.snapshot
+        rolled_back = upkeep.rollback(target)
         assert values(target)["a0"] == 0
-        kept = {kept.manifest.snapshot: kept.is_current for kept in upkeep.list_snapshots(target)}
-        assert kept == {first.snapshot: True, second.snapshot: False}
-        assert upkeep.rollback(target, second.snapshot).snapshot == second.snapshot
+        kept = [(kept.manifest.snapshot, kept.is_current) for kept in upkeep.list_snapshots(target)]
+        assert kept == [(rolled_back.snapshot, True), (second.snapshot, False), (first.snapshot, False)]
+        upkeep.rollback(target, second.snapshot)
         assert values(target)["a0"] == 100
+
+    def test_leaves_a_trace_of_who_when_and_what(self, source, target):
+        first = run(source, target)
+        change(source, "a0.txt", 100)
+        second = run(source, target)
+        before = datetime.now(UTC)
+        rolled_back = upkeep.rollback(target)
+        assert read_manifest(target) == rolled_back
+        assert (rolled_back.restored, rolled_back.base) == (first.snapshot, second.snapshot)
+        assert rolled_back.lists == read_manifest(retired(target) / first.snapshot).lists
+        assert (rolled_back.upkeep.action, rolled_back.upkeep.user) == ("rollback", getpass.getuser())
+        assert rolled_back.upkeep.host == socket.gethostname()
+        assert before - timedelta(seconds=1) < datetime.fromisoformat(rolled_back.created)
+        assert upkeep.verify(target, deep=True).is_good
+
+    def test_what_was_pinned_stays_readable(self, source, target):
+        first = run(source, target)
+        change(source, "a0.txt", 100)
+        run(source, target)
+        upkeep.rollback(target)
+        with open_snapshot(first.to_dict()) as pinned:
+            assert pinned.manifest.snapshot == first.snapshot
+            assert [int(record.value) for record in pinned] == [0, 1, 2, 3, 9]
+
+    def test_does_nothing_where_it_is_done_already(self, source, target, caplog):
+        first = run(source, target)
+        change(source, "a0.txt", 100)
+        second = run(source, target)
+        with caplog.at_level("INFO", logger="airflow_dirops"):
+            assert upkeep.rollback(target, second.snapshot).snapshot == second.snapshot
+            assert "already" in caplog.text
+            rolled_back = upkeep.rollback(target, first.snapshot)
+            assert upkeep.rollback(target, first.snapshot) == rolled_back
+            assert upkeep.rollback(target, rolled_back.snapshot) == rolled_back
+
+    def test_goes_by_what_replaced_what_and_not_by_the_clock(self, source, target):
+        run(source, target)
+        for number in (100, 101):
+            change(source, "a0.txt", number)
+            run(source, target)
+        for number, place in enumerate(sorted(retired(target).iterdir())):
+            os.utime(place, (DAY * (9 - number), DAY * (9 - number)))  # the clock went backwards
+        upkeep.rollback(target)
+        assert values(target)["a0"] == 100
+
+    def test_passes_over_a_damaged_snapshot_and_a_trial(self, source, target):
+        first = run(source, target)
+        change(source, "a0.txt", 100)
+        second = run(source, target)
+        change(source, "a0.txt", 101)
+        run(source, target)
+        damage(retired(target) / second.snapshot / "a0.npy")
+        assert upkeep.rollback(target).restored == first.snapshot
+
+    def test_a_rerun_decides_as_before(self, source, target):
+        mine = LogicalRun("d", "r", "t")
+        run(source, target, stage="s", attempt=Attempt(run=mine))
+        change(source, "a0.txt", 100)
+        run(source, target, stage="s")
+        upkeep.rollback(target)
+        change(source, "a0.txt", 0)
+        os.utime(source / "a0.txt", (1, 1))
+        again = run(source, target, stage="s", attempt=Attempt(run=mine, try_number=2))
+        assert (again.counts["computed"], again.counts["carried"]) == (1, 4)
+        upkeep.rollback(target)
+        cleared = run(source, target, stage="s", attempt=Attempt(run=mine, try_number=3, first_try_number=3))
+        assert cleared.counts["computed"] == 5
+
+    def test_a_try_that_committed_is_taken_over_after_it_too(self, source, target):
+        mine = LogicalRun("d", "r", "t")
+        run(source, target, stage="s", attempt=Attempt(run=mine))
+        run(source, target, stage="s", full=True)
+        upkeep.rollback(target)
+        assert run(source, target, stage="s", attempt=Attempt(run=mine, try_number=2)).outcome == "committed"
 
     def test_brings_back_a_target_whose_header_is_damaged_and_keeps_the_damaged_one(self, source, target):
         first = run(source, target)
@@ -112,7 +197,7 @@ class TestRollback:
         (target / "_dirops" / "manifest.json").write_bytes(b"{")
         with pytest.raises(TargetRefused, match="roll that target back with 'dirops rollback'"):
             run(source, target)
-        assert upkeep.rollback(target).snapshot == first.snapshot
+        assert upkeep.rollback(target).restored == first.snapshot
         assert values(target)["a0"] == 0
         (unmanaged,) = retired(target).glob("unmanaged-*")
         assert (unmanaged / "_dirops" / "manifest.json").read_bytes() == b"{"
@@ -184,6 +269,72 @@ class TestRepair:
     def test_a_good_target_is_left_alone(self, source, target):
         before = run(source, target)
         assert upkeep.repair(target) == upkeep.Repaired(before.snapshot, [], [])
+
+
+class TestAsARunWouldDoIt:
+    """Upkeep makes its tree as a stage makes one."""
+
+    @pytest.fixture(params=["repair", "rollback"])
+    def act(self, request, source, target):
+        run(source, target)
+        change(source, "a0.txt", 100)
+        run(source, target)
+        damage(target / "a1.npy")
+        return getattr(upkeep, request.param)
+
+    @pytest.mark.skipif(os.geteuid() != 0, reason="only root may give a directory to another group")
+    def test_mode_and_group_are_those_of_what_is_replaced(self, act, target):
+        os.chown(target, -1, 12345)
+        target.chmod(0o2775)
+        for path in (target / "deep", target / "_dirops"):
+            os.chown(path, -1, 12345)
+            path.chmod(0o2775)
+        act(target)
+        assert upkeep.verify(target, deep=True).is_good
+        for path in (target, target / "deep", target / "_dirops"):
+            status = path.stat()
+            assert (status.st_mode & 0o7777, status.st_gid) == (0o2775, 12345)
+
+    def test_where_links_are_refused_files_are_copied(self, act, target, monkeypatch):
+        def refuse(*_, **__):
+            raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
+
+        monkeypatch.setattr(os, "link", refuse)
+        act(target)
+        assert upkeep.verify(target, deep=True).is_good
+        assert (target / "a2.npy").stat().st_nlink == 1
+
+    def test_what_is_not_known_to_be_durable_is_synced(self, source, target, monkeypatch):
+        run(source, target, durability="process")
+        run(source, target, durability="process", full=True)
+        synced, sync = set(), os.fsync
+        monkeypatch.setattr(os, "fsync", lambda descriptor: (synced.add(os.fstat(descriptor).st_ino), sync(descriptor)))
+        upkeep.rollback(target)
+        assert read_manifest(target).durability == "full"
+        assert {path.stat().st_ino for path in target.rglob("*.npy")} <= synced
+
+    def test_a_rollback_after_a_repair_passes_over_what_was_mended(self, source, target):
+        first = run(source, target)
+        change(source, "a0.txt", 100)
+        run(source, target)
+        damage(target / "a1.npy")
+        mended = upkeep.repair(target)
+        assert upkeep.rollback(target).restored == first.snapshot
+        assert mended.snapshot in {kept.manifest.snapshot for kept in upkeep.list_snapshots(target)}
+
+    def test_it_says_who_did_it(self, act, target):
+        act(target)
+        done = read_manifest(target).upkeep
+        assert (done.action, done.user) == (act.__name__, getpass.getuser())
+
+    def test_what_failed_attempts_finished_is_left_to_the_next_run(self, act, source, target):
+        (source / "z.txt").write_text("no number")
+        change(source, "a3.txt", 103)
+        with pytest.raises(RecordFailed):
+            run(source, target)
+        act(target)
+        (source / "z.txt").unlink()
+        assert run(source, target).counts["reused"] >= 1
 
 
 class TestClean:

@@ -233,6 +233,16 @@ def clean(world: World) -> Job:
 
 
 @scenario
+def dead_attempts_in_numbers(world: World) -> Job:
+    """More attempts have died than are kept: of other code, and with more of the same than is of use."""
+    world.commit(**ONE)
+    for number in range(7):
+        mark = "C" if number % 3 == 0 else "B"
+        world.crash(Strike("kill-before", 1, REPLACED), **TWO | {"mark": mark, "run": f"dead {number}"})
+    return Job(TWO)
+
+
+@scenario
 def slow_work(world: World) -> Job:
     """Each file is synced and journaled before the next one is written."""
     world.commit(**ONE)

@@ -14,6 +14,9 @@ from airflow_dirops.core import entries, manifest, read_directory, transform_dir
 from airflow_dirops.core.attempts import FOREIGN_HOST_GRACE_SECONDS
 from airflow_dirops.core.control import _MAX_FENCED_RUNS, ControlDirectory, Intent
 from airflow_dirops.core.ordering import MAX_IN_MEMORY
+from airflow_dirops.core.recovery import MOST_KEPT
+from airflow_dirops.core.rules import COMMITS_KNOWN
+from airflow_dirops.core.upkeep import rollback
 from tests.docs.markdown import code_in, page
 
 FORMAT = page("docs/format.md")
@@ -94,12 +97,20 @@ def test_members_of_the_lists(stages: list[Path], name: str) -> None:
 def test_members_of_the_header(stages: list[Path], tmp_path: Path) -> None:
     trial = tmp_path / "trial"
     read_directory(source=tmp_path / "raw", target=trial, read=read, codec="text", on_error="quarantine", limit=3)
+    rolled_back = stages[0]
+    read_directory(
+        source=tmp_path / "raw", target=rolled_back, read=read, codec="text", on_error="quarantine", full=True
+    )
+    rollback(rolled_back)
     headers = [json.loads((stage / "_dirops/manifest.json").read_bytes()) for stage in (*stages, trial)]
     assert {member for header in headers for member in members(header)} == documented("`_dirops/manifest.json`")
     assert {header["format"] for header in headers} == {manifest.FORMAT} == {"dirops/1"}
 
 
 def test_members_of_the_fence(stages: list[Path]) -> None:
+    read_directory(
+        source=stages[0].parent / "raw", target=stages[0], read=read, codec="text", empty="commit", pattern="x"
+    )
     fences = [json.loads((stage.parent / ".dirops" / stage.name / "fence.json").read_bytes()) for stage in stages]
     claims = [claim for fence in fences for claim in fence.values()]
     assert {member for claim in claims for member in members({"<run>": claim})} == documented("`fence.json`")
@@ -172,4 +183,6 @@ def test_figures() -> None:
         assert figure in FORMAT.text
     assert f"older than {FOREIGN_HOST_GRACE_SECONDS / 60:.0f} minutes" in FORMAT.text
     assert f"{_MAX_FENCED_RUNS} of them are kept" in FORMAT.text
+    assert f"of its latest {COMMITS_KNOWN}" in FORMAT.text
+    assert f"the {MOST_KEPT} with the most" in page("docs/safety.md").text
     assert f"{MAX_IN_MEMORY // 1024**2} MiB" in page("docs/decisions/0002-sorted-runs.md").text

@@ -1,0 +1,11 @@
+"""What a person does to a target between runs: look at its history, check it, mend it, roll it back, clean up.
+
+Whatever changes the target is a commit like any other: under a claim, by one swap, whole or not at all.
+"""
+
+from airflow_dirops.core.upkeep.clean import Cleaned, clean
+from airflow_dirops.core.upkeep.history import Kept, list_snapshots
+from airflow_dirops.core.upkeep.repair import Repaired, repair, verify
+from airflow_dirops.core.upkeep.rollback import rollback
+
+__all__ = ["Cleaned", "Kept", "Repaired", "clean", "list_snapshots", "repair", "rollback", "verify"]

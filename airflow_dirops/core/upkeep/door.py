@@ -1,0 +1,44 @@
+"""What all of upkeep shares: a target by its path, and what the file system refuses."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Callable
+from functools import wraps
+from pathlib import Path
+from typing import Concatenate, ParamSpec, TypeVar
+
+from airflow_dirops.core.control import ControlDirectory
+from airflow_dirops.core.errors import StorageError, remaining_storage_errors
+
+P = ParamSpec("P")
+T = TypeVar("T")
+Target = str | os.PathLike[str]
+
+
+def door(function: Callable[Concatenate[Target, P], T]) -> Callable[Concatenate[Target, P], T]:
+    """Let no bare ``OSError`` out, and say which command frees room where there is none."""
+
+    @wraps(function)
+    def call(target: Target, /, *args: P.args, **options: P.kwargs) -> T:
+        try:
+            with remaining_storage_errors(target):
+                return function(target, *args, **options)
+        except StorageError as error:
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                error.args = (f"{error} {_room(target)}",)
+            raise
+
+    return call
+
+
+def control_of(target: Target) -> ControlDirectory:
+    return ControlDirectory(Path(os.path.realpath(target)))
+
+
+def _room(target: Target) -> str:
+    return (
+        f"'dirops clean {os.fspath(target)}' removes what dead attempts left, and expired snapshots; with --keep-hours "
+        "0 it removes all snapshots but the current one and the one that was replaced last"
+    )

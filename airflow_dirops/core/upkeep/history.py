@@ -1,0 +1,74 @@
+"""Which snapshots of a target are kept, and in which order they replaced each other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from airflow_dirops.core.control import ControlDirectory
+from airflow_dirops.core.errors import DiropsError, ManifestMissing
+from airflow_dirops.core.manifest import Manifest, read_manifest
+from airflow_dirops.core.retention import list_retired
+from airflow_dirops.core.upkeep.door import Target, control_of, door
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A snapshot that can be read: the current one, or a retired one."""
+
+    manifest: Manifest
+    is_current: bool
+    path: Path
+
+
+@door
+def list_snapshots(target: Target) -> list[Kept]:
+    """The snapshots of a target that are still kept, the current one first, then by who replaced whom.
+
+    :raises ManifestMissing: if no stage ever committed there.
+    """
+    control = control_of(target)
+    current, retired = current_of(control), retired_of(control)
+    kept = [current] if current else []
+    kept += in_order_of_replacement(current.manifest if current else None, retired)
+    if not kept:
+        raise ManifestMissing(f"there is no snapshot at {str(target)!r}, and none is kept")
+    return kept
+
+
+def current_of(control: ControlDirectory) -> Kept | None:
+    """The snapshot at the target, if its header can be read."""
+    return _look(control.target, is_current=True)
+
+
+def retired_of(control: ControlDirectory) -> list[Kept]:
+    """Retired snapshots whose header can be read, the latest retired first."""
+    return [kept for path in list_retired(control) if (kept := _look(path, is_current=False))]
+
+
+def _look(path: Path, *, is_current: bool) -> Kept | None:
+    with suppress(DiropsError):
+        return Kept(read_manifest(path), is_current, path)
+    return None
+
+
+def in_order_of_replacement(current: Manifest | None, retired: Sequence[Kept]) -> list[Kept]:
+    """What the current snapshot replaced, then what that one replaced, and so on: clocks decide only where that ends.
+
+    :param current: what is there; None where it cannot be read.
+    :param retired: in the order in which they are taken where nothing kept tells more.
+    """
+    waiting = {kept.manifest.snapshot: kept for kept in retired}
+    return list(_walk(current.base if current else None, waiting))
+
+
+def _walk(next_id: str | None, waiting: dict[str, Kept]) -> Iterator[Kept]:
+    while waiting:
+        if next_id not in waiting:
+            replaced = {kept.manifest.base for kept in waiting.values()}
+            next_id = next((kept for kept in waiting if kept not in replaced), next(iter(waiting)))
+        kept = waiting.pop(next_id)
+        yield kept
+        next_id = kept.manifest.base

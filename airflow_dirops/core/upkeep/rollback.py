@@ -1,0 +1,94 @@
+"""Make an earlier snapshot the current one again."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from pathlib import Path
+
+from airflow_dirops.core.control import ControlDirectory
+from airflow_dirops.core.errors import SnapshotDamaged, SnapshotExpired
+from airflow_dirops.core.manifest import Manifest
+from airflow_dirops.core.reader import Snapshot, open_snapshot
+from airflow_dirops.core.shown import logger
+from airflow_dirops.core.upkeep.door import Target, control_of, door
+from airflow_dirops.core.upkeep.history import Kept, current_of, in_order_of_replacement, retired_of
+from airflow_dirops.core.upkeep.recovering import finish_what_crashed
+from airflow_dirops.core.upkeep.restoring import restore, upkeep_claim
+from airflow_dirops.core.verify import verify_snapshot
+
+log = logger(__name__)
+
+
+@door
+def rollback(target: Target, snapshot: str | None = None) -> Manifest:
+    """Commit a new snapshot with the lists and files of an earlier one. What was there is retired; the earlier one
+    stays where it is, under its own id, for as long as retention keeps it.
+
+    :param snapshot: the earlier one's id; by default the latest that the current one replaced and that is whole, no
+        trial, and not of the same content. Nothing happens if the target is that very snapshot, or was rolled back to
+        it already, as by a rollback that died before it could say so.
+    :returns: the header of the snapshot that is there now.
+    :raises SnapshotExpired: if it is not kept.
+    :raises SnapshotDamaged: if it is no longer what its manifest says.
+    """
+    control = control_of(target)
+    finish_what_crashed(control, "rollback")
+    current = current_of(control)
+    if current and snapshot is not None and snapshot in (current.manifest.snapshot, current.manifest.restored):
+        log.info("%s is at snapshot %s already; nothing is done", control.target, snapshot)
+        return current.manifest
+    retired = in_order_of_replacement(current.manifest if current else None, retired_of(control))
+    chosen = _open_named(control, retired, snapshot) if snapshot else _open_latest(control, retired, current)
+    with closing(chosen), upkeep_claim(control, "rollback", chosen.manifest.stage) as claim:
+        return restore(claim, "rollback", chosen, lambda _: chosen)
+
+
+def _open_named(control: ControlDirectory, retired: list[Kept], snapshot: str) -> Snapshot:
+    for kept in retired:
+        if kept.manifest.snapshot == snapshot:
+            return _open_whole(kept.path)
+    raise SnapshotExpired(_not_kept(control, f"snapshot {snapshot}", retired))
+
+
+def _open_latest(control: ControlDirectory, retired: list[Kept], current: Kept | None) -> Snapshot:
+    damage: SnapshotDamaged | None = None
+    for kept in retired:
+        # Of a repair: what it mended. Of two rollbacks in a row: what the first one brought back.
+        is_same = current is not None and _origin(kept.manifest) == _origin(current.manifest)
+        if is_same or kept.manifest.limit is not None:
+            continue
+        try:
+            return _open_whole(kept.path)
+        except SnapshotDamaged as error:
+            log.warning("passed over snapshot %s: it is damaged", kept.manifest.snapshot)
+            damage = damage or error
+    raise damage or SnapshotExpired(_not_kept(control, "an earlier snapshot", retired))
+
+
+def _origin(manifest: Manifest) -> str:
+    return manifest.restored or manifest.snapshot
+
+
+def _open_whole(place: Path) -> Snapshot:
+    """Open a retired snapshot, compared with its manifest by digest.
+
+    :raises SnapshotDamaged: if it is not what its manifest says.
+    """
+    snapshot = open_snapshot(place)
+    try:
+        findings = verify_snapshot(snapshot, deep=True).findings
+    except BaseException:
+        snapshot.close()
+        raise
+    if findings:
+        snapshot.close()
+        raise SnapshotDamaged(
+            f"the retired snapshot {str(place)!r} is not what its manifest says; choose another one",
+            [f"{finding.path!r} is {finding.problem}: {finding.detail}" for finding in findings[:20]],
+        )
+    return snapshot
+
+
+def _not_kept(control: ControlDirectory, wanted: str, retired: list[Kept]) -> str:
+    names = ", ".join(kept.manifest.snapshot for kept in retired) or "none"
+    return f"{wanted} of {str(control.target)!r} is not kept; kept are: {names}"
