@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,7 +13,8 @@ from airflow_dirops.cli.app import FOUND, AsJson, Target, command, for_each_targ
 from airflow_dirops.cli.output import Json, Output, Text, output_of
 from airflow_dirops.cli.settings import number
 from airflow_dirops.cli.targets import find_target
-from airflow_dirops.core import read_manifest, upkeep
+from airflow_dirops.core import Manifest, read_manifest, upkeep
+from airflow_dirops.core.errors import DiropsError
 from airflow_dirops.core.retention import Retention
 from airflow_dirops.core.verify import Finding
 
@@ -36,6 +38,7 @@ def show(target: Path, output: Output) -> int:
             "seconds": manifest.seconds,
             "durability": manifest.durability,
             **({} if manifest.limit is None else {"limit": f"{manifest.limit}: a trial run over the first inputs"}),
+            **({"made by": made_by} if (made_by := _made_by(manifest)) else {}),
         }
     output.facts(str(target), facts)
     return 0
@@ -43,7 +46,7 @@ def show(target: Path, output: Output) -> int:
 
 @for_each_target(_LOOK)
 def log(target: Path, output: Output) -> int:
-    """List the snapshots that are kept, the latest commit first."""
+    """List the snapshots that are kept: the current one, what it replaced, what that one replaced, and so on."""
     rows = [
         {
             "current": kept.is_current,
@@ -55,6 +58,7 @@ def log(target: Path, output: Output) -> int:
             "files": kept.manifest.counts.entries,
             "bytes": kept.manifest.bytes,
             "limit": kept.manifest.limit,
+            "made by": _made_by(kept.manifest),
         }
         for kept in upkeep.list_snapshots(target)
     ]
@@ -104,8 +108,11 @@ def rollback(
 ) -> int:
     """Make a retired snapshot the current one again, in one commit."""
     path = find_target(target)
+    before = _current_id(path)
     manifest = upkeep.rollback(path, snapshot)
-    output_of(json=json).facts(f"{path} is rolled back", manifest.summary())
+    what = "is rolled back" if manifest.snapshot != before else "is there already: nothing was done"
+    facts = manifest.summary() | {"restored": manifest.restored, "made by": _made_by(manifest)}
+    output_of(json=json).facts(f"{path} {what}", facts)
     return 0
 
 
@@ -129,6 +136,18 @@ def clean(
     )
     output.facts(f"{target} is clean", msgspec.to_builtins(upkeep.clean(target, retention)))
     return 0
+
+
+def _current_id(target: Path | str) -> str | None:
+    with suppress(DiropsError):
+        return read_manifest(target).snapshot
+    return None
+
+
+def _made_by(manifest: Manifest) -> str | None:
+    """Who brought it back, and from what; None for the work of a run."""
+    done = manifest.upkeep
+    return f"{done.action} of {manifest.restored} by {done.user} on {done.host}" if done else None
 
 
 def _rows(findings: list[Finding]) -> list[dict[str, Any]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import json
 import os
 import subprocess
@@ -80,11 +81,28 @@ def test_repair_exits_with_1_when_the_stage_must_run(target):
 
 def test_rollback_and_clean(target):
     before = parsed("log", target)[1]
-    assert parsed("rollback", target)[1]["snapshot"] == before[1]["snapshot"]
+    assert parsed("rollback", target)[1]["restored"] == before[1]["snapshot"]
     assert parsed("rollback", target, "--snapshot", before[2]["snapshot"])[1]["counts"]["entries"] == 1
     code, cleaned = parsed("clean", target, "--keep-snapshots", "0", "--keep-hours", "0")
     assert code == 0
-    assert sorted(cleaned["snapshots"]) == sorted(row["snapshot"] for row in before[:2])
+    assert {row["snapshot"] for row in before} < set(cleaned["snapshots"])
+
+
+def test_the_log_marks_what_is_current_and_who_brought_it_back(target):
+    _, (last, before, _) = parsed("log", target)
+    dirops("rollback", target)
+    rows = parsed("log", target)[1]
+    assert [row["current"] for row in rows] == [True, False, False, False]
+    assert [row["snapshot"] for row in rows[1:3]] == [last["snapshot"], before["snapshot"]]
+    assert rows[0]["made by"].startswith(f"rollback of {before['snapshot']} by {getpass.getuser()} on ")
+    assert [row["made by"] for row in rows[1:]] == [None] * 3
+    assert rows[0]["created"] > last["created"]
+    assert f"rollback of {before['snapshot']}" in dirops("show", target)[1]
+
+
+def test_rollback_to_what_is_there_says_so(target):
+    _, (last, *_) = parsed("log", target)
+    assert "nothing was done" in dirops("rollback", target, "--snapshot", last["snapshot"])[1]
 
 
 def test_an_error_says_what_and_exits_with_2(tmp_path):
