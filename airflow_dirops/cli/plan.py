@@ -166,5 +166,5 @@ def _parsed(params: str | None) -> dict[str, Any] | None:
         return None if params is None else msgspec.json.decode(params, type=dict[str, Any])
     except msgspec.MsgspecError as error:
         raise ArgumentRefused(
-            f"--params {params!r} is no JSON object: {error}; such as --params '{{\"by\": 3}}'"
+            f"--params {params!r} is no JSON object: {error}; write it as in --params '{{\"by\": 3}}'"
         ) from error

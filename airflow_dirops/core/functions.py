@@ -90,13 +90,14 @@ def _wanted(function: Callable[..., Any], role: str, values: int) -> tuple[bool,
     if values > 1 and len(first) < values and not any(p.kind is p.VAR_POSITIONAL for p in parameters):
         raise ArgumentRefused(
             f"{role}={name_of(function)} takes {len(first)} positional arguments, and gets {values}, one for "
-            "each source"
+            "each source; give it that many parameters, or *values"
         )
     if impossible or not (takes_value or wanted):
         raise ArgumentRefused(
             f"{role}={name_of(function)} cannot be called for a file: "
             + (f"nothing gives it {', '.join(impossible)}; " if impossible else "it takes no argument; ")
-            + f"it gets one positional argument, and by name any of {', '.join(BY_NAME)}"
+            + f"it gets one positional argument, and by name any of {', '.join(BY_NAME)}; "
+            "give the others a value with functools.partial, and take the one argument that comes from the file"
         )
     return takes_value, wanted
 

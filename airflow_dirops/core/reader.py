@@ -266,4 +266,6 @@ def _share(directory: HeldDirectory) -> None:
 
 
 def _damaged(where: Path, what: str) -> str:
-    return f"{str(where)!r} is not what its manifest says: {what}; run the stage again, or roll the target back"
+    return (
+        f"{str(where)!r} is not what its manifest says: {what}; run its stage with verify=True, or roll the target back"
+    )

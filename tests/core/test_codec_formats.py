@@ -145,7 +145,7 @@ class TestPickled:
     def test_the_class_of_a_dag_file_is_explained(self, tmp_path: Path) -> None:
         module = f"unusual_prefix_{'0' * 40}_camera_images"
         (tmp_path / "value.pickle").write_bytes(f"c{module}\nFrame\n.".encode())
-        with pytest.raises(ModuleNotFoundError, match=r"DAG file 'camera_images'.*Move the class"):
+        with pytest.raises(ModuleNotFoundError, match=r"DAG file 'camera_images'.*move the class"):
             read(resolve_codec("pickle"), tmp_path / "value.pickle")
 
     def test_any_other_missing_module_is_left_as_it_is(self, tmp_path: Path) -> None:

@@ -45,7 +45,9 @@ class TestRegistry:
     def test_the_names_are_listed(self) -> None:
         assert codec_names()[: len(BUILT_IN)] == BUILT_IN
 
-    @pytest.mark.parametrize(("name", "hint"), [("pickel", "'pickle'"), ("zarr", "Known: npy, npz"), ("", "Known")])
+    @pytest.mark.parametrize(
+        ("name", "hint"), [("pickel", "'pickle'"), ("zarr", "known are npy, npz"), ("", "known are")]
+    )
     def test_an_unknown_name_lists_the_known_ones(self, name: str, hint: str) -> None:
         with pytest.raises(ArgumentRefused, match=f"no codec {name!r}.*{hint}"):
             resolve_codec(name)

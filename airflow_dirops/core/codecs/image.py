@@ -47,15 +47,22 @@ class ImageCodec:
 def _check(image: NDArray[Any]) -> None:
     """Refuse what PNG, or Pillow, cannot hold exactly."""
     reason, instead = f"PNG does not hold {image.dtype} in shape {image.shape}", None
-    if image.dtype.kind == "f":
-        instead = "skimage.util.img_as_ubyte(image), or codec='npy'"
-    elif not (_is_grey(image) or _is_colour(image)) or not image.size:
-        instead = "grey bool, uint8 or uint16, or uint8 with 3 or 4 channels last; or codec='npy'"
-    elif (limit := 2 * (Image.MAX_IMAGE_PIXELS or image.size)) < image.shape[0] * image.shape[1]:
+    if (_is_grey(image) or _is_colour(image)) and image.size:
+        if (limit := 2 * (Image.MAX_IMAGE_PIXELS or image.size)) >= image.shape[0] * image.shape[1]:
+            return
         reason = f"Pillow does not read more than {limit:,} pixels, and this has shape {image.shape}"
-        instead = "codec='npy'"
-    if instead:
-        raise cannot_write("image", image, reason, instead=instead)
+    elif _can_become_bytes(image):
+        instead = "skimage.util.img_as_ubyte(image)"
+    elif image.size:
+        instead = "grey bool, uint8 or uint16, or uint8 with 3 or 4 channels last"
+    raise cannot_write("image", image, reason, instead=instead)
+
+
+def _can_become_bytes(image: NDArray[Any]) -> bool:
+    """Whether scikit-image's conversion takes it: it wants floats from -1 to 1."""
+    if image.dtype.kind != "f" or not image.size or not np.all(np.abs(image) <= 1):
+        return False
+    return image.ndim == 2 or (image.ndim == 3 and image.shape[2] in (3, 4))
 
 
 def _is_grey(image: NDArray[Any]) -> bool:

@@ -85,7 +85,7 @@ def _survives(scalar: Any) -> bool:
 
 
 def _refusal(value: Any, reason: str) -> EncodeError:
-    instead = "None for what is missing, str for keys and dates, .tolist() for arrays, or codec='pickle'"
+    instead = "None for what is missing, str for keys and dates, .tolist() for arrays"
     error = cannot_write("json", value, reason, instead=instead)
     return EncodeError(str(error), islice(_found(value), _SHOWN))
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 Array: TypeAlias = NDArray[Any]
 
 BLOCK_BYTES = 4 * 1024**2
-_PLAIN = "array.astype(...) with a plain dtype, or codec='pickle'"
+_PLAIN = "array.astype(...) with a plain dtype"
 _VERSION_1 = npy_format.magic(1, 0)
 
 
@@ -59,7 +59,7 @@ def as_array(value: Any) -> Array:
     :raises EncodeError: if the value is no array, or would not come back as it was.
     """
     if isinstance(value, np.ma.MaskedArray):
-        raise cannot_write("npy", value, "its mask would be lost", instead="value.filled(), or codec='pickle'")
+        raise cannot_write("npy", value, "its mask would be lost", instead="value.filled()")
     if not isinstance(value, (np.ndarray, np.generic, bool, int, float, complex)):
         raise cannot_write("npy", value, "it takes numpy arrays and numbers", instead=_instead(value))
     array = np.asarray(value)
@@ -84,14 +84,21 @@ def write_array(array: Array, file: IO[bytes]) -> None:
 
 
 def _instead(value: Any) -> str | None:
-    return "codec='json', or return numpy.array(...)" if isinstance(value, (list, tuple)) else None
+    return "numpy.array(...)" if isinstance(value, (list, tuple)) and _has_plain_parts(value) else None
+
+
+def _has_plain_parts(value: Any) -> bool:
+    try:
+        return np.array(value).dtype.kind in "biufcSU"
+    except (ValueError, TypeError, OverflowError, RecursionError):
+        return False
 
 
 def _object_error(value: Any, array: Array) -> EncodeError:
     if isinstance(value, int):
-        return cannot_write("npy", value, "the number needs more than 64 bits", instead="codec='json'")
+        return cannot_write("npy", value, "the number needs more than 64 bits")
     reason = f"dtype {array.dtype} holds Python objects, which npy could only pickle"
-    return cannot_write("npy", value, reason, instead=_PLAIN)
+    return cannot_write("npy", value, reason, instead=_PLAIN if _has_plain_parts(array.tolist()) else None)
 
 
 @lru_cache(maxsize=256)

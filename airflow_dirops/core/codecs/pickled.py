@@ -31,7 +31,7 @@ class PickleCodec:
         except (OSError, MemoryError):
             raise  # of the file, of the machine: not about the value
         except Exception as error:
-            instead = "data without functions, locks or open files, or a codec of your own"
+            instead = "data without functions, locks or open files"
             raise cannot_write("pickle", value, f"pickling failed ({error})", instead=instead) from error
 
     def decode(self, file: BinaryIO) -> Any:
@@ -47,7 +47,7 @@ class PickleCodec:
 def _in_dag_file(error: ModuleNotFoundError) -> ModuleNotFoundError:
     module = (error.name or "").removeprefix(_DAG_MODULE_PREFIX).partition("_")[2]
     return ModuleNotFoundError(
-        f"the value needs a class of the DAG file {module!r}, which only that DAG's own tasks can import. "
-        "Move the class into a module on the Python path, then run the writing stage again.",
+        f"the value needs a class of the DAG file {module!r}, which only that DAG's own tasks can import; "
+        "move the class into a module on the Python path, then run the writing stage again",
         name=error.name,
     )

@@ -1,10 +1,17 @@
-"""What a codec says about a value that it cannot write."""
+"""What a codec says about a value that it cannot write: the advice has been tried before it is given."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import io
+from collections.abc import Iterator, Mapping
+from contextvars import ContextVar
+from typing import Any, BinaryIO, cast
 
+from airflow_dirops.core.codecs.registry import resolve_codec
 from airflow_dirops.core.errors import EncodeError
+
+_OWN = "a codec of your own"
+_is_trial: ContextVar[bool] = ContextVar("_is_trial", default=False)
 
 
 def cannot_write(codec: str, value: object, reason: str, *, instead: str | None = None) -> EncodeError:
@@ -13,10 +20,14 @@ def cannot_write(codec: str, value: object, reason: str, *, instead: str | None 
     :param codec: the name of the codec that refuses.
     :param value: what it was given.
     :param reason: a clause that follows a colon.
-    :param instead: what to use; by default the codec that fits the value's type.
+    :param instead: what else can be done than to take another codec.
     """
-    use = instead or fitting_codec(value)
-    return EncodeError(f"codec {codec!r} cannot write a value of type {type_name(value)}: {reason}. Use {use}.")
+    message = f"codec {codec!r} cannot write a value of type {type_name(value)}: {reason}"
+    if _is_trial.get():
+        return EncodeError(message)
+    found = next((name for name in _fitting_codecs(value) if name != codec and _takes(name, value)), None)
+    ways = [instead, f"codec={found!r}" if found else None, _OWN if found in (None, "pickle") else None]
+    return EncodeError(f"{message}; use {', or '.join(filter(None, ways))}")
 
 
 def type_name(value: object) -> str:
@@ -25,18 +36,39 @@ def type_name(value: object) -> str:
     return kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
 
 
-def fitting_codec(value: object) -> str:
-    """The codec that is made for values of this type, as one would write it in a DAG."""
+def _fitting_codecs(value: object) -> Iterator[str]:
+    """The codec that is made for values of this type, and what may take them as well."""
     match value:
         case str():
-            return "codec='text'"
+            yield "text"
         case bytes() | bytearray() | memoryview():
-            return "codec='bytes'"
+            yield "bytes"
         case Mapping() if value and all(map(_is_array, value.values())):
-            return "codec='npz'"
+            yield "npz"
         case dict() | list() | tuple() | int() | float() | None:
-            return "codec='json'"
-    return "codec='npy'" if _is_array(value) else "codec='pickle', or a codec of your own"
+            yield "json"
+    if _is_array(value) or isinstance(value, float):
+        yield "npy"
+    yield "pickle"
+
+
+def _takes(name: str, value: Any) -> bool:
+    token = _is_trial.set(True)
+    try:
+        resolve_codec(name).encode(value, cast("BinaryIO", io.BufferedWriter(_Nowhere())))
+    except Exception:
+        return False
+    finally:
+        _is_trial.reset(token)
+    return True
+
+
+class _Nowhere(io.RawIOBase):
+    def writable(self) -> bool:
+        return True
+
+    def write(self, content: Any) -> int:
+        return memoryview(content).nbytes
 
 
 def _is_array(value: object) -> bool:

@@ -54,16 +54,20 @@ def _built_in(name: str) -> Codec:
 def _third_party(name: str) -> Codec:
     found = [entry for entry in _entry_points() if entry.name == name]
     if not found:
-        raise ArgumentRefused(f"there is no codec {name!r}{_suggestion(name)}. Known: {', '.join(codec_names())}.")
+        raise ArgumentRefused(
+            f"there is no codec {name!r}{_suggestion(name)}; known are {', '.join(codec_names())}; give one of your "
+            "own as an object, in codec= to write and in source_codec= (open_snapshot: codec=) to read, or register it "
+            f"under the entry point group {ENTRY_POINT_GROUP!r}"
+        )
     if len(found) > 1:
         rivals = " and ".join(sorted(map(_origin, found)))
-        raise ArgumentRefused(f"codec {name!r} is registered by {rivals}; uninstall all but one of them.")
+        raise ArgumentRefused(f"codec {name!r} is registered by {rivals}; uninstall all but one of them")
     codec = _checked(_load(found[0]))
     if codec.name != name:
         # A manifest carries the codec's own name, and a reader must find the same codec under it.
         raise ArgumentRefused(
-            f"{_origin(found[0])} registers {name!r}, but that codec calls itself {codec.name!r}. "
-            "The two names must be the same; repair or upgrade that package."
+            f"{_origin(found[0])} registers {name!r}, but that codec calls itself {codec.name!r}, and the two must be "
+            "the same; repair or upgrade that package"
         )
     return codec
 
@@ -80,7 +84,7 @@ def _load(entry: EntryPoint) -> Any:
         return found() if isinstance(found, type) else found
     except Exception as error:
         what = f"codec {entry.name!r} of {_origin(entry)} cannot be loaded from {entry.value!r}"
-        raise ArgumentRefused(f"{what}: {error}. Repair or upgrade that package.") from error
+        raise ArgumentRefused(f"{what}: {error}; repair or upgrade that package") from error
 
 
 def _origin(entry: EntryPoint) -> str:

@@ -22,10 +22,19 @@ class TextCodec:
         try:
             file.write(value.encode("utf-8"))
         except UnicodeEncodeError as error:
-            instead = "value.encode('utf-8', 'surrogateescape') with codec='bytes'"
+            instead = f"value.encode('utf-8', {_handler(value)!r}) with codec='bytes'"
             reason = f"character {error.start} is half a surrogate pair, which UTF-8 has no bytes for"
             raise cannot_write("text", value, reason, instead=instead) from error
 
     def decode(self, file: BinaryIO) -> str:
         """Read a str; bytes that are not UTF-8 raise."""
         return file.read().decode("utf-8")
+
+
+def _handler(text: str) -> str:
+    """What makes bytes of half surrogate pairs: the bytes that Python read as such, where they are."""
+    try:
+        text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        return "surrogatepass"
+    return "surrogateescape"
