@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 FROM_SCHEDULE = "schedule"
 """The format of the DAG's schedule, where that has one; else that of days."""
 
-FORM_FIELDS = ("partition", "full", "verify", "on_error", "max_failures", "dry_run")
+FORM_FIELDS = ("partition", "full", "verify", "on_error", "max_failures", "accept_removal", "dry_run")
 """What :func:`dirops_params` puts into the trigger form; the operators read these names from ``params``."""
 
 FORM_MARK = "x-dirops"
@@ -110,6 +110,12 @@ def dirops_params() -> dict[str, Param]:
             title="How many may fail",
             description="A count such as 20, or a percentage such as 5%, of files to set aside. "
             "Empty: as the DAG says.",
+        ),
+        "accept_removal": Param(
+            False,
+            type=["null", "boolean"],
+            title="Accept removals",
+            description="Let this run drop any number of results, where max_removed refused that.",
         ),
         "dry_run": Param(
             False,

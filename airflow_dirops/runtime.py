@@ -50,6 +50,7 @@ RETRY_POLICY = ExceptionRetryPolicy(
                 errors.SetupError,
                 errors.EncodeError,
                 errors.KeyRefused,
+                errors.NothingMade,
                 errors.ManifestDamaged,
                 errors.SnapshotDamaged,
                 errors.SnapshotExpired,  # a retry would ask for the same pinned snapshot
@@ -302,19 +303,23 @@ def function_params(context: Context) -> dict[str, Any]:
     return {name: value for name, value in context["params"].items() if name not in FORM_FIELDS}
 
 
-def form_choices(context: Context, *, full: bool, verify: bool, on_error: str) -> dict[str, Any]:
+def form_choices(
+    context: Context, *, full: bool, verify: bool, on_error: str, max_removed: int | str | None
+) -> dict[str, Any]:
     """What the trigger form of :func:`~airflow_dirops.partitions.dirops_params` changes for this run.
 
     :param context: the task's context.
     :param full: what the operator says.
     :param verify: what the operator says.
     :param on_error: what the operator says.
+    :param max_removed: what the operator says.
     """
     params = context["params"]
     return {
         "full": full or params.get("full") is True,
         "verify": verify or params.get("verify") is True,
         "on_error": params.get("on_error") or on_error,
+        "max_removed": "100%" if params.get("accept_removal") is True else max_removed,
         "dry_run": params.get("dry_run") is True,
     }
 

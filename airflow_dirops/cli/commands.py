@@ -116,6 +116,18 @@ def rollback(
     return 0
 
 
+@command(_MEND)
+def accept_removal(target: Target, json: AsJson = False) -> int:
+    """Let the next run drop many results, once: for a TooManyRemoved that is right."""
+    path = find_target(target)
+    manifest = upkeep.accept_removal(path)
+    output_of(json=json).facts(
+        f"{path}: the run that replaces this snapshot may drop any number of its {manifest.counts.entries} results",
+        manifest.summary(),
+    )
+    return 0
+
+
 @for_each_target(_MEND)
 def clean(
     target: Path,

@@ -15,7 +15,7 @@ from airflow_dirops.core.functions import UserFunction, records_of
 from airflow_dirops.core.lists import InputsSeen
 from airflow_dirops.core.manifest import Manifest
 from airflow_dirops.core.outcome import Reporter
-from airflow_dirops.core.plan import Reason, is_there
+from airflow_dirops.core.plan import Loss, Reason, is_there
 from airflow_dirops.core.quarantine import Quarantine
 from airflow_dirops.core.reader import Snapshot
 from airflow_dirops.core.sources import Source
@@ -55,7 +55,7 @@ class Aggregation:
     ) -> None:
         self._stage = stage
         self._source = source
-        self._inputs = inputs
+        self.inputs = inputs
         self._base = base
         self._fingerprint = fingerprint
         self._full = full
@@ -68,6 +68,12 @@ class Aggregation:
     @property
     def has_work(self) -> bool:
         return self.reason is not None
+
+    @property
+    def loss(self) -> Loss:
+        """How many inputs there are no more; what they become is one."""
+        before = self._base.manifest.counts.inputs if self._base else 0
+        return Loss(before - self.total, before, "inputs")
 
     @cached_property
     def reason(self) -> Reason | None:
@@ -119,7 +125,7 @@ class Aggregation:
         return True
 
     def _outputs(self, function: UserFunction, worker: Worker, records: _Records) -> Iterator[Record]:
-        stream = chain.from_iterable(map(records.of, self._inputs))
+        stream = chain.from_iterable(map(records.of, self.inputs))
         answer = function(stream, lambda name: worker.offered(name, EVERY_INPUT, ""))
         yield from records_of(answer, _key_for(function))
         if records.failure is not None:

@@ -56,6 +56,12 @@ class Intent(msgspec.Struct, frozen=True):
     retired: str
 
 
+class AcceptedRemoval(msgspec.Struct, frozen=True):
+    """Somebody let the next run drop many results of this snapshot."""
+
+    snapshot: str
+
+
 class ControlDirectory:
     """Paths and small files of one target's control directory.
 
@@ -71,6 +77,7 @@ class ControlDirectory:
         self._lock = self.path / "lock"
         self._fence = self.path / "fence.json"
         self._intent = self.path / "intent.json"
+        self._accepted_removal = self.path / "accepted-removal.json"
 
     def create(self) -> None:
         """Make it where it is missing, open to the same users as the target's parent."""
@@ -138,6 +145,19 @@ class ControlDirectory:
         with storage_errors("removing", self._intent):
             self._intent.unlink(missing_ok=True)
         sync_directory(self.path)
+
+    def accept_removal(self, snapshot: str) -> None:
+        """Let the run that replaces this snapshot drop as many of its results as it will."""
+        replace_file(self._accepted_removal, msgspec.json.encode(AcceptedRemoval(snapshot)))
+
+    def permits_removal(self, snapshot: str) -> bool:
+        accepted = self._read(self._accepted_removal, AcceptedRemoval)
+        return accepted is not None and accepted.snapshot == snapshot
+
+    def forget_accepted_removal(self) -> None:
+        """It was for once."""
+        with storage_errors("removing", self._accepted_removal):
+            self._accepted_removal.unlink(missing_ok=True)
 
     def tree_of(self, attempt: str) -> Path:
         return self.attempts / attempt / "tree"

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
+from functools import cached_property
 from heapq import merge
 from itertools import groupby
 from operator import itemgetter
@@ -16,14 +17,18 @@ from tempfile import TemporaryDirectory
 from typing import Literal, NamedTuple, get_args
 
 from airflow_dirops.core.aggregate import Aggregation
+from airflow_dirops.core.control import ControlDirectory
+from airflow_dirops.core.emptiness import empty_source
 from airflow_dirops.core.entries import order_of, path_at
 from airflow_dirops.core.ordering import Sorter
 from airflow_dirops.core.outcome import Outcome
-from airflow_dirops.core.plan import Reason
-from airflow_dirops.core.planning import draw_up, empty_source, is_own, list_inputs
+from airflow_dirops.core.plan import Loss, Plan, Reason
+from airflow_dirops.core.planning import draw_up, is_own, list_inputs
 from airflow_dirops.core.preflight import check_target, read_base
 from airflow_dirops.core.reader import Snapshot, open_snapshot
+from airflow_dirops.core.readiness import Readiness
 from airflow_dirops.core.recorded import recorded_inputs
+from airflow_dirops.core.losses import LossGuard
 from airflow_dirops.core.shown import logger
 from airflow_dirops.core.sources import Source
 from airflow_dirops.core.stage import Stage
@@ -50,8 +55,8 @@ class PlannedInput(NamedTuple):
 
 def iter_dry(stage: Stage, source: Source) -> Iterator[PlannedInput]:
     """Every input that is or was in the source, in order and one at a time."""
-    with _fates(stage, source) as (fates, _):
-        yield from fates
+    with _preview(stage, source) as preview:
+        yield from preview.fates()
 
 
 def dry_run(stage: Stage, source: Source, began: float) -> Outcome:
@@ -61,11 +66,15 @@ def dry_run(stage: Stage, source: Source, began: float) -> Outcome:
     """
     if stage.source_is_planned:
         log.info("the source has only been planned as well, so this is the plan for what is in it now")
-    with _fates(stage, source) as (fates, base):
-        counts = _told(fates)
-    total = sum(counts.values()) - counts["removed"]
-    if total == 0 and stage.empty == "fail":
-        raise empty_source(stage, source)
+    with _preview(stage, source) as preview:
+        counts = _told(preview.fates())
+        total = sum(counts.values()) - counts["removed"]
+        if total == 0 and stage.empty == "fail":
+            raise empty_source(source)
+        if total or stage.empty == "commit":
+            for objection in preview.objections():
+                log.warning("a run would be refused: %s", objection)
+        base = preview.base
     log.info("a dry run, nothing is written: %d inputs in %s: %s", total, source.path, _described(counts))
     outcome = Outcome.of(
         "planned",
@@ -80,7 +89,7 @@ def dry_run(stage: Stage, source: Source, began: float) -> Outcome:
 
 
 @contextmanager
-def _fates(stage: Stage, source: Source) -> Iterator[tuple[Iterator[PlannedInput], Snapshot | None]]:
+def _preview(stage: Stage, source: Source) -> Iterator[_OfEach | _OfOne]:
     target = check_target(stage.target, [single.path for single in source.singles])
     with ExitStack() as stack:
         # A hidden name, in case the source is what temporary directories are made in.
@@ -88,20 +97,13 @@ def _fates(stage: Stage, source: Source) -> Iterator[tuple[Iterator[PlannedInput
         base = _open_base(stage, target)
         if base is not None:
             stack.enter_context(base)
-        yield (_of_one if _is_aggregate(stage, base) else _of_each)(stage, source, base, spill), base
+        yield (_OfOne if _is_aggregate(stage, base) else _OfEach)(stage, source, target, base, spill)
 
 
 def _is_aggregate(stage: Stage, base: Snapshot | None) -> bool:
     if stage.functions or base is None:
         return stage.aggregate is not None
     return base.manifest.inputs_digest is not None
-
-
-def _of_one(stage: Stage, source: Source, base: Snapshot | None, spill: Path) -> Iterator[PlannedInput]:
-    inputs = list_inputs(stage, source, spill)
-    base = base if is_own(stage, base) or not stage.name else None
-    aggregation = Aggregation(stage, source, inputs, base, stage.fingerprint(), full=stage.full)
-    return (PlannedInput(item.path, aggregation.reason or "carried") for item in inputs)
 
 
 def _open_base(stage: Stage, target: Path) -> Snapshot | None:
@@ -116,16 +118,70 @@ def _open_base(stage: Stage, target: Path) -> Snapshot | None:
     return open_snapshot({"target": os.fspath(target), "snapshot": base.snapshot}) if base else None
 
 
-def _of_each(stage: Stage, source: Source, base: Snapshot | None, spill: Path) -> Iterator[PlannedInput]:
-    plan = draw_up(stage, source, base, fingerprint=stage.fingerprint(), spill=spill, full=stage.full)
-    recorded = plan.recorded
-    if recorded is None and base is not None:
-        recorded = recorded_inputs(base, Sorter(spill, "recorded"))
-    present = ((order_of(planned.input.path), planned.reason or "carried") for planned in plan.walk())
-    orders = (order for order, _ in groupby(recorded or (), itemgetter(0)))
-    removed = ((order, "removed") for order in _only_in_first(orders, (order_of(item.path) for item in plan.inputs)))
-    both: Iterator[tuple[bytes, Fate]] = merge(present, removed, key=itemgetter(0))  # type: ignore[arg-type]
-    return (PlannedInput(path_at(order), fate) for order, fate in both)
+class _Preview:
+    def __init__(self, stage: Stage, source: Source, target: Path, base: Snapshot | None, spill: Path) -> None:
+        self._stage = stage
+        self._source = source
+        self._target = target
+        self.base = base
+        self._spill = spill
+        self._readiness = Readiness(stage, source)
+
+    def _objections_to(self, loss: Loss) -> Iterator[str]:
+        guard = LossGuard(
+            self._stage, self._source, ControlDirectory(self._target), self.base.manifest if self.base else None
+        )
+        if reason := guard.objection(loss):
+            yield reason
+        if (fault := self._readiness.fault) and self._stage.on_error == "fail":
+            yield str(fault)
+
+
+class _OfOne(_Preview):
+    """Everything runs, or nothing."""
+
+    def fates(self) -> Iterator[PlannedInput]:
+        reason = self._aggregation.reason
+        return (PlannedInput(item.path, reason or "carried") for item in self._aggregation.inputs)
+
+    def objections(self) -> Iterator[str]:
+        if self._aggregation.has_work:
+            self._readiness.look_at(self._aggregation.inputs)
+        return self._objections_to(self._aggregation.loss)
+
+    @cached_property
+    def _aggregation(self) -> Aggregation:
+        stage = self._stage
+        inputs = list_inputs(stage, self._source, self._spill)
+        base = self.base if is_own(stage, self.base) or not stage.name else None
+        return Aggregation(stage, self._source, inputs, base, stage.fingerprint(), full=stage.full)
+
+
+class _OfEach(_Preview):
+    """Each input has a fate of its own."""
+
+    def fates(self) -> Iterator[PlannedInput]:
+        plan = self._plan
+        recorded = plan.recorded
+        if recorded is None and self.base is not None:
+            recorded = recorded_inputs(self.base, Sorter(self._spill, "dropped"))
+        present = ((order_of(planned.input.path), planned.reason or "carried") for planned in plan.walk())
+        orders = (order for order, _ in groupby(recorded or (), itemgetter(0)))
+        removed = (
+            (order, "removed") for order in _only_in_first(orders, (order_of(item.path) for item in plan.inputs))
+        )
+        both: Iterator[tuple[bytes, Fate]] = merge(present, removed, key=itemgetter(0))  # type: ignore[arg-type]
+        return (PlannedInput(path_at(order), fate) for order, fate in both)
+
+    def objections(self) -> Iterator[str]:
+        self._readiness.survey(self._plan)
+        return self._objections_to(self._plan.loss)
+
+    @cached_property
+    def _plan(self) -> Plan:
+        stage = self._stage
+        fingerprint = stage.fingerprint()
+        return draw_up(stage, self._source, self.base, fingerprint=fingerprint, spill=self._spill, full=stage.full)
 
 
 def _only_in_first(first: Iterable[bytes], second: Iterable[bytes]) -> Iterator[bytes]:

@@ -13,6 +13,8 @@
     │   │   └── KeyTaken                another record has it already
     │   ├── KeyMissing              a key is not in every source, and ``join="strict"``
     │   ├── TooManyFailures         more inputs failed than ``max_failures`` allows
+    │   ├── TooManyRemoved          more results would go than ``max_removed`` allows
+    │   ├── NothingMade             every input gave nothing, and ``empty="fail"``
     │   ├── ManifestMissing         the directory carries no manifest
     │   ├── ManifestDamaged         the manifest cannot be read, or contradicts itself
     │   └── SnapshotDamaged         an entry is not what the manifest says
@@ -121,6 +123,12 @@ class KeyMissing(InputError): ...
 
 
 class TooManyFailures(InputError): ...
+
+
+class TooManyRemoved(InputError): ...
+
+
+class NothingMade(InputError): ...
 
 
 class ManifestMissing(InputError): ...

@@ -37,6 +37,7 @@ class JoinedSource:
     """
 
     snapshot = None
+    is_missing = False
 
     def __init__(self, sources: list[Source], join: Join) -> None:
         self.singles = tuple(sources)

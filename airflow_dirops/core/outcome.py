@@ -25,13 +25,14 @@ class Outcome:
     :param target: the target's path, as it was given.
     :param snapshot: the id of the snapshot that is there now; None if there is none.
     :param manifest: the path of its header.
-    :param outcome: ``committed``; ``unchanged`` where nothing was new; ``skipped`` where the source was empty and
-        ``empty="skip"``; ``planned`` after a dry run.
+    :param outcome: ``committed``; ``unchanged`` where nothing was new; ``skipped`` where there was nothing to publish
+        and ``empty="skip"``; ``planned`` after a dry run.
     :param counts: those of the manifest, and how many inputs this run computed, carried over and reused; after a
         dry run how many would run for which reason, be carried over, or are removed.
     :param bytes: of the entries.
     :param seconds: wall time of this run.
     :param limit: of a trial run, over how many inputs the snapshot goes at most.
+    :param reason: why nothing was made, where the outcome is ``skipped``.
     """
 
     target: str
@@ -44,6 +45,7 @@ class Outcome:
     bytes: int
     seconds: float
     limit: int | None = None
+    reason: str | None = None
 
     @classmethod
     def of(
@@ -56,6 +58,7 @@ class Outcome:
         partition: str | None,
         seconds: float,
         done: Counter[str] | None = None,
+        reason: str | None = None,
     ) -> Outcome:
         done = done or Counter()
         counts = dict.fromkeys(("inputs", "entries", "skipped", "quarantined", "ignored"), 0)
@@ -72,6 +75,7 @@ class Outcome:
             bytes=manifest.bytes if manifest else 0,
             seconds=round(seconds, 3),
             limit=manifest.limit if manifest else None,
+            reason=reason,
         )
 
     def to_dict(self) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, closing
 from typing import Any, Unpack
 
@@ -13,20 +13,23 @@ from airflow_dirops.core.claim import Claim, claim_target
 from airflow_dirops.core.commit import commit
 from airflow_dirops.core.control import ControlDirectory
 from airflow_dirops.core.dry_run import PlannedInput, dry_run, iter_dry
+from airflow_dirops.core.emptiness import empty_source, is_nothing, nothing_made, why_empty, why_nothing_made
+from airflow_dirops.core.entries import Input
 from airflow_dirops.core.errors import ArgumentRefused, remaining_storage_errors
-from airflow_dirops.core.joining import JoinedSource
 from airflow_dirops.core.lists import InputsSeen
 from airflow_dirops.core.manifest import Manifest
+from airflow_dirops.core.opening import check_readable, open_sources
 from airflow_dirops.core.outcome import Outcome, OutcomeName, Reporter
-from airflow_dirops.core.planning import draw_up, empty_source, is_own, list_inputs
+from airflow_dirops.core.planning import draw_up, is_own, list_inputs
 from airflow_dirops.core.preflight import resolve_target
 from airflow_dirops.core.progress_bar import shown_progress
 from airflow_dirops.core.reader import Snapshot, open_snapshot
 from airflow_dirops.core.readiness import Readiness
+from airflow_dirops.core.losses import LossGuard
 from airflow_dirops.core.retention import drop_expired
 from airflow_dirops.core.seal import Sealing, seal
 from airflow_dirops.core.shown import logger
-from airflow_dirops.core.sources import Source, SourceLike, describe_source, open_source
+from airflow_dirops.core.sources import Source, SourceLike, describe_source
 from airflow_dirops.core.stage import Stage, StageOptions
 from airflow_dirops.core.staging import StagingArea
 from airflow_dirops.core.steps import EachInput
@@ -102,7 +105,7 @@ def iter_plan(
 
 
 def _iter_plan(stage: Stage) -> Iterator[PlannedInput]:
-    with remaining_storage_errors(stage.target), closing(_open_source(stage)) as source:
+    with remaining_storage_errors(stage.target), closing(open_sources(stage)) as source:
         yield from iter_dry(stage, source)
 
 
@@ -116,8 +119,8 @@ def run_stage(stage: Stage) -> Outcome:
 
 
 def _run_stage(stage: Stage, began: float) -> Outcome:
-    with closing(_open_source(stage)) as source:
-        _check_readable(stage, source)
+    with closing(open_sources(stage)) as source:
+        check_readable(stage, source)
         if stage.dry_run:
             return dry_run(stage, source, began)
         control = ControlDirectory(resolve_target(stage.target, [single.path for single in source.singles]))
@@ -135,42 +138,6 @@ def _run_stage(stage: Stage, began: float) -> Outcome:
             return _Run(stage, source, claim, fingerprint, began).finish()
 
 
-def _open_source(stage: Stage) -> Source:
-    with ExitStack() as opened:
-        singles = [opened.enter_context(closing(_open_single(stage, source))) for source in stage.sources]
-        opened.pop_all()
-    return singles[0] if stage.join is None else JoinedSource(singles, stage.join)
-
-
-def _open_single(stage: Stage, location: SourceLike) -> Source:
-    source = open_source(
-        location,
-        pattern=stage.pattern,
-        codec=stage.source_codec,
-        follow_symlinks=stage.follow_symlinks,
-    )
-    if source.snapshot is not None and stage.limit is None and (limit := source.snapshot.manifest.limit):
-        source.close()
-        raise ArgumentRefused(
-            f"the source {str(source.path)!r} is the result of a trial run over the first {limit} inputs; "
-            "run its stage without limit first, or give this one a limit too"
-        )
-    return source
-
-
-def _check_readable(stage: Stage, source: Source) -> None:
-    if stage.read is not None:
-        return
-    for single in source.singles:
-        if single.snapshot is None:
-            raise ArgumentRefused(
-                f"{str(single.path)!r} was not committed by a stage, so nothing says how to decode its files; "
-                "give read=, a function that takes a path, or name a stage's target as the source"
-            )
-        # Asked for now: whether it may be decoded is known before anything is written.
-        _ = single.snapshot.codec
-
-
 class _Run:
     """A stage that holds its claim."""
 
@@ -181,6 +148,7 @@ class _Run:
         self._fingerprint = fingerprint
         self._began = began
         self._readiness = Readiness(stage, source)
+        self._removal = LossGuard(stage, source, claim.control, claim.base)
 
     def finish(self) -> Outcome:
         """Plan, stage, seal, commit, retire."""
@@ -194,6 +162,7 @@ class _Run:
                 return self._empty()
             if not work.has_work:
                 return self._nothing_new()
+            self._removal.check_planned(work.loss)
             self._readiness.check(self._claim.control.path, base, self._claim.spill)
             progress = stack.enter_context(shown_progress(self._stage.on_progress, self._stage.name))
             reporter = Reporter(work.total, progress)
@@ -210,7 +179,11 @@ class _Run:
             manifest = seal(staging, self._sealing(work.seen))
             if work.is_same(manifest):
                 return self._nothing_new()
+            if is_nothing(manifest.counts) and self._stage.empty != "commit":
+                return self._nothing_made(manifest, work.inputs)
+            self._removal.check_sealed(manifest)
         commit(self._claim, manifest, self._stage.on_conflict)
+        self._removal.forget_permission()
         drop_expired(self._claim.control, self._stage.retention)
         return self._outcome("committed", manifest, reporter)
 
@@ -237,14 +210,27 @@ class _Run:
 
     def _empty(self) -> Outcome:
         if self._stage.empty == "fail":
-            raise empty_source(self._stage, self._source)
-        return self._outcome("skipped", self._claim.base)
+            raise empty_source(self._source)
+        return self._outcome("skipped", self._claim.base, reason=why_empty(self._source))
+
+    def _nothing_made(self, made: Manifest, inputs: Iterable[Input]) -> Outcome:
+        if self._stage.empty == "fail":
+            raise nothing_made(self._stage, self._source, made.counts, inputs)
+        reason = why_nothing_made(self._stage, self._source, made.counts)
+        return self._outcome("skipped", self._claim.base, reason=reason)
 
     def _nothing_new(self) -> Outcome:
         # The earlier try died before it could say that it had committed, so this one says it.
         return self._outcome("committed" if self._claim.committed_before else "unchanged", self._claim.base)
 
-    def _outcome(self, outcome: OutcomeName, manifest: Manifest | None, reporter: Reporter | None = None) -> Outcome:
+    def _outcome(
+        self,
+        outcome: OutcomeName,
+        manifest: Manifest | None,
+        reporter: Reporter | None = None,
+        *,
+        reason: str | None = None,
+    ) -> Outcome:
         return Outcome.of(
             outcome,
             os.fspath(self._stage.target),
@@ -253,6 +239,7 @@ class _Run:
             partition=self._stage.partition,
             seconds=time.monotonic() - self._began,
             done=reporter.done if reporter else None,
+            reason=reason,
         )
 
     def _sealing(self, seen: InputsSeen | None) -> Sealing:

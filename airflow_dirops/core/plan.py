@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import filterfalse
-from typing import Any, Generic, Literal, TypeVar
+from typing import Any, Generic, Literal, NamedTuple, TypeVar
 
 import msgspec
 
@@ -21,6 +21,19 @@ from airflow_dirops.core.recorded import Finished, Recorded
 
 T = TypeVar("T")
 Reason = Literal["new", "changed", "code", "missing", "retry", "full"]
+
+
+class Loss(NamedTuple):
+    """What a plan would drop of the base.
+
+    :param lost: how many, net: what new inputs bring is counted against it.
+    :param of: how many there are.
+    :param what: results, or inputs where all of them become one.
+    """
+
+    lost: int
+    of: int
+    what: Literal["results", "inputs"]
 
 
 class Planned(msgspec.Struct, frozen=True):
@@ -64,6 +77,7 @@ class Plan:
     total: int = 0
     shared: int = 0
     removed: int = 0
+    results_removed: int = 0
 
     def walk(self) -> Iterator[Planned]:
         """Every input, in order."""
@@ -74,7 +88,7 @@ class Plan:
 
         :param note: called for every input.
         """
-        recorded = _Beside(self.recorded or ())
+        recorded = _Beside(self.recorded or (), self._note_removed)
         for planned in self._walk(recorded):
             self.total += 1
             self.shared += planned.shares_key
@@ -86,6 +100,19 @@ class Plan:
         """How many inputs run for which reason, such as ``3 new, 1 changed, 96 carried``."""
         counts = [f"{count} {reason}" for reason, count in sorted(self.reasons.items())]
         return ", ".join([*counts, *([f"{self.removed} removed"] if self.removed else [])]) or "nothing"
+
+    @property
+    def loss(self) -> Loss:
+        """How many of the base's results would go: those of inputs that are gone, less what new ones may well give."""
+        if self.base is None:
+            return Loss(0, 0, "results")
+        counts = self.base.manifest.counts
+        read = max(1, counts.inputs - counts.skipped - counts.quarantined)
+        if self.recorded is None:
+            lost = (counts.inputs - self.total) * counts.entries // read
+        else:
+            lost = self.results_removed - self.reasons["new"] * counts.entries // read
+        return Loss(lost, counts.entries, "results")
 
     @property
     def has_work(self) -> bool:
@@ -110,6 +137,9 @@ class Plan:
         if self.is_due or self.removed:
             return False
         return self.reasons["retry"] + self.reasons["carried"] == self.total
+
+    def _note_removed(self, line: JournalLine) -> None:
+        self.results_removed += len(line.outputs)
 
     def _in_two_passes(self, comes_first: Callable[[Planned], bool]) -> Iterator[Iterator[Planned]]:
         yield filter(comes_first, self.walk())
@@ -176,8 +206,9 @@ def _mark_shared_keys(inputs: Iterable[Input]) -> Iterator[tuple[bytes, Input, b
 class _Beside(Generic[T]):
     """A sorted stream of what is known, followed beside another one."""
 
-    def __init__(self, lines: Iterable[tuple[bytes, T]]) -> None:
+    def __init__(self, lines: Iterable[tuple[bytes, T]], note_passed: Callable[[T], None] = lambda _: None) -> None:
         self._lines = iter(lines)
+        self._note_passed = note_passed
         self._passed = 0
         self._step()
 
@@ -201,6 +232,7 @@ class _Beside(Generic[T]):
         self._passed += 1
         passed = self._order
         while self._order == passed:
+            self._note_passed(self._line)
             self._step()
 
     def _step(self) -> None:

@@ -8,7 +8,7 @@ from itertools import islice
 from pathlib import Path
 
 from airflow_dirops.core.entries import Input
-from airflow_dirops.core.errors import ArgumentRefused, SourceEmpty
+from airflow_dirops.core.errors import ArgumentRefused
 from airflow_dirops.core.ordering import Sorter
 from airflow_dirops.core.plan import Plan
 from airflow_dirops.core.reader import Snapshot
@@ -58,23 +58,6 @@ def list_inputs(stage: Stage, source: Source, spill: Path) -> Iterable[Input]:
     """
     inputs = source.list_inputs(Sorter(spill, "source"))
     return inputs if stage.limit is None else _First(inputs, stage.limit)
-
-
-def empty_source(stage: Stage, source: Source) -> SourceEmpty:
-    """The error for a source in which nothing matches."""
-    return SourceEmpty(
-        f"no file in {str(source.path)!r} matches {stage.pattern!r} "
-        f"({source.ignored} names were passed over); check the path and the pattern, "
-        "or set empty='skip' or empty='commit' if that is to be expected",
-        _left_out(source),
-    )
-
-
-def _left_out(source: Source) -> Iterator[str]:
-    for single in source.singles:
-        if single.selection.left_out:
-            hint = f"; {told}" if (told := single.selection.hint()) else ""
-            yield f"{single.selection.left_out} files in {str(single.path)!r} do not match{hint}"
 
 
 def is_own(stage: Stage, base: Snapshot | None) -> bool:

@@ -16,6 +16,10 @@ OnConflict = Literal["fail", "newest", "last"]
 _CHOICES = {"empty": Empty, "on_error": OnError, "durability": Durability, "on_conflict": OnConflict, "join": Join}
 
 
+# Of a handful of results half are gone soon.
+_ENOUGH_TO_JUDGE = 20
+
+
 def check_policies(options: Mapping[str, Any]) -> None:
     """
     :param options: a stage's options by name.
@@ -35,12 +39,22 @@ def failure_budget(max_failures: int | str | None, total: int) -> int:
     return int(total * _percentage(max_failures) / 100)
 
 
+def removal_bound(max_removed: int | str | None, results: int) -> int:
+    """How many of ``results`` may go in one run. By default half, where there are enough for that to mean something."""
+    if max_removed is None:
+        return results // 2 if results >= _ENOUGH_TO_JUDGE else results
+    if isinstance(max_removed, int):
+        return max_removed
+    return int(results * _percentage(max_removed) / 100)
+
+
 def _findings(options: Mapping[str, Any]) -> Iterator[str]:
     for name, choices in _CHOICES.items():
         if options[name] not in get_args(choices) and not (name == "join" and options[name] is None):
             yield f"{name}={options[name]!r} is none of {', '.join(map(repr, get_args(choices)))}"
-    if not _is_budget(budget := options["max_failures"]):
-        yield f"max_failures={budget!r} is neither a count, such as 5, nor a percentage, such as '1%'"
+    for name in ("max_failures", "max_removed"):
+        if not _is_budget(budget := options[name]):
+            yield f"{name}={budget!r} is neither a count, such as 5, nor a percentage, such as '1%'"
     if (workers := options["workers"]) != "auto" and not (_is_number(workers, int) and workers >= 1):
         yield f"workers={workers!r} is neither a count of at least 1 nor 'auto'"
     if not (_is_number(retries := options["file_retries"], int) and retries >= 0):

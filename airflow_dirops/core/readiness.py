@@ -11,7 +11,14 @@ from operator import itemgetter
 from pathlib import Path
 
 from airflow_dirops.core.entries import Input
-from airflow_dirops.core.errors import DanglingLink, InputError, ManifestDamaged, SourceChanged, StorageError
+from airflow_dirops.core.errors import (
+    DanglingLink,
+    DiropsError,
+    InputError,
+    ManifestDamaged,
+    SourceChanged,
+    StorageError,
+)
 from airflow_dirops.core.ordering import Sorter
 from airflow_dirops.core.plan import Plan, Planned
 from airflow_dirops.core.reader import Snapshot
@@ -82,9 +89,9 @@ class Readiness:
         :raises SourceChanged: with those that went away since they were listed, likewise.
         :raises StorageError: if what will be made has no room.
         """
-        if self._stage.on_error == "fail":
-            self._check_all_there()
-        elif self._dangling.count:
+        if (fault := self.fault) and self._stage.on_error == "fail":
+            raise fault
+        if self._dangling.count:
             log.warning(
                 "%d inputs are links that lead nowhere: %s", self._dangling.count, ", ".join(self._dangling.told())
             )
@@ -95,25 +102,28 @@ class Readiness:
             return
         self._check_room(status.f_bavail * status.f_frsize, directory, self._growth(base, spill))
 
-    def _check_all_there(self) -> None:
+    @property
+    def fault(self) -> DiropsError | None:
+        """What is wrong with inputs that cannot be opened, if there are any."""
         if self._unreadable.count:
-            raise InputError(
+            return InputError(
                 f"user {os.geteuid()} may not open {self._unreadable.count} of the inputs, so nothing was computed; "
                 "give that user permission to read them, narrow the pattern, or set on_error='quarantine'",
                 self._unreadable.told(),
             )
         if self._dangling.count:
-            raise DanglingLink(
+            return DanglingLink(
                 f"{self._dangling.count} of the inputs are links that lead nowhere, so nothing was computed; mount or "
                 "fetch what they point to, remove the links, narrow the pattern, or set on_error='quarantine'",
                 self._dangling.told(),
             )
         if self._gone.count:
-            raise SourceChanged(
+            return SourceChanged(
                 f"{self._gone.count} of the inputs went away since they were listed, so nothing was computed; run "
                 "again when their writer has finished",
                 self._gone.told(),
             )
+        return None
 
     def _check_room(self, free: int, directory: Path, growth: float | None) -> None:
         if growth is None:

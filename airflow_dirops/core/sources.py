@@ -40,6 +40,7 @@ class Source(Protocol):
 
     path: Path
     selection: Selection
+    is_missing: bool
 
     @property
     def singles(self) -> tuple[Source, ...]:
@@ -81,11 +82,17 @@ class Source(Protocol):
 
 
 def open_source(
-    source: SourceLike, *, pattern: str, codec: str | Codec | None = None, follow_symlinks: bool = False
+    source: SourceLike,
+    *,
+    pattern: str,
+    codec: str | Codec | None = None,
+    follow_symlinks: bool = False,
+    may_be_missing: bool = False,
 ) -> Source:
     """Hold a source open.
 
     :param source: a path; or a mapping with ``target`` and ``snapshot``, which pins that snapshot.
+    :param may_be_missing: a directory that is not there is an empty one, if the one above it is there.
     :raises SourceMissing: if there is no such directory.
     :raises SnapshotExpired: if a pinned snapshot is no longer kept.
     """
@@ -94,12 +101,30 @@ def open_source(
     path = Path(checked_path("source", source))
     with storage_errors("opening the source", path):
         if not path.exists():
-            raise SourceMissing(f"the source {str(path)!r} does not exist; check the path and that it is mounted")
+            if may_be_missing and _may_be_missing(path):
+                return BareDirectory(path, pattern, is_missing=True)
+            raise _missing(path)
         if not path.is_dir():
             raise SourceMissing(f"the source {str(path)!r} is a file; a stage reads a directory")
         if (path / HEADER).exists():
             return SnapshotSource(open_snapshot(path, codec=codec), pattern)
-    return BareDirectory(path, pattern, follow_symlinks)
+    return BareDirectory(path, pattern, follow_symlinks=follow_symlinks)
+
+
+def _may_be_missing(path: Path) -> bool:
+    """Whether there may be no such directory, as for a day on which nothing was made: all else is there."""
+    return link_at(os.fspath(path)) is None and path.parent.is_dir()
+
+
+def _missing(path: Path) -> SourceMissing:
+    if (leads_to := link_at(os.fspath(path))) is not None:
+        return SourceMissing(f"the source {str(path)!r} is a link to {leads_to!r}, and nothing is there; mount that")
+    if _may_be_missing(path):
+        return SourceMissing(
+            f"the source {str(path)!r} does not exist; check the path and that it is mounted. The directory above it "
+            "is there, so if this one is to be missing at times, set empty='skip'"
+        )
+    return SourceMissing(f"the source {str(path)!r} does not exist; check the path and that it is mounted")
 
 
 def checked_path(name: str, value: object) -> str:
@@ -117,8 +142,9 @@ class BareDirectory:
 
     snapshot: Snapshot | None = None
 
-    def __init__(self, path: Path, pattern: str, follow_symlinks: bool) -> None:
+    def __init__(self, path: Path, pattern: str, *, follow_symlinks: bool = False, is_missing: bool = False) -> None:
         self.path = path
+        self.is_missing = is_missing
         self.selection = Selection(pattern)
         self._listing = Listing(path, self.selection, follow_symlinks)
         self._prefix = os.path.join(os.fspath(path), "")
@@ -128,6 +154,8 @@ class BareDirectory:
         return self._listing.ignored
 
     def list_inputs(self, sorter: Sorter) -> Iterable[Input]:
+        if self.is_missing:
+            return ()
         for item in self._listing:
             size = _DANGLING if item.dangling else item.size
             sorter.add(order_of(item.path), msgspec.msgpack.encode((size, item.mtime_ns)))
@@ -204,6 +232,7 @@ class SnapshotSource:
     """A snapshot: complete, immutable, listed by its manifest and never by the directory."""
 
     ignored = 0
+    is_missing = False
 
     def __init__(self, snapshot: Snapshot, pattern: str) -> None:
         self.snapshot: Snapshot | None = snapshot

@@ -39,9 +39,12 @@ class StageOptions(TypedDict, total=False):
     :param params: handed to functions that ask for ``params``.
     :param run: calls naming the same run are tries of it.
     :param attempt: the same, whole, from a scheduler.
-    :param empty: for a source with no matching file.
+    :param empty: for a source with no matching file or, if its parent is there, no folder; and where all that was
+        read gave nothing.
     :param on_error: for an input that fails.
     :param max_failures: how many inputs may fail, a count or a percentage such as ``"1%"``.
+    :param max_removed: how many of the results that are there may go in one run, net, a count or a percentage. By
+        default half, where there are 20 or more; ``"100%"`` lets everything go.
     :param file_retries: how often an input that failed is tried again, after all others.
     :param file_timeout: the seconds that one input may take; then its process is killed.
     :param workers: how many processes work, or ``"auto"``: as many as this one may use CPUs. With one, and without
@@ -75,6 +78,7 @@ class StageOptions(TypedDict, total=False):
     empty: Empty
     on_error: OnError
     max_failures: int | str | None
+    max_removed: int | str | None
     file_retries: int
     file_timeout: float | None
     workers: int | Literal["auto"]
@@ -121,6 +125,7 @@ class Stage:
     empty: Empty = "fail"
     on_error: OnError = "fail"
     max_failures: int | str | None = None
+    max_removed: int | str | None = None
     file_retries: int = 0
     file_timeout: float | None = None
     workers: int | Literal["auto"] = 1

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Literal, Self
@@ -17,7 +17,7 @@ from airflow_dirops.core.lines import LineDecoder, encode_line
 from airflow_dirops.core.manifest import Manifest
 from airflow_dirops.core.ordering import Sorter
 from airflow_dirops.core.outcome import Reporter
-from airflow_dirops.core.plan import Plan, Planned
+from airflow_dirops.core.plan import Loss, Plan, Planned
 from airflow_dirops.core.quarantine import Quarantine
 from airflow_dirops.core.recovery import DeadAttempt
 from airflow_dirops.core.refusals import Refusals
@@ -49,8 +49,16 @@ class EachInput:
         return self._plan.total
 
     @property
+    def inputs(self) -> Iterable[Input]:
+        return self._plan.inputs
+
+    @property
     def has_work(self) -> bool:
         return self._plan.has_work
+
+    @property
+    def loss(self) -> Loss:
+        return self._plan.loss
 
     def is_same(self, manifest: Manifest) -> bool:  # noqa: ARG002 - known before anything is sealed
         return False

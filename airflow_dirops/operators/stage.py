@@ -33,6 +33,7 @@ _PASSED_ON = (
     "partition",
     "empty",
     "max_failures",
+    "max_removed",
     "file_retries",
     "file_timeout",
     "workers",
@@ -53,8 +54,9 @@ class StageOperator(runtime.PathFields):
     Relative paths are below ``[dirops] root``. ``{partition}`` in ``source`` and ``target`` stands for the
     run's partition: its partition key, else ``params["partition"]``, else the logical date in the timezone
     of the schedule. The fields ``full``, ``verify`` and ``on_error`` of the trigger form (``dirops_params()``)
-    go before the arguments of the same name; ``dry_run`` there makes the stage log what would run and why, and
-    write nothing. The user's function gets the run's other params if it takes ``params`` by keyword.
+    go before the arguments of the same name; ``accept_removal`` there lifts ``max_removed``; ``dry_run`` makes the
+    stage log what would run and why, and write nothing. The user's function gets the run's other params if it takes
+    ``params`` by keyword.
 
     :param source: a directory, or an upstream's ``.output``, which pins the snapshot that it committed.
     :param target: the directory that readers see. Written by this stage alone.
@@ -64,9 +66,12 @@ class StageOperator(runtime.PathFields):
     :param stage: the stage's name in the manifest; ``dag_id.task_id`` if left out.
     :param partition: names the partition outright; before everything the run says.
     :param partition_format: the form that partitions must have; None takes any safe relative name.
-    :param empty: what to do when no file matches: "fail", "skip" the task, or "commit" an empty snapshot.
+    :param empty: what to do when no file matches, the source's folder is missing, or all that was read gave nothing:
+        "fail", "skip" the task, or "commit" an empty snapshot.
     :param on_error: "fail" at the first bad file, or put it into "quarantine" and go on.
     :param max_failures: how many may fail in quarantine mode, as a count or such as "1%".
+    :param max_removed: how many of the target's results may go in one run, as a count or such as "50%"; by default
+        half, where there are 20 or more.
     :param file_retries: how often a file that failed is tried again within the same task, after all others.
     :param file_timeout: the seconds that one file may take; then the process that works on it is killed.
     :param workers: how many processes work on files, or "auto": as many as the task may use CPUs. With one, and no
@@ -112,6 +117,7 @@ class StageOperator(runtime.PathFields):
         empty: Literal["fail", "skip", "commit"] = "fail",
         on_error: Literal["fail", "quarantine"] = "fail",
         max_failures: int | str | None = None,
+        max_removed: int | str | None = None,
         file_retries: int = 0,
         file_timeout: float | None = None,
         workers: int | Literal["auto"] = 1,
@@ -142,6 +148,7 @@ class StageOperator(runtime.PathFields):
         self.empty = empty
         self.on_error = on_error
         self.max_failures = max_failures
+        self.max_removed = max_removed
         self.file_retries = file_retries
         self.file_timeout = file_timeout
         self.workers = workers
@@ -177,7 +184,7 @@ class StageOperator(runtime.PathFields):
         counts = ", ".join(f"{count} {name}" for name, count in outcome.counts.items() if count) or "nothing"
         self.log.info("Stage %s %s in %.1f s: %s", options["stage"], outcome.outcome, outcome.seconds, counts)
         if outcome.outcome == "skipped":
-            raise AirflowSkipException(f"no file in {self.source!r} matches {self.pattern!r}")
+            raise AirflowSkipException(outcome.reason)
         runtime.announce(self, context, outcome)
         return outcome.to_dict()
 
@@ -231,7 +238,9 @@ class StageOperator(runtime.PathFields):
             "params": runtime.function_params(context),
             "retention": runtime.retention(self.keep_snapshots, self.keep_hours),
             "attempt": runtime.attempt_of(context, self.partition),
-            **runtime.form_choices(context, full=self.full, verify=self.verify, on_error=self.on_error),
+            **runtime.form_choices(
+                context, full=self.full, verify=self.verify, on_error=self.on_error, max_removed=self.max_removed
+            ),
         }
 
     def _fill_in(self, templates: Mapping[str, Any], context: Context) -> None:
