@@ -153,8 +153,8 @@ class TestResults:
         assert [line["path"] for line in lines_of(target, "skipped.jsonl")] == ["b.txt"]
         assert_whole(target)
 
-    def test_all_skipped_is_a_snapshot_too(self, run: Run, target: Path) -> None:
-        assert run(read=lambda path: None).outcome == "committed"
+    def test_all_skipped_is_a_snapshot_on_request(self, run: Run, target: Path) -> None:
+        assert run(read=lambda path: None, empty="commit").outcome == "committed"
         assert values_of(target) == {}
         assert run(read=lambda path: None).outcome == "unchanged"
         assert_whole(target)
@@ -180,7 +180,7 @@ class TestResults:
         assert run(read=letters).outcome == "unchanged"
 
     def test_a_generator_may_give_nothing(self, run: Run, target: Path) -> None:
-        assert run(read=lambda path: (pair for pair in ())).counts["skipped"] == 3
+        assert run(read=lambda path: (pair for pair in ()), empty="commit").counts["skipped"] == 3
 
     @pytest.mark.parametrize(
         "value", [["elsewhere", 1], ["a", "b", "c"], [1, 2]], ids=["another path", "a triple", "a pair"]
@@ -190,7 +190,7 @@ class TestResults:
         assert values_of(target)["a"] == value
 
     def test_a_path_with_nothing_is_skipped(self, run: Run) -> None:
-        assert run(read=lambda path: (path, None)).counts["skipped"] == 3
+        assert run(read=lambda path: (path, None), empty="commit").counts["skipped"] == 3
 
     @pytest.mark.parametrize("value", ["", 0, False, [], {}])
     def test_nothing_but_none_is_nothing(self, run: Run, target: Path, value: Any) -> None:

@@ -166,9 +166,9 @@ class TestWhatRuns:
             with open(seen, "a") as file:
                 file.write(path[-5])
 
-        run(read=read)
+        run(read=read, empty="commit")
         write_texts(texts, d="delta")
-        assert run(read=read).counts["skipped"] == 4
+        assert run(read=read, empty="commit").counts["skipped"] == 4
         assert seen.read_text() == "abcd"
 
 

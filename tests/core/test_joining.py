@@ -117,7 +117,7 @@ class TestAgain:
                 raise ValueError(mask)
             return None
 
-        first = run(transform=picky, on_error="quarantine")
+        first = run(transform=picky, on_error="quarantine", empty="commit")
         assert (first.counts["skipped"], first.counts["quarantined"]) == (1, 1)
         assert run(transform=picky, on_error="quarantine").outcome == "unchanged"
 

@@ -96,7 +96,7 @@ def test_members_of_the_lists(stages: list[Path], name: str) -> None:
 
 def test_members_of_the_header(stages: list[Path], tmp_path: Path) -> None:
     trial = tmp_path / "trial"
-    read_directory(source=tmp_path / "raw", target=trial, read=read, codec="text", on_error="quarantine", limit=3)
+    read_directory(source=tmp_path / "raw", target=trial, read=read, codec="text", on_error="quarantine", limit=5)
     rolled_back = stages[0]
     read_directory(
         source=tmp_path / "raw", target=rolled_back, read=read, codec="text", on_error="quarantine", full=True
