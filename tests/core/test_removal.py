@@ -201,7 +201,7 @@ class TestLetThroughOnce:
                 with pytest.raises(errors.TooManyRemoved) as told:
                     copied()
                 advised = str(told.value).partition("run 'dirops ")[2].partition("'")[0]
-                command = [sys.executable, "-m", "airflow_dirops.cli", *advised.split()]
+                command = [sys.executable, "-m", "airflow_dirops", *advised.split()]
                 assert "may drop any number of its" in subprocess.run(
                     command, check=True, capture_output=True, text=True
                 ).stdout.replace("\n", " ")
