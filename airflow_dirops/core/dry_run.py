@@ -20,6 +20,7 @@ from airflow_dirops.core.aggregate import Aggregation
 from airflow_dirops.core.control import ControlDirectory
 from airflow_dirops.core.emptiness import empty_source
 from airflow_dirops.core.entries import order_of, path_at
+from airflow_dirops.core.losses import LossGuard
 from airflow_dirops.core.ordering import Sorter
 from airflow_dirops.core.outcome import Outcome
 from airflow_dirops.core.plan import Loss, Plan, Reason
@@ -28,7 +29,6 @@ from airflow_dirops.core.preflight import check_target, read_base
 from airflow_dirops.core.reader import Snapshot, open_snapshot
 from airflow_dirops.core.readiness import Readiness
 from airflow_dirops.core.recorded import recorded_inputs
-from airflow_dirops.core.losses import LossGuard
 from airflow_dirops.core.shown import logger
 from airflow_dirops.core.sources import Source
 from airflow_dirops.core.stage import Stage

@@ -17,6 +17,7 @@ from airflow_dirops.core.emptiness import empty_source, is_nothing, nothing_made
 from airflow_dirops.core.entries import Input
 from airflow_dirops.core.errors import ArgumentRefused, remaining_storage_errors
 from airflow_dirops.core.lists import InputsSeen
+from airflow_dirops.core.losses import LossGuard
 from airflow_dirops.core.manifest import Manifest
 from airflow_dirops.core.opening import check_readable, open_sources
 from airflow_dirops.core.outcome import Outcome, OutcomeName, Reporter
@@ -25,7 +26,6 @@ from airflow_dirops.core.preflight import resolve_target
 from airflow_dirops.core.progress_bar import shown_progress
 from airflow_dirops.core.reader import Snapshot, open_snapshot
 from airflow_dirops.core.readiness import Readiness
-from airflow_dirops.core.losses import LossGuard
 from airflow_dirops.core.retention import drop_expired
 from airflow_dirops.core.seal import Sealing, seal
 from airflow_dirops.core.shown import logger
