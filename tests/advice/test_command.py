@@ -11,17 +11,19 @@ import pytest
 
 from airflow_dirops.core import transform_directory
 from tests.advice.conftest import Run
-from tests.cli.calls import dirops
+from tests.cli.calls import dirops, dirops_process
 
 
 def said(*arguments: object, cwd: Path, **changes: str) -> str:
-    done = dirops(*arguments, cwd=cwd, **changes)
+    call = dirops_process if "--read" in arguments else dirops
+    done = call(*arguments, cwd=cwd, **changes)
     assert done.returncode == 2
     return done.stderr
 
 
 def done(*arguments: object, cwd: Path, **changes: str) -> str:
-    finished = dirops(*arguments, cwd=cwd, **changes)
+    call = dirops_process if any(":" in str(argument) for argument in arguments) else dirops
+    finished = call(*arguments, cwd=cwd, **changes)
     assert finished.returncode == 0, finished.stderr
     return finished.stdout
 

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from airflow_dirops.core import read_directory, transform_directory
-from tests.cli.calls import dirops
+from tests.cli.calls import dirops_process
 
 READ = """
 def read(path):
@@ -170,7 +170,7 @@ def counts(place: Path, *arguments: str) -> dict[str, int]:
 
 
 def run(place: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return dirops("plan", *arguments, cwd=place)
+    return dirops_process("plan", *arguments, cwd=place)
 
 
 COUNT, BOTH = ("--aggregate", "together:count"), ("--transform", "together:both")

@@ -17,7 +17,7 @@ import pytest
 
 import airflow_dirops
 from airflow_dirops.core import read_directory
-from tests.cli.calls import COMMAND, dirops, environment, parsed
+from tests.cli.calls import COMMAND, dirops_process, environment, parsed
 
 
 @pytest.fixture
@@ -33,20 +33,20 @@ def place(tmp_path: Path) -> Path:
 
 
 def test_version(tmp_path: Path) -> None:
-    done = dirops("--version", cwd=tmp_path)
+    done = dirops_process("--version", cwd=tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout == f"airflow-dirops {airflow_dirops.__version__} (manifests: dirops/1)\n"
 
 
 @pytest.mark.parametrize("arguments", [(), ("--help",), ("-h",)])
 def test_help(tmp_path: Path, arguments: tuple[str, ...]) -> None:
-    done = dirops(*arguments, cwd=tmp_path)
+    done = dirops_process(*arguments, cwd=tmp_path)
     text = done.stdout + done.stderr
     assert all(name in text for name in ("show", "log", "verify", "repair", "rollback", "clean", "plan", "--version"))
 
 
 def test_completion(tmp_path: Path) -> None:
-    done = dirops("--show-completion", "bash", cwd=tmp_path, _TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION="1")
+    done = dirops_process("--show-completion", "bash", cwd=tmp_path, _TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION="1")
     assert done.returncode == 0, done.stderr
     assert "complete" in done.stdout
     assert "dirops" in done.stdout
@@ -121,7 +121,7 @@ def test_a_narrow_terminal_gets_lines_instead_of_columns(place: Path, columns: i
 
 def test_no_colour_where_none_is_wanted(place: Path) -> None:
     for changes in ({"NO_COLOR": "1", "FORCE_COLOR": "1"}, {"TERM": "dumb"}, {}):
-        assert "\x1b[3" not in dirops("show", "nowhere", cwd=place, **changes).stderr
+        assert "\x1b[3" not in dirops_process("show", "nowhere", cwd=place, **changes).stderr
 
 
 def test_the_module_and_the_script_are_one(place: Path) -> None:
@@ -129,4 +129,4 @@ def test_the_module_and_the_script_are_one(place: Path) -> None:
     if not os.path.exists(script):
         pytest.skip("the script dirops is not installed beside this Python")
     by_script = subprocess.run([script, "show", "out"], cwd=place, env=environment(), capture_output=True, check=True)
-    assert by_script.stdout.decode() == dirops("show", "out", cwd=place).stdout
+    assert by_script.stdout.decode() == dirops_process("show", "out", cwd=place).stdout
