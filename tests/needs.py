@@ -21,6 +21,7 @@ INSTALLED_BY = {
     "tests/crash/install.sh": ("cc", "gcc", "clang"),
     "tests/power/install.sh": (
         *("bindfs", "chattr", "cp", "e2fsck", "fallocate", "losetup", "mkfs.ext4", "mkfs.xfs", "mount", "umount"),
+        *("ganesha.nfsd", "hostname", "ip", "rpc.statd", "rpcbind", "unshare"),
         "libfuse3.so.3",
     ),
     "tests/celery/install.sh": ("pg_ctl", "redis-server"),

@@ -9,12 +9,13 @@ import errno
 import os
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_FOLLOWED = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+_DIRECTORY = _FOLLOWED | os.O_NOFOLLOW
 # Without O_NONBLOCK, opening a FIFO waits for somebody to write into it.
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _KINDS = {
@@ -28,6 +29,26 @@ _KINDS = {
 _ABSENCE = frozenset({errno.ENOENT})
 # Everything else says something about the machine, and nothing about what lies on its disk.
 _DAMAGE = _ABSENCE | {errno.ENOTDIR, errno.ELOOP, errno.EISDIR, errno.ENXIO, errno.ENAMETOOLONG}
+
+
+def look_anew(*directories: Path) -> None:
+    """Have the names in some directories looked up again, and not believed.
+
+    Over NFS a name may lead for a minute to what another machine has replaced; opening its directory ends that.
+    """
+    for directory in directories:
+        with suppress(OSError):
+            os.close(_open_anew(directory))
+
+
+def _open_anew(directory: Path) -> int:
+    try:
+        return os.open(directory, _FOLLOWED)
+    except FileNotFoundError:  # which may be believed, too
+        if directory == directory.parent:
+            raise
+        os.close(_open_anew(directory.parent))
+        return os.open(directory, _FOLLOWED)
 
 
 def is_absence(error: OSError) -> bool:

@@ -20,6 +20,7 @@ from typing import TypeVar
 
 import msgspec
 
+from airflow_dirops.core.beneath import look_anew
 from airflow_dirops.core.durable import replace_file, sync_directory
 from airflow_dirops.core.entries import CONTROL_DIRECTORY
 from airflow_dirops.core.errors import ManifestDamaged, TargetBusy, storage_errors
@@ -101,9 +102,14 @@ class ControlDirectory:
             self._acquire(descriptor, LOCK_TIMEOUT_SECONDS if timeout is None else timeout)
             os.ftruncate(descriptor, 0)
             os.pwrite(descriptor, f"{who}, process {os.getpid()} on {socket.gethostname()}".encode(), 0)
+            self.look_anew()
             yield
         finally:
             let_go(descriptor, process)
+
+    def look_anew(self) -> None:
+        """See what other machines have done to the target and to what belongs to it."""
+        look_anew(self.target.parent, self.path, self.attempts, self.retired)
 
     def _acquire(self, descriptor: int, timeout: float) -> None:
         deadline = time.monotonic() + timeout

@@ -288,6 +288,7 @@ def _remedy(cause: OSError) -> str:
         errno.EAGAIN: "This machine has no process or thread left for it; use fewer workers, then try again.",
         errno.ENOMEM: "Give the machine or the task more memory, then try again.",
         errno.EIO: "The device reported an error; check the disk and the kernel log before trying again.",
+        errno.ESTALE: "Another machine removed it while it was in use; try again.",
         errno.ENOENT: "Something removed it while it was in use; try again.",
     }
     return remedies.get(cause.errno or 0, "Nothing that was committed has changed.")

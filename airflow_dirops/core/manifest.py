@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from airflow_dirops.core.beneath import HeldDirectory, is_absence, is_damage, read_at_most
+from airflow_dirops.core.beneath import HeldDirectory, is_absence, is_damage, look_anew, read_at_most
 from airflow_dirops.core.durable import write_all
 from airflow_dirops.core.entries import MANIFEST_DIRECTORY
 from airflow_dirops.core.errors import (
@@ -218,6 +218,7 @@ def hold_snapshot(path: Path) -> HeldDirectory:
     :raises ManifestMissing: if there is no such directory.
     :raises StorageError: if it may not be opened.
     """
+    look_anew(Path(os.path.realpath(path)).parent)
     try:
         with storage_errors("opening", path):
             return HeldDirectory.open(path)

@@ -6,6 +6,7 @@ nothing for us, and retention leaves it alone for as long as we hold it.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import hashlib
 import os
@@ -18,7 +19,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from airflow_dirops.core.beneath import HeldDirectory
+from airflow_dirops.core.beneath import HeldDirectory, is_damage
 from airflow_dirops.core.codecs.base import Codec
 from airflow_dirops.core.codecs.registry import resolve_codec
 from airflow_dirops.core.control import ControlDirectory
@@ -29,6 +30,7 @@ from airflow_dirops.core.errors import (
     ManifestMissing,
     SnapshotDamaged,
     SnapshotExpired,
+    StorageError,
     UntrustedPickle,
 )
 from airflow_dirops.core.lists import FILES, iter_list
@@ -151,6 +153,8 @@ class Snapshot:
             except DiropsError:
                 raise
             except Exception as error:
+                if isinstance(error, OSError) and error.errno:
+                    raise _unreadable(where, error) from error
                 raise SnapshotDamaged(
                     _damaged(where, f"codec {codec.name!r} cannot decode it: {type(error).__name__}: {error}")
                 ) from error
@@ -164,7 +168,7 @@ class Snapshot:
                 os.close(descriptor)
                 raise
         except OSError as error:
-            raise SnapshotDamaged(_damaged(where, f"it cannot be opened: {os.strerror(error.errno or 0)}")) from error
+            raise _unreadable(where, error) from error
 
     def _choose_codec(self) -> Codec:
         written = self.manifest.codec.name
@@ -221,6 +225,7 @@ def _open_current(target: Path) -> tuple[HeldDirectory, Manifest]:
         return _hold(target)
     except ManifestMissing:
         control = ControlDirectory(Path(os.path.realpath(target)))
+        control.look_anew()
         # Between the two renames of the fallback swap there is no target, and the intent says what becomes it.
         if (intent := control.read_intent()) and not control.target.exists():
             with suppress(ManifestMissing):
@@ -231,6 +236,7 @@ def _open_current(target: Path) -> tuple[HeldDirectory, Manifest]:
 
 def _open_pinned(target: Path, snapshot: str) -> tuple[HeldDirectory, Manifest]:
     control = ControlDirectory(Path(os.path.realpath(target)))
+    control.look_anew()
     # Twice: the snapshot may be retired between our look at the target and our look at what is kept.
     for place in chain([target], control.trees(), [target], control.trees()):
         with suppress(DiropsError):
@@ -263,6 +269,17 @@ def _share(directory: HeldDirectory) -> None:
     except OSError:
         # Not every network file system locks directories; the descriptor alone still pins what we have opened.
         return
+
+
+def _unreadable(where: Path, error: OSError) -> DiropsError:
+    if error.errno == errno.ESTALE:
+        return SnapshotExpired(
+            f"{str(where)!r} was deleted while it was read, by another machine: over NFS readers are not seen there; "
+            "run the reader again, and let the stage keep snapshots for longer than anybody reads"
+        )
+    if is_damage(error):
+        return SnapshotDamaged(_damaged(where, f"it cannot be opened: {error.strerror}"))
+    return StorageError("reading", where, error)
 
 
 def _damaged(where: Path, what: str) -> str:

@@ -9,7 +9,7 @@ import traceback
 from collections.abc import Iterator
 from typing import Any
 
-from airflow_dirops.core import Attempt, LogicalRun, control, open_snapshot, read_directory, upkeep
+from airflow_dirops.core import Attempt, LogicalRun, Retention, control, open_snapshot, read_directory, upkeep
 from airflow_dirops.core.errors import DiropsError
 
 STAGE = "crash.stage"
@@ -60,15 +60,20 @@ def stage(
     return outcome.to_dict() | {"computed": computed}
 
 
-def contents(*, target: str) -> Iterator[tuple[str, str]]:
-    """What a reader gets: the digest of each value, by path."""
-    with open_snapshot(target) as snapshot:
+def contents(*, target: str, pinned: str = "", seconds_each: float = 0) -> Iterator[tuple[str, str]]:
+    """What a reader gets: the digest of each value, by path.
+
+    :param pinned: the id of a snapshot, to read that one.
+    :param seconds_each: how long the reader takes after each value.
+    """
+    with open_snapshot({"target": target, "snapshot": pinned} if pinned else target) as snapshot:
         for record in snapshot:
             yield record.entry.path, hashlib.sha256(record.value).hexdigest()
+            time.sleep(seconds_each)
 
 
-def read(*, target: str) -> dict[str, Any]:
-    return dict(contents(target=target))
+def read(**arguments: Any) -> dict[str, Any]:
+    return dict(contents(**arguments))
 
 
 def rollback(*, target: str, snapshot: str, **_: Any) -> dict[str, Any]:
@@ -78,11 +83,16 @@ def rollback(*, target: str, snapshot: str, **_: Any) -> dict[str, Any]:
     return {"snapshot": manifest.snapshot}
 
 
-def clean(*, target: str, **_: Any) -> dict[str, Any]:
-    return {"orphans": upkeep.clean(target).orphans}
+def clean(*, target: str, keep_snapshots: int = 1, keep_hours: float = 24.0) -> dict[str, Any]:
+    return {"orphans": upkeep.clean(target, Retention(keep_snapshots, keep_hours)).orphans}
 
 
-JOBS = {"stage": stage, "read": read, "rollback": rollback, "clean": clean}
+def repair(*, target: str) -> dict[str, Any]:
+    repaired = upkeep.repair(target)
+    return {"snapshot": repaired.snapshot, "restored": repaired.restored}
+
+
+JOBS = {"stage": stage, "read": read, "rollback": rollback, "clean": clean, "repair": repair}
 
 
 def run_job(name: str, arguments: dict[str, Any]) -> dict[str, Any]:

@@ -8,7 +8,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -44,12 +44,15 @@ class Ended:
 
 
 class Warm:
-    """The client of a warm process (:mod:`tests.crash.warm`)."""
+    """The client of a warm process (:mod:`tests.crash.warm`).
 
-    def __init__(self, library: Path, package: Path = ROOT) -> None:
+    :param within: a command that the process is started by.
+    """
+
+    def __init__(self, library: Path, package: Path = ROOT, within: Sequence[str | Path] = ()) -> None:
         environment = os.environ | {"LD_PRELOAD": str(library), "PYTHONPATH": f"{package}{os.pathsep}{ROOT}"}
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.crash.warm"],
+            [*within, sys.executable, "-m", "tests.crash.warm"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env=environment,
