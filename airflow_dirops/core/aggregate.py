@@ -10,8 +10,9 @@ from itertools import chain
 from typing import Any, NamedTuple
 
 from airflow_dirops.core.entries import EVERY_INPUT, Input
-from airflow_dirops.core.errors import DiropsError, RecordFailed, environment_error
+from airflow_dirops.core.errors import DiropsError, RecordFailed, SetupError, environment_error
 from airflow_dirops.core.functions import UserFunction, records_of
+from airflow_dirops.core.home import Home
 from airflow_dirops.core.lists import InputsSeen
 from airflow_dirops.core.manifest import Manifest
 from airflow_dirops.core.outcome import Reporter
@@ -106,9 +107,10 @@ class Aggregation:
         """
         worker = Worker(self._stage, self._source, staging.stage)
         records = _Records(self._source, worker, reporter, Quarantine(self._stage, staging, self.total))
+        home = Home()
         function = self._stage.functions[-1]
         try:
-            worker.stage(EVERY_INPUT, self._outputs(function, worker, records))
+            worker.stage(EVERY_INPUT, home.hand_on(self._outputs(function, worker, records, home)))
         except DiropsError:
             raise
         except BaseException as error:
@@ -124,8 +126,8 @@ class Aggregation:
             ) from error
         return True
 
-    def _outputs(self, function: UserFunction, worker: Worker, records: _Records) -> Iterator[Record]:
-        stream = chain.from_iterable(map(records.of, self.inputs))
+    def _outputs(self, function: UserFunction, worker: Worker, records: _Records, home: Home) -> Iterator[Record]:
+        stream = _only_at(home, chain.from_iterable(map(records.of, self.inputs)))
         answer = function(stream, lambda name: worker.offered(name, EVERY_INPUT, ""))
         yield from records_of(answer, _key_for(function))
         if records.failure is not None:
@@ -163,6 +165,22 @@ class _Records:
         waiting = deque(AggregateRecord(key, path, value) for key, value in self._worker.read(item))
         self._source.check(item)
         return _taken_out(waiting)
+
+
+def _only_at(home: Home, records: Iterator[AggregateRecord]) -> Iterator[AggregateRecord]:
+    """A child shares the place in the list of inputs: what it read, this process would miss."""
+    while True:
+        if not home.is_here:
+            raise SetupError(
+                "the records of an aggregate can be read only in the process that runs it; "
+                "read them there, and hand their values to processes of your own"
+            )
+        try:
+            record = next(records)
+        except StopIteration:
+            return
+        yield record
+        del record
 
 
 def _taken_out(records: deque[AggregateRecord]) -> Iterator[AggregateRecord]:

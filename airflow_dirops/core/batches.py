@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from airflow_dirops.core.entries import Input
 from airflow_dirops.core.errors import DiropsError
+from airflow_dirops.core.home import Home
 from airflow_dirops.core.sources import Source
 from airflow_dirops.core.stage import Stage
 from airflow_dirops.core.stops import is_stop
@@ -42,6 +43,7 @@ class BatchWorker:
         self._worker = Worker(stage, source, write)
         self._source = source
         self._transform = stage.functions[-1]
+        self._home = Home()
 
     def run(self, inputs: Iterable[Input]) -> Iterator[Result]:
         """Do the work for one batch; see :meth:`Worker.run <airflow_dirops.core.work.Worker.run>`."""
@@ -93,7 +95,7 @@ class BatchWorker:
 
         if not values:
             return []
-        return _checked(self._transform(values, offered), len(values))
+        return self._home.call(lambda: _checked(self._transform(values, offered), len(values)))
 
 
 def _checked(answer: Any, count: int) -> list[Any]:

@@ -9,6 +9,7 @@ from typing import Any, BinaryIO, cast
 from airflow_dirops.core.codecs.base import Codec
 from airflow_dirops.core.durable import write_all
 from airflow_dirops.core.errors import EncodeError, StorageError
+from airflow_dirops.core.home import Home
 from airflow_dirops.core.shown import shown
 from airflow_dirops.core.tracebacks import described
 
@@ -25,7 +26,7 @@ def encode_into(descriptor: int, value: Any, key: str, codec: Codec, where: str)
     raw = _DigestingWriter(descriptor)
     file = io.BufferedWriter(raw, _WRITE_BUFFER)
     try:
-        codec.encode(value, cast("BinaryIO", file))
+        Home().call(codec.encode, value, cast("BinaryIO", file))
         file.flush()
     except Exception as error:
         if raw.failure is None:

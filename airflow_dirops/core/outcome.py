@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from airflow_dirops.core.home import Home
 from airflow_dirops.core.manifest import HEADER, Manifest
 
 OutcomeName = Literal["committed", "unchanged", "skipped", "planned"]
@@ -125,4 +126,6 @@ class Reporter:
         now = time.monotonic()
         if now - self._reported >= _REPORT_EVERY_SECONDS or self.done["all"] == self.total:
             self._reported = now
-            self.callback(Progress(self.done["all"], self.total, self.done["quarantined"], path, now - self._began))
+            Home().call(
+                self.callback, Progress(self.done["all"], self.total, self.done["quarantined"], path, now - self._began)
+            )

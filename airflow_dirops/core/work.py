@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from itertools import chain, starmap
@@ -18,6 +19,7 @@ from airflow_dirops.core.errors import (
     environment_error,
 )
 from airflow_dirops.core.functions import UserFunction, Values, records_of
+from airflow_dirops.core.home import Home
 from airflow_dirops.core.journal import Failure, JournalLine
 from airflow_dirops.core.shown import shown
 from airflow_dirops.core.sources import Source
@@ -52,6 +54,7 @@ class Worker:
         self._source = source
         self._write = write
         self._codec = stage.output_codec
+        self._home = Home()
 
     def run(self, inputs: Iterable[Input]) -> Iterator[Result]:
         """Do the work for a few inputs; a failure of one is a result too, and names the file and the stage.
@@ -116,14 +119,14 @@ class Worker:
             if self._stage.join == "outer" or all(value is not None for value in values):
                 yield item.key, values
         elif self._stage.read is None:
-            yield item.key, self._source.read(item)
+            yield item.key, self._home.call(self._source.read, item)
         else:
             path = self._source.path_of(item)
             yield from records_of(self._call(self._stage.functions[0], path, item, item.key), item.key, path)
 
     def _read_part(self, part: Input) -> Any:
         if self._stage.read is None:
-            return self._source.read(part)
+            return self._home.call(self._source.read, part)
         path = self._source.path_of(part)
         records = list(records_of(self._call(self._stage.functions[0], path, part, part.key), part.key, path))
         if len(records) > 1:
@@ -143,7 +146,8 @@ class Worker:
         yield from records_of(self._call(self._stage.functions[-1], value, item, key), key)
 
     def _call(self, function: UserFunction, value: Any, item: Input, key: str) -> Any:
-        return function(value, lambda name: self.offered(name, item, key))
+        result = self._home.call(function, value, lambda name: self.offered(name, item, key))
+        return self._home.hand_on(result) if inspect.isgenerator(result) else result
 
     def offered(self, name: str, item: Input, key: str) -> Any:
         """What a function gets that asks for it by name."""
