@@ -10,11 +10,13 @@ import msgspec
 import typer
 
 from airflow_dirops.cli.app import FOUND, AsJson, Target, command, for_each_target
+from airflow_dirops.cli.failures import show_failures, show_failures_as_json
 from airflow_dirops.cli.output import Json, Output, Text, output_of
 from airflow_dirops.cli.settings import number
 from airflow_dirops.cli.targets import find_target
 from airflow_dirops.core import Manifest, read_manifest, upkeep
-from airflow_dirops.core.errors import DiropsError
+from airflow_dirops.core.errors import ArgumentRefused, DiropsError
+from airflow_dirops.core.quarantine import failures_command
 from airflow_dirops.core.retention import Retention
 from airflow_dirops.core.verify import Finding
 
@@ -82,6 +84,21 @@ def verify(
         title = f"{target}: {result.entries} files compared {how}, {len(result.findings)} findings"
         output.rows(title, _rows(result.findings))
     return 0 if result.is_good else FOUND
+
+
+@command(_LOOK)
+def failures(
+    target: Target,
+    file: Annotated[str | None, typer.Argument(help="One input, with its traceback.", show_default=False)] = None,
+    json: AsJson = False,
+) -> int:
+    """Show the inputs that failed: in the newest try, if it committed nothing, else in the current snapshot."""
+    path = find_target(target)
+    found = upkeep.list_failures(path, file)
+    if file is not None and not found.inputs:
+        raise ArgumentRefused(f"no input {file!r} failed there; {failures_command(path)} lists those that did")
+    (show_failures_as_json if json else show_failures)(output_of(json=json), path, found, whole=file is not None)
+    return FOUND if found.inputs else 0
 
 
 @for_each_target(_MEND)

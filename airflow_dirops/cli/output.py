@@ -26,6 +26,9 @@ class Output(Protocol):
     def facts(self, title: str, facts: dict[str, Any]) -> None:
         """One thing, described."""
 
+    def text(self, title: str, text: str) -> None:
+        """Text as it is, such as a traceback; for a person only."""
+
     def stream(self, name: str, rows: Iterable[dict[str, Any]], sum_up: Callable[[], dict[str, Any]]) -> None:
         """Rows without end: shown as they come, and never all in memory. What they sum up to comes last."""
 
@@ -69,6 +72,11 @@ class Text:
         for name, value in facts.items():
             self._console.print(f"  {name:<{width}}  {_shown(value)}")
 
+    def text(self, title: str, text: str) -> None:
+        self._console.print(_printable(title), style="bold")
+        for line in text.splitlines():
+            self._console.print(_printable(line))
+
     def stream(self, name: str, rows: Iterable[dict[str, Any]], sum_up: Callable[[], dict[str, Any]]) -> None:
         for row in rows:
             # The last column may be of any width.
@@ -99,6 +107,9 @@ class Json:
     def facts(self, title: str, facts: dict[str, Any]) -> None:
         del title
         self._write(facts)
+
+    def text(self, title: str, text: str) -> None:
+        """A program has it among the facts."""
 
     def stream(self, name: str, rows: Iterable[dict[str, Any]], sum_up: Callable[[], dict[str, Any]]) -> None:
         # The first one before anything is written: an error there is a document of its own.

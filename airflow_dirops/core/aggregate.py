@@ -106,7 +106,8 @@ class Aggregation:
         :raises TooManyFailures: if more inputs failed than is allowed.
         """
         worker = Worker(self._stage, self._source, staging.stage)
-        records = _Records(self._source, worker, reporter, Quarantine(self._stage, staging, self.total))
+        quarantine = Quarantine(self._stage, staging, self.total)
+        records = _Records(self._source, worker, reporter, quarantine)
         home = Home()
         function = self._stage.functions[-1]
         try:
@@ -118,12 +119,15 @@ class Aggregation:
                 raise
             if records.failure is not None:
                 raise records.failure from error
+            # Without the records that failed it may have had too little to go on with.
+            quarantine.settle()
             if found := environment_error(error, self._source.path):
                 raise found from error
             raise RecordFailed(
                 f"{function.name} failed on the records of {str(self._source.path)!r} (stage {self._stage.name}): "
                 f"{described(error)}. Mend the function"
             ) from error
+        quarantine.settle()
         return True
 
     def _outputs(self, function: UserFunction, worker: Worker, records: _Records, home: Home) -> Iterator[Record]:
@@ -152,7 +156,7 @@ class _Records:
             return read
         try:
             if read.error is not None:
-                self._quarantine.take(read.line, read.error)
+                self._quarantine.take(read.line, read.error, 1, self._reporter.done["all"])
         except DiropsError as error:
             self.failure = error
             raise

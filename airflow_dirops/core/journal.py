@@ -30,7 +30,7 @@ _MAX_LINE_BYTES = 64 << 20
 State = Literal["made", "carried", "skipped", "quarantined"]
 
 
-class Failure(msgspec.Struct, frozen=True, omit_defaults=True):
+class Failure(msgspec.Struct, frozen=True):
     """Why an input failed; all its texts are printable and bounded.
 
     :param place: where in the user's own code, if it was there.

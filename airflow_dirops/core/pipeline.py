@@ -24,6 +24,7 @@ from airflow_dirops.core.outcome import Outcome, OutcomeName, Reporter
 from airflow_dirops.core.planning import draw_up, is_own, list_inputs
 from airflow_dirops.core.preflight import resolve_target
 from airflow_dirops.core.progress_bar import shown_progress
+from airflow_dirops.core.quarantine import failures_command
 from airflow_dirops.core.reader import Snapshot, open_snapshot
 from airflow_dirops.core.readiness import Readiness
 from airflow_dirops.core.retention import drop_expired
@@ -135,7 +136,21 @@ def _run_stage(stage: Stage, began: float) -> Outcome:
             limit=stage.limit,
             full=stage.full,
         ) as claim:
-            return _Run(stage, source, claim, fingerprint, began).finish()
+            outcome = _Run(stage, source, claim, fingerprint, began).finish()
+    _log_end(outcome, os.path.realpath(control.target))
+    return outcome
+
+
+def _log_end(outcome: Outcome, target: str) -> None:
+    counts = ", ".join(f"{count} {name}" for name, count in outcome.counts.items() if count) or "nothing"
+    log.info("stage %s %s in %.1f s: %s", outcome.stage, outcome.outcome, outcome.seconds, counts)
+    if outcome.counts["quarantined"]:
+        log.warning(
+            "%d of %d inputs were set aside, since they failed; which and why: %s",
+            outcome.counts["quarantined"],
+            outcome.counts["inputs"],
+            failures_command(target),
+        )
 
 
 class _Run:

@@ -73,6 +73,7 @@ class EachInput:
                 steps.take(planned)
                 if not steps.is_new:
                     break
+            steps.settle()
         return steps.is_new
 
 
@@ -122,7 +123,7 @@ class Steps:
 
         :raises KeyRefused: with every record that cannot be named.
         :raises InputError: if an input failed and ``on_error="fail"``.
-        :raises TooManyFailures: if more failed than is allowed.
+        :raises TooManyFailures: if so many failed that the others would tell nothing new.
         """
         inputs = self._keep_or_give(planned)
         for tries in range(1, self._stage.file_retries + 2):
@@ -134,6 +135,12 @@ class Steps:
                 self._staging.drop_unlisted(self._spill)
             inputs = (_decode_input(line) for _, line in again)
         self._refusals.raise_all()
+
+    def settle(self) -> None:
+        """
+        :raises TooManyFailures: if more failed than is allowed.
+        """
+        self._quarantine.settle()
 
     def _keep_or_give(self, planned: Iterator[Planned]) -> Iterator[Input]:
         """The inputs that must be computed; the others are carried over or reused on the way."""
@@ -169,7 +176,7 @@ class Steps:
             log.info("%s failed at try %d and is tried again: %s", item.path, tries, error.kind)
             again.add(order_of(item.path), encode_line(item))
         else:
-            self._quarantine.take(result.line, error, tries)
+            self._quarantine.take(result.line, error, tries, self._reporter.done["all"])
             self._count("quarantined", item)
 
     def _count(self, done: Done, item: Input) -> None:

@@ -11,6 +11,7 @@ from airflow.sdk.exceptions import AirflowSkipException
 
 from airflow_dirops import runtime
 from airflow_dirops.core import errors
+from airflow_dirops.core.shown import shown
 from airflow_dirops.partitions import FROM_SCHEDULE, check_partition
 from airflow_dirops.paths import pairs, source_text
 from airflow_dirops.templates import PLACEHOLDER, has_partition, mentions_partition, varies_by
@@ -177,12 +178,10 @@ class StageOperator(runtime.PathFields):
         """Run the stage, tell the outlets, and return the outcome for the next stage."""
         options = self._options(context)
         source, partition = source_text(self.source), f", partition {self.partition}" if self.partition else ""
-        self.log.info("Stage %s: from %s to %s%s", options["stage"], source, self.target, partition)
+        self.log.info("Stage %s: from %s to %s%s", options["stage"], *map(shown, (source, self.target, partition)))
         if options["dry_run"]:
             self._skip_what_cannot_be_planned()
         outcome = self._run_stoppable(options)
-        counts = ", ".join(f"{count} {name}" for name, count in outcome.counts.items() if count) or "nothing"
-        self.log.info("Stage %s %s in %.1f s: %s", options["stage"], outcome.outcome, outcome.seconds, counts)
         if outcome.outcome == "skipped":
             raise AirflowSkipException(outcome.reason)
         runtime.announce(self, context, outcome)
@@ -218,7 +217,7 @@ class StageOperator(runtime.PathFields):
                 progress.per_second,
                 progress.seconds_left or 0.0,
                 progress.quarantined,
-                progress.current,
+                shown(progress.current),
             )
 
     def _skip_what_cannot_be_planned(self) -> None:

@@ -11,6 +11,7 @@ from airflow.sdk.configuration import conf
 
 from airflow_dirops import runtime
 from airflow_dirops.core import errors
+from airflow_dirops.core.shown import shown
 from airflow_dirops.partitions import FROM_SCHEDULE
 from airflow_dirops.triggers.conditions import Conditions, deepest_directory
 
@@ -74,7 +75,7 @@ class ManifestSensor(runtime.PathFields, BaseSensorOperator):
         """Look once."""
         finding = self._conditions(context).look()
         if finding.summary is None:
-            self.log.info("Still waiting for %s: %s", self.target, finding.lacking)
+            self.log.info("Still waiting for %s: %s", shown(self.target), shown(finding.lacking))
             return False
         return PokeReturnValue(is_done=True, xcom_value=finding.summary)
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from airflow_dirops.core.errors import DiropsError, SetupError, StorageError, is_exhaustion
+from airflow_dirops.core.shown import shown
 from airflow_dirops.triggers.conditions import Conditions, Finding
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ class ManifestTrigger(BaseTrigger):
         """Look again and again; a look is one small file, and never in the event loop."""
         try:
             while (finding := await self._look_beside()).summary is None:
-                self.log.info("Still waiting for %s: %s", self.conditions["target"], finding.lacking)
+                self.log.info("Still waiting for %s: %s", shown(self.conditions["target"]), shown(finding.lacking))
                 await asyncio.sleep(self.poll_interval)
             yield TriggerEvent({"manifest": finding.summary})  # type: ignore[no-untyped-call]
         except DiropsError as error:

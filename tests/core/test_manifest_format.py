@@ -90,7 +90,8 @@ class TestTheExample:
         for name in ("files.jsonl", "skipped.jsonl"):
             assert (tmp_path / "out/_dirops" / name).read_bytes() == (EXAMPLE / "_dirops" / name).read_bytes()
         assert shape(header_of(tmp_path / "out")) == shape(header_of(EXAMPLE))
-        assert shape(lines_of(tmp_path / "out", "quarantine.jsonl")) == shape(lines_of(EXAMPLE, "quarantine.jsonl"))
+        (today,), (before,) = (lines_of(where, "quarantine.jsonl") for where in (tmp_path / "out", EXAMPLE))
+        assert shape(today) == shape(before | {"place": ""})  # which came later
 
 
 def shape(value: object) -> object:

@@ -13,6 +13,7 @@ import pytest
 from airflow_dirops.core import entries, manifest, read_directory, transform_directory
 from airflow_dirops.core.attempts import FOREIGN_HOST_GRACE_SECONDS
 from airflow_dirops.core.control import _MAX_FENCED_RUNS, ControlDirectory, Intent
+from airflow_dirops.core.errors import Stopped
 from airflow_dirops.core.ordering import MAX_IN_MEMORY
 from airflow_dirops.core.recovery import MOST_KEPT
 from airflow_dirops.core.rules import COMMITS_KNOWN
@@ -48,7 +49,7 @@ def lines(path: Path) -> list[Any]:
 def read(path: str) -> str | None:
     name = os.path.basename(path)
     if name.startswith("zzz"):
-        raise SystemExit
+        raise Stopped
     if name.startswith("fails"):
         raise ValueError(name)
     return None if name.startswith("nothing") else name.encode(errors="replace").decode()
@@ -56,7 +57,7 @@ def read(path: str) -> str | None:
 
 def keep(value: str, *, key: str) -> str | None:
     if key.startswith("value4"):
-        raise SystemExit
+        raise Stopped
     if "2" in key:
         raise ValueError(key)
     return None if "3" in key else value
@@ -143,7 +144,7 @@ def cut_off(stage: Any, source: Path, target: Path, *, last: Path, **function: A
     last.write_text("one more")
     if source != last.parent:
         read_directory(source=last.parent, target=source, read=read, **options)
-    with pytest.raises(SystemExit):
+    with pytest.raises(Stopped):
         stage(source=source, target=target, **function, **options)
     (attempt,) = (target.parent / ".dirops" / target.name / "attempts").iterdir()
     return attempt

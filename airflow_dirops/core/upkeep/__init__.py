@@ -5,8 +5,22 @@ Whatever changes the target is a commit like any other: under a claim, by one sw
 
 from airflow_dirops.core.upkeep.accept import accept_removal
 from airflow_dirops.core.upkeep.clean import Cleaned, clean
+from airflow_dirops.core.upkeep.failures import FailedInput, Failures, list_failures
 from airflow_dirops.core.upkeep.history import Kept, list_snapshots
 from airflow_dirops.core.upkeep.repair import Repaired, repair, verify
 from airflow_dirops.core.upkeep.rollback import rollback
 
-__all__ = ["Cleaned", "Kept", "Repaired", "accept_removal", "clean", "list_snapshots", "repair", "rollback", "verify"]
+__all__ = [
+    "Cleaned",
+    "FailedInput",
+    "Failures",
+    "Kept",
+    "Repaired",
+    "accept_removal",
+    "clean",
+    "list_failures",
+    "list_snapshots",
+    "repair",
+    "rollback",
+    "verify",
+]

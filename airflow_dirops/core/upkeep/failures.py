@@ -1,0 +1,117 @@
+"""Which inputs failed, and why: of the newest try that failed, else of the snapshot that is there."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+from airflow_dirops.core.attempts import time_of
+from airflow_dirops.core.control import ControlDirectory
+from airflow_dirops.core.errors import ManifestMissing
+from airflow_dirops.core.journal import read_journal
+from airflow_dirops.core.lists import QUARANTINE, QuarantineLine, iter_list
+from airflow_dirops.core.manifest import Manifest, read_manifest
+from airflow_dirops.core.reader import open_snapshot
+from airflow_dirops.core.shown import shown
+from airflow_dirops.core.upkeep.door import Target, control_of, door
+
+
+@dataclass(frozen=True)
+class FailedInput:
+    """An input that failed.
+
+    :param path: relative to the source.
+    :param error: the type of the exception, such as ``ValueError``.
+    :param place: where in the user's own code, if it was there.
+    :param tries: how often it was tried.
+    """
+
+    path: str
+    error: str
+    message: str
+    place: str
+    traceback: str
+    tries: int
+
+
+@dataclass(frozen=True)
+class Failures:
+    """What failed, and in what.
+
+    :param snapshot: the current snapshot's id, if these are in its quarantine.
+    :param attempt: else the id of a try that was not committed: it failed, or is still at work.
+    :param began: when that one began, UTC.
+    """
+
+    snapshot: str | None
+    attempt: str | None
+    began: str
+    inputs: list[FailedInput] = field(default_factory=list)
+
+
+@door
+def list_failures(target: Target, path: str | None = None) -> Failures:
+    """The inputs that failed: of the newest try with failures, if it is newer than the current snapshot, else of that.
+
+    :param path: of one input, relative to the source or below it; by default all.
+    :raises ManifestMissing: if no stage has committed there, and no try failed.
+    """
+    control = control_of(target)
+    with suppress(ManifestMissing):
+        manifest = read_manifest(control.target)
+        return _of_newer_attempt(control, manifest, path) or _of_snapshot(control, manifest, path)
+    if found := _of_newer_attempt(control, None, path):
+        return found
+    raise ManifestMissing(f"no stage has committed to {str(target)!r}, and no try that failed is kept there")
+
+
+def _of_newer_attempt(control: ControlDirectory, manifest: Manifest | None, path: str | None) -> Failures | None:
+    newer_than = manifest.attempt.id if manifest else ""
+    for attempt in sorted(_attempts(control), reverse=True):
+        if attempt <= newer_than:
+            return None
+        failed = (
+            (line.input.path, line.failure)
+            for line in read_journal(control.attempts / attempt)
+            if line.failure is not None
+        )
+        if first := next(failed, None):
+            inputs = [_failed(*first), *(_failed(*one) for one in failed)]
+            return Failures(None, attempt, time_of(attempt), _only(inputs, path))
+    return None
+
+
+def _attempts(control: ControlDirectory) -> Iterator[str]:
+    with suppress(FileNotFoundError):
+        for name in os.listdir(control.attempts):
+            with suppress(ValueError):
+                yield str(UUID(name))
+
+
+def _of_snapshot(control: ControlDirectory, manifest: Manifest, path: str | None) -> Failures:
+    with open_snapshot({"target": os.fspath(control.target), "snapshot": manifest.snapshot}) as snapshot:
+        lines: Iterator[QuarantineLine] = iter_list(snapshot.directory, snapshot.manifest, QUARANTINE)
+        inputs = [_failed(line.path, line) for line in lines]
+    return Failures(manifest.snapshot, None, time_of(manifest.attempt.id), _only(inputs, path))
+
+
+def _failed(path: str, failure: Any) -> FailedInput:
+    return FailedInput(
+        path, failure.error, failure.message, failure.place, failure.traceback.rstrip("\n"), failure.tries
+    )
+
+
+def _only(inputs: list[FailedInput], path: str | None) -> list[FailedInput]:
+    inputs.sort(key=lambda one: os.fsencode(one.path))
+    if path is None:
+        return inputs
+    return [one for one in inputs if any(path == name or path.endswith(f"/{name}") for name in _names(one.path))]
+
+
+def _names(path: str) -> tuple[str, ...]:
+    """A path, and what is shown for it where it is not UTF-8."""
+    return path, shown(path), os.fsencode(path).decode(errors="backslashreplace")
