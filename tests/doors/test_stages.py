@@ -68,7 +68,8 @@ def test_the_log_tells_in_words_what_is_read_and_written(
     said = capfd.readouterr().out
     assert f"Stage words.left: from {root}/raw to {root}/interim/left " in said
     assert f"Stage words.both: from {left}, {right} to {root}/final " in said
-    assert "2 inputs, 2 entries, 2 computed " in said
+    assert "committed in " in said
+    assert "2 inputs, 2 entries, 2 computed" in said
 
 
 def test_the_manifest_says_who_wrote_it(runs: Runs, root: Path) -> None:
