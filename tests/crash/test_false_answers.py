@@ -19,6 +19,7 @@ from tests.crash.shim import Call, Strike, read_trace
 from tests.crash.world import Warm, World
 
 SCENARIOS = ("fresh", "empty_directory", "replacement", "replacement_plain", "unmanaged", "unmanaged_plain", "resume")
+RENAME = "rename"
 ANSWERS = (Strike("lie"), Strike("fail-after", errno=errno.EIO), Strike("fail-after", errno=errno.ESTALE))
 
 
@@ -31,9 +32,9 @@ def test_whatever_a_rename_answers_what_is_there_is_reported(
     scenario: Scenario, here: Path, count_points: Callable[[str, int], None]
 ) -> None:
     found, number = [], 0
-    for call in _renames_in(scenario, here / "count"):
+    for at, call in _renames_in(scenario, here / "count"):
         for answer in ANSWERS:
-            strike = Strike(answer.what, call.number, errno=answer.errno)
+            strike = Strike(answer.what, at, RENAME, errno=answer.errno)
             with scenario.world.copy(here / str(number)) as world:
                 found += [
                     f"{scenario.name}, {strike} ({call.path}): {what}" for what in _violations(scenario, world, strike)
@@ -44,11 +45,13 @@ def test_whatever_a_rename_answers_what_is_there_is_reported(
     assert number
 
 
-def _renames_in(scenario: Scenario, root: Path) -> list[Call]:
+def _renames_in(scenario: Scenario, root: Path) -> list[tuple[int, Call]]:
+    """The renames of the target, each with its number among all renames: how many syncs come before varies."""
     trace = root.with_suffix(".trace")
     with scenario.world.copy(root) as world:
         assert world.run(trace=trace, **scenario.job.arguments).result
-        return [call for call in read_trace(trace) if os.fspath(world.target) in (call.path, call.other)]
+        renames = [call for call in read_trace(trace) if RENAME in call.name]
+        return [(at, call) for at, call in enumerate(renames, 1) if os.fspath(world.target) in (call.path, call.other)]
 
 
 def _violations(scenario: Scenario, world: World, strike: Strike) -> list[str]:
