@@ -20,7 +20,7 @@ from airflow_dirops.core.workers import Done, Job, Lost, WorkerPool
 from airflow_dirops.core.workers.handle import Handle
 from airflow_dirops.core.workers.ledger import make_pages
 from airflow_dirops.core.workers.process import children
-from tests.core.children import ROOT
+from tests.core.children import ROOT, run_python
 
 Function = Callable[[bytes], bytes]
 
@@ -83,6 +83,25 @@ def test_a_segfault_shows_in_the_log_where_it_was(capfd: pytest.CaptureFixture[s
     with WorkerPool(1, lambda: Calling(on(BAD, lambda: ctypes.string_at(0)))) as pool:
         list(pool.run([BAD]))
     assert "string_at" in capfd.readouterr().err
+
+
+SEGFAULT = """
+import ctypes, faulthandler, signal
+from airflow_dirops.core.workers import WorkerPool
+
+class Job:
+    def run(self, item):
+        return ctypes.string_at(0)
+
+faulthandler.enable()
+signal.signal(signal.SIGSEGV, lambda *_: None)  # as Airflow does, while it loads a DAG file
+with WorkerPool(1, Job) as pool:
+    list(pool.run([b"item"]))
+"""
+
+
+def test_also_where_somebody_else_has_a_handler_for_it() -> None:
+    assert "string_at" in run_python(SEGFAULT).stderr
 
 
 def test_nothing_is_done_twice_when_workers_die(tmp_path: Path) -> None:

@@ -40,7 +40,9 @@ def work(page: Page, connection: socket.socket, start: Callable[[], Job], thread
 
 def _settle_in(threads: int) -> None:
     with suppress(OSError):
-        # A segfault then shows in the log where it happened.
+        # A segfault then shows in the log where it happened. Disabled first, or it would not take its handlers back
+        # from whoever has replaced them, as Airflow does while it loads a DAG file.
+        faulthandler.disable()
         faulthandler.enable(_STDERR, all_threads=False)
     note_handlers()  # none, now: signals are for the parent
     limit_native_threads(threads)
