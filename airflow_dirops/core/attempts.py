@@ -15,11 +15,13 @@ from uuid import UUID
 import msgspec
 import uuid6
 
+from airflow_dirops.core.documents import read_document
 from airflow_dirops.core.durable import write_file
-from airflow_dirops.core.errors import storage_errors
+from airflow_dirops.core.errors import ManifestDamaged, storage_errors
 from airflow_dirops.core.holder import Holder, boot_id, let_go
+from airflow_dirops.core.lock import open_lock
 from airflow_dirops.core.manifest import AttemptRecord
-from airflow_dirops.core.members import UNDECODABLE
+from airflow_dirops.core.members import UNDECODABLE, Number, Text
 
 # How long the lock file of an attempt on another host must lie untouched before that attempt counts as gone.
 FOREIGN_HOST_GRACE_SECONDS = 15 * 60.0
@@ -28,10 +30,10 @@ FOREIGN_HOST_GRACE_SECONDS = 15 * 60.0
 class LogicalRun(msgspec.Struct, frozen=True):
     """What a scheduler retries: the same for every try of one task in one run."""
 
-    dag_id: str = ""
-    run_id: str = ""
-    task_id: str = ""
-    map_index: int = -1
+    dag_id: Text = ""
+    run_id: Text = ""
+    task_id: Text = ""
+    map_index: Number = -1
 
     @property
     def fence_key(self) -> str:
@@ -108,13 +110,13 @@ class Owner(msgspec.Struct, frozen=True, kw_only=True):
     :param full: whether it made everything anew.
     """
 
-    host: str
-    boot: str
-    process: int
-    fingerprint: str
+    host: Text
+    boot: Text
+    process: Number
+    fingerprint: Text
     run: LogicalRun | None = None
-    try_number: int = 0
-    ti_id: str = ""
+    try_number: Number = 0
+    ti_id: Text = ""
     full: bool = False
 
     @classmethod
@@ -146,8 +148,8 @@ class Owner(msgspec.Struct, frozen=True, kw_only=True):
     @classmethod
     def read(cls, directory: Path) -> Owner | None:
         """The owner, or None where the attempt died before it had written one."""
-        with suppress(FileNotFoundError, msgspec.MsgspecError):
-            return msgspec.json.decode((directory / "owner.json").read_bytes(), type=cls)
+        with suppress(ManifestDamaged):  # its lock alone decides then
+            return read_document(directory / "owner.json", cls)
         return None
 
 
@@ -177,7 +179,7 @@ class AliveLock:
         path = directory / "alive"
         until = None
         with storage_errors("opening the lock", path):
-            descriptor = _open(path)
+            descriptor = open_lock(path)
         try:
             with storage_errors("locking", path):
                 if _lock(descriptor):
@@ -187,7 +189,7 @@ class AliveLock:
                     # The lock lies on the file, not on its name.
                     path.unlink()
                     os.close(descriptor)
-                    descriptor = _open(path)
+                    descriptor = open_lock(path)
                     is_ours = _lock(descriptor)
                 if is_ours:
                     _name_holder(descriptor)
@@ -208,10 +210,6 @@ class AliveLock:
 
     def release(self) -> None:
         let_go(self._descriptor, self._process)
-
-
-def _open(path: Path) -> int:
-    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o666)
 
 
 def _lock(descriptor: int) -> bool:

@@ -117,6 +117,9 @@ class HeldDirectory:
     :param path: the name it was opened by; for messages only, since the descriptor decides.
     """
 
+    is_shared = True
+    """Whether nobody else may be keeping it for himself, so that our shared lock holds."""
+
     def __init__(self, descriptor: int, path: Path) -> None:
         self.descriptor = descriptor
         self.path = path

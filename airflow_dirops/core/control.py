@@ -9,28 +9,31 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
-import socket
-import time
+import stat
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TypeVar
 
 import msgspec
 
-from airflow_dirops.core.beneath import look_anew
-from airflow_dirops.core.durable import replace_file, sync_directory
+from airflow_dirops.core import lock
+from airflow_dirops.core.beneath import is_absence, look_anew
+from airflow_dirops.core.documents import put_aside, read_document, remove_leftovers, replace_document
+from airflow_dirops.core.durable import sync_directory
 from airflow_dirops.core.entries import CONTROL_DIRECTORY
-from airflow_dirops.core.errors import ManifestDamaged, TargetBusy, storage_errors
-from airflow_dirops.core.holder import let_go
+from airflow_dirops.core.errors import ManifestDamaged, StorageError, TargetRefused, storage_errors
+from airflow_dirops.core.members import Id, Number, RetiredName, Text
+from airflow_dirops.core.shown import logger
 
 LOCK_TIMEOUT_SECONDS = 60.0
-T = TypeVar("T")
-_LOCK_POLL_SECONDS = 0.02
 # A run that has not been heard of for so many others has no try left that could still commit.
 _MAX_FENCED_RUNS = 256
+_FENCE = "fence.json"
+_INTENT = "intent.json"
+_ACCEPTED_REMOVAL = "accepted-removal.json"
+
+log = logger(__name__)
 
 
 class FencedRun(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -41,26 +44,26 @@ class FencedRun(msgspec.Struct, frozen=True, omit_defaults=True):
     :param began: the ``ti_id`` of its first claim; what is older was another run of the same name, deleted since.
     """
 
-    try_number: int
-    ti_id: str
-    attempt: str
-    committed: dict[str, int] = {}
-    done: int = 0
-    began: str = ""
+    try_number: Number
+    ti_id: Text
+    attempt: Id
+    committed: dict[Id, Number] = {}
+    done: Number = 0
+    began: Text = ""
 
 
 class Intent(msgspec.Struct, frozen=True):
     """A two-rename swap under way: the attempt whose tree becomes the target, and where the old one goes."""
 
-    attempt: str
-    snapshot: str
-    retired: str
+    attempt: Id
+    snapshot: Id
+    retired: RetiredName
 
 
 class AcceptedRemoval(msgspec.Struct, frozen=True):
     """Somebody let the next run drop many results of this snapshot."""
 
-    snapshot: str
+    snapshot: Id
 
 
 class ControlDirectory:
@@ -76,9 +79,10 @@ class ControlDirectory:
         self.retired = self.path / "retired"
         self.removing = self.path / "removing"
         self._lock = self.path / "lock"
-        self._fence = self.path / "fence.json"
-        self._intent = self.path / "intent.json"
-        self._accepted_removal = self.path / "accepted-removal.json"
+        self._fence = self.path / _FENCE
+        self._intent = self.path / _INTENT
+        self._accepted_removal = self.path / _ACCEPTED_REMOVAL
+        self._fence_is_lost = False
 
     def create(self) -> None:
         """Make it where it is missing, open to the same users as the target's parent."""
@@ -94,40 +98,46 @@ class ControlDirectory:
         :param who: for the error that others get.
         :raises TargetBusy: if another process holds it for longer than the timeout.
         """
-        with storage_errors("opening the lock", self._lock):
-            # Writable, since locks over NFS are refused otherwise.
-            process = os.getpid()
-            descriptor = os.open(self._lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
-        try:
-            self._acquire(descriptor, LOCK_TIMEOUT_SECONDS if timeout is None else timeout)
-            os.ftruncate(descriptor, 0)
-            os.pwrite(descriptor, f"{who}, process {os.getpid()} on {socket.gethostname()}".encode(), 0)
+        self.check()
+        seconds = LOCK_TIMEOUT_SECONDS if timeout is None else timeout
+        with lock.locked(self._lock, self.target, who, seconds):
+            remove_leftovers(self.path, frozenset({_FENCE, _INTENT, _ACCEPTED_REMOVAL}))
             self.look_anew()
             yield
-        finally:
-            let_go(descriptor, process)
 
     def look_anew(self) -> None:
         """See what other machines have done to the target and to what belongs to it."""
         look_anew(self.target.parent, self.path, self.attempts, self.retired)
 
-    def _acquire(self, descriptor: int, timeout: float) -> None:
-        deadline = time.monotonic() + timeout
-        while True:
-            with storage_errors("locking", self._lock), suppress(BlockingIOError):
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                return
-            if time.monotonic() >= deadline:
-                owner = os.pread(descriptor, 1024, 0).decode(errors="replace") or "an unknown process"
-                raise TargetBusy(
-                    f"the target {str(self.target)!r} has been locked for {timeout:.0f} s by {owner}; "
-                    "a lock is held for milliseconds, so look at that process, then try again"
+    def check(self) -> None:
+        """
+        :raises TargetRefused: if it, or a directory in it, is a link: what we move or remove would be somewhere else.
+        """
+        for path in (self.path.parent, self.path, self.attempts, self.retired, self.removing):
+            try:
+                status = os.lstat(path)
+            except OSError as error:
+                if is_absence(error):
+                    continue
+                raise StorageError("looking at", path, error) from error
+            if not stat.S_ISDIR(status.st_mode):
+                raise TargetRefused(
+                    f"{str(path)!r} is no directory but something else, such as a link, so nothing was changed; "
+                    "see who made it, and remove it if no run is at work on this target"
                 )
-            time.sleep(_LOCK_POLL_SECONDS)
 
     def read_fence(self) -> dict[str, FencedRun]:
-        """Claims by logical run, oldest first."""
-        return self._read(self._fence, dict[str, FencedRun]) or {}
+        """Claims by logical run, oldest first.
+
+        A fence that cannot be read counts as none, so an attempt that has claimed before can no longer commit. The
+        next claim puts it aside.
+        """
+        try:
+            return read_document(self._fence, dict[str, FencedRun]) or {}
+        except ManifestDamaged as error:
+            self._fence_is_lost = True
+            log.warning("%s; who has claimed this target before has to claim it again", error)
+            return {}
 
     def write_fence(self, fence: Mapping[str, FencedRun], changed: Mapping[str, FencedRun]) -> None:
         """Replace the fence, durably.
@@ -139,13 +149,25 @@ class ControlDirectory:
         rows = {**fence, **{run: changed[run] for run in others}}
         rows.pop(newest, None)
         kept = dict(list(rows.items())[1 - _MAX_FENCED_RUNS :]) | {newest: changed[newest]}
-        replace_file(self._fence, msgspec.json.format(msgspec.json.encode(kept), indent=1))
+        if self._fence_is_lost:
+            put_aside(self._fence)
+            self._fence_is_lost = False
+        replace_document(self._fence, msgspec.json.format(msgspec.json.encode(kept), indent=1))
+        sync_directory(self.path)
 
     def read_intent(self) -> Intent | None:
-        return self._read(self._intent, Intent)
+        """
+        :raises ManifestDamaged: if it cannot be read; what lies on the disk tells how far that swap came.
+        """
+        return read_document(self._intent, Intent)
 
     def write_intent(self, intent: Intent) -> None:
-        replace_file(self._intent, msgspec.json.encode(intent))
+        replace_document(self._intent, msgspec.json.encode(intent))
+        sync_directory(self.path)
+
+    def put_intent_aside(self) -> None:
+        put_aside(self._intent)
+        sync_directory(self.path)
 
     def remove_intent(self) -> None:
         with storage_errors("removing", self._intent):
@@ -154,11 +176,14 @@ class ControlDirectory:
 
     def accept_removal(self, snapshot: str) -> None:
         """Let the run that replaces this snapshot drop as many of its results as it will."""
-        replace_file(self._accepted_removal, msgspec.json.encode(AcceptedRemoval(snapshot)))
+        replace_document(self._accepted_removal, msgspec.json.encode(AcceptedRemoval(snapshot)))
+        sync_directory(self.path)
 
     def permits_removal(self, snapshot: str) -> bool:
-        accepted = self._read(self._accepted_removal, AcceptedRemoval)
-        return accepted is not None and accepted.snapshot == snapshot
+        with suppress(ManifestDamaged):
+            accepted = read_document(self._accepted_removal, AcceptedRemoval)
+            return accepted is not None and accepted.snapshot == snapshot
+        return False
 
     def forget_accepted_removal(self) -> None:
         """It was for once."""
@@ -171,22 +196,19 @@ class ControlDirectory:
     def trees(self) -> Iterator[Path]:
         """Where a snapshot of this target may lie besides the target: retired, or just swapped out."""
         for directory, inner in ((self.retired, ""), (self.attempts, "tree")):
-            with suppress(FileNotFoundError):
-                for name in sorted(os.listdir(directory)):
-                    yield directory / name / inner
+            with storage_errors("listing", directory):
+                names = _names_of_directories(directory)
+            for name in names:
+                yield directory / name / inner
 
-    @staticmethod
-    def _read(path: Path, kind: type[T]) -> T | None:
-        try:
-            content = path.read_bytes()
-        except FileNotFoundError:
-            return None
-        try:
-            return msgspec.json.decode(content, type=kind)
-        except msgspec.MsgspecError as error:
-            raise ManifestDamaged(
-                f"{str(path)!r} cannot be read: {error}; if no run is at work on this target, remove the file"
-            ) from error
+
+def _names_of_directories(directory: Path) -> list[str]:
+    """What lies there and is no link, which might lead anywhere."""
+    try:
+        with os.scandir(directory) as entries:
+            return sorted(entry.name for entry in entries if entry.is_dir(follow_symlinks=False))
+    except FileNotFoundError:
+        return []
 
 
 def _make_like(path: Path, like: os.stat_result) -> None:

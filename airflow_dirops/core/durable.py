@@ -103,15 +103,6 @@ def write_file(path: Path, content: bytes, *, mode: int = 0o666, durable: bool =
             os.close(descriptor)
 
 
-def replace_file(path: Path, content: bytes) -> None:
-    """Replace a file: whoever opens it reads the old content or the new, and power loss keeps one of them."""
-    fresh = path.with_name(path.name + ".new")
-    write_file(fresh, content)
-    with storage_errors("replacing", path):
-        os.replace(fresh, path)
-    sync_directory(path.parent)
-
-
 def write_all(descriptor: int, content: bytes | memoryview) -> None:
     """Write every byte; a signal or a nearly full disk may cut a single ``write`` short."""
     rest = memoryview(content)

@@ -134,10 +134,10 @@ class Journal:
                 count += 1
                 yield decode(line)
         except UNDECODABLE as error:
-            raise StagingChanged(_disturbed(self._path, f"line {count} cannot be read: {error}")) from error
+            raise StagingChanged(disturbed(self._path, f"line {count} cannot be read: {error}")) from error
         if (count, offset, checksum) != (self._lines, self._bytes, self._checksum):
             what = f"{self._lines} lines were written, and what is there is not what was written"
-            raise StagingChanged(_disturbed(self._path, what))
+            raise StagingChanged(disturbed(self._path, what))
 
     def _check_name(self) -> None:
         with storage_errors("looking at the journal", self._path):
@@ -146,10 +146,10 @@ class Journal:
             found = os.stat(self._path, follow_symlinks=False)
         except OSError as error:
             if is_damage(error):
-                raise StagingChanged(_disturbed(self._path, "it was removed")) from error
+                raise StagingChanged(disturbed(self._path, "it was removed")) from error
             raise StorageError("looking at the journal", self._path, error) from error
         if not os.path.samestat(mine, found):
-            raise StagingChanged(_disturbed(self._path, "another file has its name"))
+            raise StagingChanged(disturbed(self._path, "another file has its name"))
 
 
 def read_journal(directory: Path) -> Iterator[JournalLine]:
@@ -176,7 +176,7 @@ def read_journal(directory: Path) -> Iterator[JournalLine]:
         os.close(descriptor)
 
 
-def _disturbed(path: Path, what: str) -> str:
+def disturbed(path: Path | str, what: str) -> str:
     return (
         f"somebody changed the staging area while this attempt was at work: {str(path)!r}: {what}. "
         "Nothing was committed; find what cleans up there, then try again"

@@ -14,7 +14,9 @@ from typing import Any, Generic, Literal, NamedTuple, TypeVar
 
 import msgspec
 
+from airflow_dirops.core.beneath import is_damage
 from airflow_dirops.core.entries import Entry, Input, order_of
+from airflow_dirops.core.errors import StorageError
 from airflow_dirops.core.journal import JournalLine, Output
 from airflow_dirops.core.reader import Snapshot
 from airflow_dirops.core.recorded import Finished, Recorded
@@ -178,9 +180,11 @@ def is_there(base: Snapshot, output: Output | Entry, *, verify: bool) -> bool:
     :param verify: by digest in any case.
     """
     try:
-        status = base.directory.status(output.path)
-    except OSError:
-        return False
+        status = base.directory.regular_status(output.path)
+    except OSError as error:
+        if is_damage(error):
+            return False
+        raise StorageError("looking at", base.path / output.path, error) from error
     if status.st_size != output.size:
         return False
     # The header is written last: what is newer was touched after the commit.

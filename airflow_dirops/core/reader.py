@@ -23,19 +23,27 @@ from airflow_dirops.core.beneath import HeldDirectory, is_damage
 from airflow_dirops.core.codecs.base import Codec
 from airflow_dirops.core.codecs.registry import resolve_codec
 from airflow_dirops.core.control import ControlDirectory
-from airflow_dirops.core.entries import Entry, key_of
+from airflow_dirops.core.entries import CONTROL_DIRECTORY, Entry, key_of
 from airflow_dirops.core.errors import (
     ArgumentRefused,
     DiropsError,
+    ManifestDamaged,
     ManifestMissing,
+    ResourcesExhausted,
     SnapshotDamaged,
     SnapshotExpired,
     StorageError,
+    TargetBusy,
+    TransientError,
     UntrustedPickle,
 )
 from airflow_dirops.core.lists import FILES, iter_list
+from airflow_dirops.core.lock import stranger
 from airflow_dirops.core.manifest import HEADER, Manifest, hold_snapshot, read_header
 from airflow_dirops.core.members import is_id
+from airflow_dirops.core.shown import logger
+
+log = logger(__name__)
 
 
 class Record:
@@ -49,7 +57,7 @@ class Record:
     @property
     def path(self) -> str:
         """A path that opens this very file, also after the target was replaced."""
-        return self._snapshot.path_of(self.entry.path)
+        return self._snapshot.path_of_entry(self.entry)
 
     @property
     def value(self) -> Any:
@@ -127,12 +135,34 @@ class Snapshot:
         return self.directory.status(HEADER).st_mtime_ns
 
     def has_digest(self, path: str, digest: str) -> bool:
-        """Whether a file's bytes are those of the manifest."""
-        with self.directory.reading(path) as descriptor, open(descriptor, "rb", closefd=False) as file:
-            return hashlib.file_digest(file, "sha256").hexdigest() == digest
+        """Whether a file is there and its bytes are those of the manifest.
+
+        :raises StorageError: if it cannot be read, and may be whole.
+        """
+        try:
+            with self.directory.reading(path) as descriptor, open(descriptor, "rb", closefd=False) as file:
+                return hashlib.file_digest(file, "sha256").hexdigest() == digest
+        except OSError as error:
+            if is_damage(error):
+                return False
+            raise StorageError("reading", self.path / path, error) from error
 
     def path_of(self, path: str) -> str:
         return self.directory.stable_path(path)
+
+    def path_of_entry(self, entry: Entry) -> str:
+        """A path for whoever opens it, who would follow a link and wait for a FIFO.
+
+        :raises SnapshotDamaged: if there is no regular file of its size.
+        """
+        where = self.path / entry.path
+        try:
+            size = self.directory.regular_status(entry.path).st_size
+        except OSError as error:
+            raise self._refused(error, where) from error
+        if size != entry.size:
+            raise SnapshotDamaged(_damaged(where, f"it has {size} bytes instead of {entry.size}"))
+        return self.path_of(entry.path)
 
     def read(self, entry: Entry) -> Any:
         """Decode one entry.
@@ -152,14 +182,20 @@ class Snapshot:
                 return codec.decode(file)
             except DiropsError:
                 raise
+            except MemoryError as error:
+                raise ResourcesExhausted(error) from error
             except Exception as error:
                 if isinstance(error, OSError) and error.errno:
-                    raise _unreadable(where, error) from error
+                    raise self._refused(error, where) from error
                 raise SnapshotDamaged(
                     _damaged(where, f"codec {codec.name!r} cannot decode it: {type(error).__name__}: {error}")
                 ) from error
 
     def _open(self, entry: Entry, where: Path) -> BufferedReader:
+        if not self.directory.is_shared:
+            with suppress(OSError):
+                fcntl.flock(self.directory.descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+                self.directory.is_shared = True
         try:
             descriptor = self.directory.open_file(entry.path)
             try:
@@ -168,7 +204,23 @@ class Snapshot:
                 os.close(descriptor)
                 raise
         except OSError as error:
-            raise _unreadable(where, error) from error
+            raise self._refused(error, where) from error
+
+    def _refused(self, error: OSError, where: Path) -> DiropsError:
+        """What it means that an entry cannot be opened: something about it, or about the machine."""
+        if error.errno == errno.ESTALE:
+            return SnapshotExpired(
+                f"{str(where)!r} was deleted while it was read, by another machine: over NFS readers are not seen "
+                "there; run the reader again, and let the stage keep snapshots for longer than anybody reads"
+            )
+        if not is_damage(error):
+            return StorageError("opening", where, error)
+        if not self.directory.is_shared:
+            return SnapshotExpired(
+                f"{str(where)!r} cannot be opened any more: {error.strerror}. While it was read, nothing kept its "
+                f"snapshot from being removed, since {stranger(self.path)}, then read it again"
+            )
+        return SnapshotDamaged(_damaged(where, f"it cannot be opened: {error.strerror}"))
 
     def _choose_codec(self) -> Codec:
         written = self.manifest.codec.name
@@ -227,9 +279,10 @@ def _open_current(target: Path) -> tuple[HeldDirectory, Manifest]:
         control = ControlDirectory(Path(os.path.realpath(target)))
         control.look_anew()
         # Between the two renames of the fallback swap there is no target, and the intent says what becomes it.
-        if (intent := control.read_intent()) and not control.target.exists():
-            with suppress(ManifestMissing):
-                return _hold(control.tree_of(intent.attempt))
+        with suppress(ManifestDamaged):  # the next run decides what to make of it
+            if (intent := control.read_intent()) and not control.target.exists():
+                with suppress(ManifestMissing):
+                    return _hold(control.tree_of(intent.attempt))
         # The swap may have been finished since we looked.
         return _hold(target)
 
@@ -238,13 +291,22 @@ def _open_pinned(target: Path, snapshot: str) -> tuple[HeldDirectory, Manifest]:
     control = ControlDirectory(Path(os.path.realpath(target)))
     control.look_anew()
     # Twice: the snapshot may be retired between our look at the target and our look at what is kept.
-    for place in chain([target], control.trees(), [target], control.trees()):
-        with suppress(DiropsError):
-            directory, manifest = _hold(place)
+    for _ in range(2):
+        refused: TransientError | None = None
+        for place in chain([target], control.trees()):
+            try:
+                directory, manifest = _hold(place)
+            except TransientError as error:
+                refused = error  # it may be this one
+                continue
+            except DiropsError:
+                continue
             if manifest.snapshot == snapshot:
                 directory.path = target
                 return directory, manifest
             directory.close()
+    if refused is not None:
+        raise refused
     raise SnapshotExpired(
         f"snapshot {snapshot} of {str(target)!r} is no longer kept; run the stage that made it again, "
         "read the current snapshot by path, or keep snapshots for longer"
@@ -262,24 +324,34 @@ def _hold(path: Path) -> tuple[HeldDirectory, Manifest]:
 
 
 def _share(directory: HeldDirectory) -> None:
+    """Keep retention away from a snapshot for as long as it is held.
+
+    Retention locks only what lies in ``retired/``, and moves it away at once: it has never locked a directory that
+    still has the name of the target. Somebody else has, then, and keeps retention away as well; what was opened stays.
+
+    :raises ManifestMissing: if it is being deleted.
+    :raises TargetBusy: if it is a retired snapshot that somebody else keeps locked.
+    """
     try:
         fcntl.flock(directory.descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError as error:
-        raise ManifestMissing(f"{str(directory.path)!r} is being deleted: its retention is over") from error
+        here = directory.path
+        if not _is_still_named(directory):
+            raise ManifestMissing(f"{str(here)!r} is being deleted: its retention is over") from error
+        if CONTROL_DIRECTORY in here.parts:
+            raise TargetBusy(f"{str(here)!r} cannot be read: it is being deleted, or {stranger(here)}") from error
+        log.warning("%s is read without a lock that keeps its snapshot: %s", here, stranger(here))
+        directory.is_shared = False
     except OSError:
         # Not every network file system locks directories; the descriptor alone still pins what we have opened.
         return
 
 
-def _unreadable(where: Path, error: OSError) -> DiropsError:
-    if error.errno == errno.ESTALE:
-        return SnapshotExpired(
-            f"{str(where)!r} was deleted while it was read, by another machine: over NFS readers are not seen there; "
-            "run the reader again, and let the stage keep snapshots for longer than anybody reads"
-        )
-    if is_damage(error):
-        return SnapshotDamaged(_damaged(where, f"it cannot be opened: {error.strerror}"))
-    return StorageError("reading", where, error)
+def _is_still_named(directory: HeldDirectory) -> bool:
+    try:
+        return os.path.samestat(os.fstat(directory.descriptor), os.stat(directory.path))
+    except FileNotFoundError:
+        return False
 
 
 def _damaged(where: Path, what: str) -> str:

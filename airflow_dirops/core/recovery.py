@@ -11,13 +11,13 @@ from functools import cached_property
 from pathlib import Path
 
 from airflow_dirops.core.attempts import AliveLock, LeftAlone, Owner, time_of
-from airflow_dirops.core.control import ControlDirectory
+from airflow_dirops.core.control import ControlDirectory, Intent
 from airflow_dirops.core.durable import sync_directory
 from airflow_dirops.core.errors import DiropsError, ManifestDamaged, ManifestMissing, ManifestTooNew, storage_errors
 from airflow_dirops.core.journal import Journal
 from airflow_dirops.core.manifest import read_manifest
 from airflow_dirops.core.removal import Concerns, concerns
-from airflow_dirops.core.retention import discard, list_own, retire
+from airflow_dirops.core.retention import discard, list_own, retire, snapshot_in
 from airflow_dirops.core.shown import logger
 
 # So many dead attempts are kept: a retry takes over what the try before had taken over, so the last has the most.
@@ -158,16 +158,54 @@ def release_all(dead: list[DeadAttempt]) -> None:
 
 def finish_swap(control: ControlDirectory) -> None:
     """Roll a two-rename swap forward if its first rename happened; else forget it."""
-    intent = control.read_intent()
+    try:
+        intent = control.read_intent()
+    except ManifestDamaged as error:
+        log.warning("%s; what lies on the disk decides", error)
+        if not control.target.exists() and (place := _replaced_last(control)):
+            _move_back(control, place)
+        control.put_intent_aside()
+        return
     if intent is None:
         return
-    tree = control.tree_of(intent.attempt)
-    if not control.target.exists() and tree.exists():
+    if not control.target.exists():
+        _finish(control, intent)
+    control.remove_intent()
+
+
+def _finish(control: ControlDirectory, intent: Intent) -> None:
+    tree, place = control.tree_of(intent.attempt), control.retired / intent.retired
+    if _is_directory(tree.parent) and _is_directory(tree) and snapshot_in(tree) == intent.snapshot:
         with storage_errors("finishing the swap of", control.target):
             tree.rename(control.target)
         sync_directory(control.target.parent)
         log.warning("finished the commit of snapshot %s, which a crash had cut off", intent.snapshot)
-    control.remove_intent()
+    elif _is_directory(place):
+        _move_back(control, place)
+
+
+def _move_back(control: ControlDirectory, place: Path) -> None:
+    with storage_errors("putting back the snapshot that was to be replaced at", control.target):
+        place.rename(control.target)
+    sync_directory(control.target.parent)
+    log.warning("put %s back, since the commit that was to replace it cannot be finished", place.name)
+
+
+def _replaced_last(control: ControlDirectory) -> Path | None:
+    """What a swap took out of the target and replaced by nothing: the latest that a sealed tree is based on."""
+    places = set()
+    for directory in list_own(control.attempts):
+        tree = directory / "tree"
+        if _is_directory(tree):
+            with suppress(ManifestMissing, ManifestDamaged, ManifestTooNew):
+                if base := read_manifest(tree).base:
+                    places.add(control.retired / base)
+    found = [place for place in places if _is_directory(place) and snapshot_in(place) == place.name]
+    return max(found, key=lambda place: place.stat().st_mtime_ns, default=None)
+
+
+def _is_directory(path: Path) -> bool:
+    return path.is_dir() and not path.is_symlink()
 
 
 def keep_swapped_out(control: ControlDirectory, directory: Path) -> None:

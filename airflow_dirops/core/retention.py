@@ -225,7 +225,7 @@ def _set_aside(control: ControlDirectory, path: Path) -> tuple[Path, int] | None
 
 def _free_name(path: Path) -> Path:
     number, free = 1, path
-    while free.exists():
+    while os.path.lexists(free):
         number += 1
         free = path.with_name(f"{path.name}-{number}")
     return free

@@ -60,6 +60,8 @@ def seal(staging: StagingArea, sealing: Sealing) -> Manifest:
     """Write the lists from the journal, then the header with their digests, then sync every directory.
 
     :returns: the header, as written.
+    :raises StagingChanged: if somebody removed or altered what was journaled, or the journal.
+    :raises ArgumentRefused: if readers would refuse the manifest.
     :raises StorageError: if anything cannot be made durable; the attempt is dead then.
     """
     staging.drain()
@@ -69,6 +71,8 @@ def seal(staging: StagingArea, sealing: Sealing) -> Manifest:
     for line in staging.journal:
         inputs += line.input != EVERY_INPUT
         one_to_one = one_to_one and _gave_its_own_key(line)
+        for output in line.outputs:
+            staging.check(output)
         for name, path, encoded in _list_lines(line):
             sorters[name].add(order_of(path), encoded)
         size += sum(output.size for output in line.outputs)

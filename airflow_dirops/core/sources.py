@@ -270,7 +270,7 @@ class SnapshotSource:
         return self._held.read(_entry_of(item))
 
     def path_of(self, item: Input) -> str:
-        return self._held.path_of(item.path)
+        return self._held.path_of_entry(_entry_of(item))
 
     def check(self, item: Input) -> None:
         """A snapshot is not written to; ``verify`` is the tool for one that was damaged."""

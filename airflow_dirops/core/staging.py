@@ -18,7 +18,7 @@ from typing import Any, Self
 import msgspec
 
 from airflow_dirops.core.attempts import AliveLock
-from airflow_dirops.core.beneath import HeldDirectory
+from airflow_dirops.core.beneath import HeldDirectory, is_damage
 from airflow_dirops.core.codecs.base import Codec
 from airflow_dirops.core.durable import sync_directory, write_all
 from airflow_dirops.core.encoding import encode_into
@@ -27,11 +27,12 @@ from airflow_dirops.core.errors import (
     KeyRefused,
     KeyTaken,
     SnapshotDamaged,
+    StagingChanged,
     StorageError,
     storage_errors,
 )
 from airflow_dirops.core.fsync_pool import FsyncPool
-from airflow_dirops.core.journal import Journal, JournalLine, Output
+from airflow_dirops.core.journal import Journal, JournalLine, Output, disturbed
 from airflow_dirops.core.policies import Durability
 from airflow_dirops.core.tree import iter_unlisted, make_tree
 
@@ -137,8 +138,10 @@ class StagingArea:
         :param is_checked: size, inode and time are proof enough; else, after a reboot, the bytes are digested.
         :returns: False if a file is not the one that was finished; the input must run again then.
         """
-        if not all(_is_still_there(output, dead, is_checked=is_checked) for output in line.outputs):
+        outputs = [found for output in line.outputs if (found := _still_there(output, dead, is_checked=is_checked))]
+        if len(outputs) != len(line.outputs):
             return False
+        line = msgspec.structs.replace(line, outputs=tuple(outputs))
         for output in line.outputs:
             if not self._link(output.path, dead):
                 with storage_errors("reusing", dead.path / output.path):
@@ -198,6 +201,30 @@ class StagingArea:
                 f"{str(base.path / output.path)!r} is not what its manifest says: its digest differs; "
                 "run the stage with full=True"
             )
+
+    def check(self, output: Output) -> None:
+        """Look once at a file that was finished, before it is listed.
+
+        :raises StagingChanged: if it is gone, or is another one.
+        """
+        where = self._place(output.path)
+        try:
+            status = self.tree.regular_status(output.path)
+            if not self._is_the_finished(output, status):
+                raise StagingChanged(disturbed(where, "it is not the file that was finished"))
+        except OSError as error:
+            if is_damage(error):
+                raise StagingChanged(disturbed(where, str(error.strerror))) from error
+            raise StorageError("looking at", where, error) from error
+
+    def _is_the_finished(self, output: Output, status: os.stat_result) -> bool:
+        if status.st_size != output.size:
+            return False
+        # Of one that was carried over only the size was noted; some file systems do not keep number or time.
+        if not output.inode or output.is_still(status):
+            return True
+        with self.tree.reading(output.path) as descriptor, open(descriptor, "rb", closefd=False) as file:
+            return hashlib.file_digest(file, "sha256").hexdigest() == output.digest
 
     def sync_tree(self) -> None:
         """Give the tree its final mode, and make all its names durable."""
@@ -264,14 +291,19 @@ class StagingArea:
         return f"{self.path}/{path}"
 
 
-def _is_still_there(output: Output, directory: HeldDirectory, *, is_checked: bool) -> bool:
+def _still_there(output: Output, directory: HeldDirectory, *, is_checked: bool) -> Output | None:
+    """A finished file as it lies there now, or None if it is another one."""
     try:
+        status = directory.regular_status(output.path)
         if is_checked:
-            return output.is_still(directory.status(output.path))
+            return output if output.is_still(status) else None
         with directory.reading(output.path) as descriptor, open(descriptor, "rb", closefd=False) as file:
-            return hashlib.file_digest(file, "sha256").hexdigest() == output.digest
-    except OSError:
-        return False
+            is_same = hashlib.file_digest(file, "sha256").hexdigest() == output.digest
+    except OSError as error:
+        if is_damage(error):
+            return None
+        raise StorageError("looking at", directory.path / output.path, error) from error
+    return Output.of(output.path, status, output.digest) if is_same else None
 
 
 class _Pending:

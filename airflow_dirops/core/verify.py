@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import heapq
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import groupby
@@ -12,8 +11,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Literal
 
+from airflow_dirops.core.beneath import is_damage
 from airflow_dirops.core.entries import MANIFEST_DIRECTORY, Entry, order_of, path_at
-from airflow_dirops.core.errors import ManifestDamaged
+from airflow_dirops.core.errors import ManifestDamaged, StorageError
 from airflow_dirops.core.lists import LISTS, iter_list
 from airflow_dirops.core.ordering import Line, Sorter
 from airflow_dirops.core.reader import Snapshot
@@ -102,11 +102,15 @@ def _merge(snapshot: Snapshot, present: Sorter, listed: dict[str, Entry]) -> Ite
 
 def _difference(snapshot: Snapshot, entry: Entry, *, deep: bool) -> str | None:
     try:
-        size = snapshot.directory.status(entry.path).st_size
+        size = snapshot.directory.regular_status(entry.path).st_size
         if size != entry.size:
             return f"it has {size} bytes instead of {entry.size}"
         if deep and not snapshot.has_digest(entry.path, entry.digest):
             return "its digest differs"
+    except StorageError:
+        raise
     except OSError as error:
-        return f"it cannot be read: {os.strerror(error.errno or 0)}"
+        if is_damage(error):
+            return f"it cannot be read: {error.strerror}"
+        raise StorageError("looking at", snapshot.path / entry.path, error) from error
     return None
