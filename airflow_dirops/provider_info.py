@@ -47,7 +47,7 @@ def get_provider_info() -> dict[str, Any]:
 _OPTIONS = {
     "root": {
         "description": (
-            "The directory that relative source and target paths in DAGs are meant under. "
+            "The directory that relative source and target paths in DAGs are resolved against. "
             "Without it they are an error, since a task's working directory is wherever its worker was started."
         ),
         "version_added": "0.1.0",

@@ -200,7 +200,7 @@ def _undefined(templates: Mapping[str, Any], context: Context, error: Exception)
 
 
 def root() -> str | None:
-    """The directory that relative paths are meant under: ``[dirops] root``."""
+    """The directory that relative paths are resolved against: ``[dirops] root``."""
     return conf.get("dirops", "root", fallback=None) or None
 
 
@@ -355,7 +355,7 @@ def moment_of(context: Context, field: str, moment: datetime | str | None) -> st
 
 
 def announce(task: BaseOperator, context: Context, outcome: Outcome) -> None:
-    """Tell the task's outlets what was committed; nothing new, nothing told, and nothing of a trial run.
+    """Tell the task's outlets what was committed; nothing where nothing is new, or of a trial run.
 
     :param task: the operator that ran.
     :param context: the task's context.

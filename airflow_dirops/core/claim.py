@@ -120,7 +120,7 @@ def claim_target(
 
     :param fingerprint: of the user's function; finished files are reused only under the same one. None where no
         function runs: then what dead attempts finished is left to the next run of the stage.
-    :param limit: of a trial run, which must not replace a snapshot of all inputs.
+    :param limit: of a trial run, which must not replace a full snapshot.
     :param full: everything is made anew.
     :raises AttemptSuperseded: if a newer try of the same run has claimed it already.
     :raises TargetRefused: if what is there is not ours, or another stage's, or another mapped instance's of

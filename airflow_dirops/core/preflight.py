@@ -60,7 +60,7 @@ def read_base(
     """The manifest of the snapshot that would be replaced, or None where there is none.
 
     :raises TargetRefused: if the directory there is not ours, or another stage's, and nobody allowed it; or if a
-        trial run would replace a snapshot of all inputs.
+        trial run would replace a full snapshot.
     """
     try:
         base = read_manifest(target)
@@ -74,7 +74,7 @@ def read_base(
         )
     if limit is not None and base.limit is None:
         raise TargetRefused(
-            f"the target {str(target)!r} holds a snapshot of all inputs, and limit={limit} is for a trial run; "
+            f"the target {str(target)!r} holds a full snapshot, and limit={limit} is for a trial run; "
             "choose another target for the trial, or leave limit out"
         )
     return base
@@ -95,7 +95,7 @@ def _check_unmanaged(target: Path, error: ManifestMissing | ManifestDamaged, rep
     if not replace:
         raise TargetRefused(
             f"the target {str(target)!r} is there already and is no snapshot of ours ({error}); "
-            "choose another target, or set replace_unmanaged=True to move it aside and keep it for ever"
+            "choose another target, or set replace_unmanaged=True to move it aside, where it stays until you remove it"
         ) from error
     if findings := list(_precious(target)):
         raise TargetRefused(f"the target {str(target)!r} cannot be moved aside", findings) from error

@@ -49,7 +49,7 @@ def snapshot_in(tree: Path) -> str | None:
 def retire(control: ControlDirectory, tree: Path) -> Path:
     """Keep a directory that is, or was, the target.
 
-    :param tree: a replaced snapshot; without a manifest it is a directory of somebody else's, and kept for ever.
+    :param tree: a replaced snapshot; without a manifest it is somebody else's directory, and kept until removed.
     :returns: where it lies now.
     """
     place = retirement_place(control, tree)

@@ -65,7 +65,7 @@ class StageOperator(runtime.PathFields):
     :param codec: how values become files: a name or a codec object.
     :param source_codec: how the source's files become values, if its manifest does not say, or says pickle.
     :param stage: the stage's name in the manifest; ``dag_id.task_id`` if left out.
-    :param partition: names the partition outright; before everything the run says.
+    :param partition: sets the partition, whatever the run says.
     :param partition_format: the form that partitions must have; None takes any safe relative name.
     :param empty: what to do when no file matches, the source's folder is missing, or all that was read gave nothing:
         "fail", "skip" the task, or "commit" an empty snapshot.
@@ -81,7 +81,7 @@ class StageOperator(runtime.PathFields):
     :param on_conflict: when another run committed meanwhile: "fail", or let the "newest" or the "last" win.
     :param full: compute everything again, also what is unchanged.
     :param accept_code_change: keep what the function's code before made, and go on with this one: no rerun.
-    :param limit: a trial run over the first so many files; it makes no event, and never replaces a snapshot of all.
+    :param limit: a trial run over the first so many files; it makes no event, and never replaces a full snapshot.
     :param version: stands for the function's code: change it when the outputs must be made again.
     :param verify: compare kept outputs with their digests, and make damaged ones again.
     :param keep_snapshots: how many replaced snapshots to keep at least; by default ``[dirops] keep_snapshots``.

@@ -30,7 +30,7 @@ class ManifestSensor(runtime.PathFields, BaseSensorOperator):
     damaged, or of a newer format, is an error at once; an absent one is not there yet.
 
     :param target: the directory that the awaited stage writes; ``{partition}`` as in the operators.
-    :param partition: names the partition outright; before everything the run says.
+    :param partition: sets the partition, whatever the run says.
     :param partition_format: the form that partitions must have; None takes any safe relative name.
     :param min_files: how many files the snapshot must have.
     :param newer_than: when it must have been committed: after a datetime, an ISO string, or "run", the start

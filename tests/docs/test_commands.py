@@ -7,6 +7,7 @@ import re
 import shlex
 import subprocess
 import sys
+import tomllib
 from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
@@ -67,10 +68,22 @@ def check_hidden(arguments: list[str]) -> None:
     CHECKS[program](rest)
 
 
+def check_pip(arguments: list[str]) -> None:
+    """What is installed beside the package is what it asks for, but for Airflow."""
+    verb, *rest = arguments
+    assert verb == "install"
+    names = [each.partition("=")[0] for each in rest if not each.startswith(("--", "https://"))]
+    with open(CHECKOUT / "pyproject.toml", "rb") as file:
+        wanted = {re.split(r"[<>=]", each)[0] for each in tomllib.load(file)["project"]["dependencies"]}
+    assert {"airflow-dirops"} <= set(names) or set(names) == wanted - {"apache-airflow"}
+    assert set(names) <= wanted | {"airflow-dirops"}
+
+
 CHECKS: dict[str, Callable[[list[str]], None]] = {
     "make": check_make,
     "dirops": check_dirops,
     "airflow": check_airflow,
+    "pip": check_pip,
     "python": check_python,
     ".ci/run": check_ci,
     ".ci/hidden": check_hidden,
@@ -103,3 +116,12 @@ def test_commands_in_running_text_exist() -> None:
     for words in mentioned:
         program, *arguments = shlex.split(words)
         CHECKS[program](arguments)
+
+
+def test_the_readme_has_no_dead_links_where_it_is_shown_alone() -> None:
+    with open(CHECKOUT / "pyproject.toml", "rb") as file:
+        hook = tomllib.load(file)["tool"]["hatch"]["metadata"]["hooks"]["fancy-pypi-readme"]
+    (rule,) = hook["substitutions"]
+    shown = re.sub(rule["pattern"], rule["replacement"], (CHECKOUT / "README.md").read_text())
+    assert "](" not in shown.replace("](https://", "")
+    assert "| docs/airflow.md |" in shown
