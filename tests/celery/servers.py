@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 from demo.cluster import free_port
 from tests import needs
@@ -22,7 +23,7 @@ OWNER = "postgres" if os.geteuid() == 0 else None
 def need_servers() -> None:
     """Skip the test where they cannot be started, or not be talked to."""
     needs.packages("celery", *PACKAGES)
-    needs.program("redis-server")
+    needs.programs("setpriv", "redis-server")
     _pg_ctl()
 
 
@@ -35,42 +36,60 @@ def redis() -> Iterator[str]:
 
     port = free_port()
     command = ["redis-server", "--bind", "127.0.0.1", "--port", str(port), "--save", ""]
-    with TemporaryDirectory() as folder, subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL) as server:
-        try:
-            patience = Retry(ConstantBackoff(0.1), 300, supported_errors=(exceptions.ConnectionError,))
-            with Redis(port=port, retry=patience) as client:
-                client.ping()
-            yield f"redis://127.0.0.1:{port}/0"
-        finally:
-            server.terminate()
+    with TemporaryDirectory() as folder, _served(folder, signal.SIGTERM, *command):
+        patience = Retry(ConstantBackoff(0.1), 300, supported_errors=(exceptions.ConnectionError,))
+        with Redis(port=port, retry=patience) as client:
+            client.ping()
+        yield f"redis://127.0.0.1:{port}/0"
 
 
 @contextmanager
 def postgres() -> Iterator[str]:
     """Start a PostgreSQL with an empty database; gives its URL."""
     port = free_port()
+    programs, owner = Path(_pg_ctl()).parent, ()
     with TemporaryDirectory() as folder:
         if OWNER:
             shutil.chown(folder, OWNER, OWNER)
-        _postgres("initdb", folder, "--username=airflow --auth=trust --encoding=UTF8 --no-locale --no-sync")
-        _postgres("start", folder, f"-h 127.0.0.1 -p {port} -k '' -F")
-        try:
+            owner = ("--reuid", OWNER, "--regid", OWNER, "--clear-groups")
+        data = f"{folder}/data"
+        settings = ("--username=airflow", "--auth=trust", "--encoding=UTF8", "--no-locale", "--no-sync")
+        _run(folder, "setpriv", *owner, programs / "initdb", "--pgdata", data, *settings)
+        where = ("-h", "127.0.0.1", "-p", str(port))
+        # SIGINT: it does not wait for its clients.
+        with _served(folder, signal.SIGINT, programs / "postgres", "-D", data, *where, "-k", "", "-F", owner=owner):
+            _run(folder, programs / "pg_isready", *where, "--timeout=0", patience=30)
             yield f"postgresql+psycopg2://airflow@127.0.0.1:{port}/postgres"
+
+
+@contextmanager
+def _served(folder: str, end: signal.Signals, *command: str | Path, owner: Sequence[str] = ()) -> Iterator[None]:
+    """Run a server, which ends with this process, too, however that ends.
+
+    :param end: the signal that ends it.
+    :param owner: whom ``setpriv`` makes its user.
+    """
+    tied = ["setpriv", *owner, "--pdeathsig", end.name.removeprefix("SIG"), *command]
+    with (
+        open(Path(folder) / "log", "wb") as log,
+        subprocess.Popen(tied, cwd=folder, stdout=log, stderr=log) as server,
+    ):
+        try:
+            yield
         finally:
-            _postgres("stop", folder, mode="fast")
+            server.send_signal(end)
 
 
-def _postgres(action: str, folder: str, options: str = "", mode: str | None = None) -> None:
-    """Returns when it is done; an error shows what PostgreSQL printed."""
-    log = Path(folder) / "log"
-    command: list[Any] = [_pg_ctl(), action, "--pgdata", f"{folder}/data", "--options", options]
-    if mode:
-        command += ["--mode", mode]
-    elif action == "start":
-        command += ["--log", log]  # else the server would hold our pipe open
-    owner: dict[str, Any] = {"user": OWNER, "group": OWNER, "extra_groups": []} if OWNER else {}
-    done = subprocess.run(command, cwd=folder, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, **owner)
-    assert done.returncode == 0, done.stdout + (log.read_text() if log.exists() else "")
+def _run(folder: str, *command: str | Path, patience: float = 0) -> None:
+    """Run a command until it succeeds; an error shows what was printed, by a server too.
+
+    :param patience: seconds.
+    """
+    until = time.monotonic() + patience
+    while (done := subprocess.run(command, cwd=folder, capture_output=True, text=True)).returncode:
+        log = Path(folder) / "log"
+        assert time.monotonic() < until, done.stdout + done.stderr + (log.read_text() if log.exists() else "")
+        time.sleep(0.1)
 
 
 def _pg_ctl() -> str:
