@@ -14,10 +14,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from airflow_dirops.core.entries import RESERVED, Input
-from airflow_dirops.core.errors import StorageError, storage_errors
+from airflow_dirops.core.errors import StorageError, TargetRefused, storage_errors
+from airflow_dirops.core.identity import Identity, identity_of
 from airflow_dirops.core.patterns import Selection
-
-Identity = tuple[int, int]
 
 # What the status of a link gives that leads nowhere, to itself, through a file, or to a name that is too long.
 _LEADS_NOWHERE = (errno.ENOENT, errno.ELOOP, errno.ENOTDIR, errno.ENAMETOOLONG)
@@ -30,11 +29,13 @@ class Listing:
     :param directory: where to start.
     :param selection: which paths relative to it are inputs.
     :param follow_symlinks: also descend into links to directories; links to files are always followed.
+    :param apart_from: a directory that no link may lead to: what is written must not be read.
     """
 
     directory: Path
     selection: Selection
     follow_symlinks: bool = False
+    apart_from: Path | None = None
     ignored: int = field(default=0, init=False)
     unfollowed: int = field(default=0, init=False)
     first_unfollowed: str = field(default="", init=False)
@@ -49,7 +50,9 @@ class Listing:
         """The files that match, in no order.
 
         :raises StorageError: if a directory or a file's status cannot be read.
+        :raises TargetRefused: if a link leads to the directory that is to be kept apart.
         """
+        self._forbidden = identity_of(self.apart_from) if self.apart_from and self.follow_symlinks else None
         self.ignored = self.unfollowed = 0
         self.selection.forget()
         # A list instead of recursion, which Python ends near a thousand folders.
@@ -59,7 +62,7 @@ class Listing:
             for entry in self._scan(folder):
                 path = folder + entry.name
                 if self._is_folder(entry, path):
-                    folders.extend(self._step_into(path + "/", above))
+                    folders.extend(self._step_into(entry, path + "/", above))
                 elif self._matches(path):
                     if found := self._describe(entry, path):
                         yield found
@@ -75,13 +78,22 @@ class Listing:
                 else:
                     yield entry
 
-    def _step_into(self, folder: str, above: frozenset[Identity]) -> Iterator[tuple[str, frozenset[Identity]]]:
+    def _step_into(
+        self, entry: os.DirEntry[str], folder: str, above: frozenset[Identity]
+    ) -> Iterator[tuple[str, frozenset[Identity]]]:
         """The folder, if the pattern reaches into it, and no link in it led back to one that it lies in."""
         if not self._reaches_into(folder):
             return
         if not self.follow_symlinks:
             yield folder, above
-        elif (here := self._identity(folder)) not in above:
+        elif entry.is_symlink() and RESERVED.intersection(Path(os.path.realpath(self.directory / folder)).parts):
+            self.ignored += 1
+        elif (here := self._identity(folder)) == self._forbidden:
+            raise TargetRefused(
+                f"the source's {str(self.directory / folder)!r} is the target {str(self.apart_from)!r}, reached by "
+                "a link, so the next run would read what this one makes; remove the link, or leave follow_symlinks out"
+            )
+        elif here not in above:
             yield folder, above | {here}
 
     def _reaches_into(self, folder: str) -> bool:

@@ -24,6 +24,7 @@ from airflow_dirops.core.errors import (
     StorageError,
     storage_errors,
 )
+from airflow_dirops.core.locations import checked_path
 from airflow_dirops.core.members import (
     UNDECODABLE,
     Count,
@@ -208,7 +209,7 @@ def read_manifest(target: str | os.PathLike[str]) -> Manifest:
     :raises ManifestDamaged: if the header is not a manifest.
     :raises ManifestTooNew: if a newer version of this package wrote it.
     """
-    with hold_snapshot(Path(target)) as directory:
+    with hold_snapshot(Path(checked_path("target", target))) as directory:
         return read_header(directory)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from contextlib import ExitStack, closing
+from pathlib import Path
 
 from airflow_dirops.core.errors import ArgumentRefused, SourceMissing
 from airflow_dirops.core.joining import JoinedSource
@@ -49,6 +50,7 @@ def _open_single(stage: Stage, location: SourceLike) -> Source:
         codec=stage.source_codec,
         follow_symlinks=stage.follow_symlinks,
         may_be_missing=stage.empty != "fail",
+        apart_from=Path(stage.target),
     )
     if source.snapshot is not None and stage.limit is None and (limit := source.snapshot.manifest.limit):
         source.close()

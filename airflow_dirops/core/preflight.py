@@ -9,6 +9,7 @@ from pathlib import Path
 from airflow_dirops.core.durable import make_directories
 from airflow_dirops.core.entries import CONTROL_DIRECTORY, MANIFEST_DIRECTORY, RESERVED
 from airflow_dirops.core.errors import ManifestDamaged, ManifestMissing, TargetRefused, storage_errors
+from airflow_dirops.core.identity import is_mount_point, is_same, lies_in, mounts_below
 from airflow_dirops.core.manifest import HEADER, Manifest, read_manifest
 
 
@@ -104,7 +105,7 @@ def _check_unmanaged(target: Path, error: ManifestMissing | ManifestDamaged, rep
 def _findings(path: Path, sources: Iterable[Path]) -> Iterator[str]:
     if path.exists() and not path.is_dir():
         yield f"{str(path)!r} is a file; a target is a directory"
-    if path.is_mount():
+    if is_mount_point(path):
         yield f"{str(path)!r} is a mount point, which cannot be renamed; use a directory below it"
     for name in RESERVED.intersection(path.parts):
         yield f"it lies in {name!r}, which is reserved for manifests and staging"
@@ -118,13 +119,18 @@ def _findings(path: Path, sources: Iterable[Path]) -> Iterator[str]:
 
 
 def _nested(path: Path, source: Path) -> Iterator[str]:
-    real = Path(os.path.realpath(source))
-    if real == path:
+    control = path.parent / CONTROL_DIRECTORY / path.name
+    if is_same(path, source):
         yield f"it is the source, {str(source)!r}; a stage never writes where it reads"
-    elif path.is_relative_to(real):
+    elif lies_in(path, source):
         yield f"it lies inside the source, {str(source)!r}; the next run would read it"
-    elif real.is_relative_to(path):
+    elif lies_in(source, path):
         yield f"the source, {str(source)!r}, lies inside it and would be replaced"
+    elif lies_in(source, control):
+        yield f"the source, {str(source)!r}, lies in its control directory, which is not kept"
+    for shown in (path, control):
+        for point in mounts_below(source, shown):
+            yield f"a part of it is mounted inside the source, as {str(point)!r}; the next run would read it"
 
 
 def _precious(target: Path) -> Iterator[str]:

@@ -38,6 +38,7 @@ from airflow_dirops.core.errors import (
     UntrustedPickle,
 )
 from airflow_dirops.core.lists import FILES, iter_list
+from airflow_dirops.core.locations import checked_path
 from airflow_dirops.core.lock import stranger
 from airflow_dirops.core.manifest import HEADER, Manifest, hold_snapshot, read_header
 from airflow_dirops.core.members import is_id
@@ -257,7 +258,7 @@ def open_snapshot(
     if isinstance(target, Mapping):
         directory, manifest = _open_pinned(*_pinned(target))
     else:
-        directory, manifest = _open_current(Path(target))
+        directory, manifest = _open_current(Path(checked_path("target", target)))
     return Snapshot(directory, manifest, codec, verify)
 
 
@@ -269,7 +270,7 @@ def _pinned(pinned: Mapping[str, Any]) -> tuple[Path, str]:
             f"a pinned source needs 'target' and 'snapshot', a path and the id of a snapshot, and not {given!r}; "
             "give what the stage returned, or its target's path alone"
         )
-    return Path(target), str(snapshot)
+    return Path(checked_path("target", target)), str(snapshot)
 
 
 def _open_current(target: Path) -> tuple[HeldDirectory, Manifest]:

@@ -24,6 +24,7 @@ from airflow_dirops.core.errors import (
 )
 from airflow_dirops.core.listing import Listing
 from airflow_dirops.core.lists import FILES, iter_list
+from airflow_dirops.core.locations import checked_path
 from airflow_dirops.core.manifest import HEADER, SourceRecord
 from airflow_dirops.core.ordering import Sorter
 from airflow_dirops.core.patterns import Selection
@@ -88,10 +89,12 @@ def open_source(
     codec: str | Codec | None = None,
     follow_symlinks: bool = False,
     may_be_missing: bool = False,
+    apart_from: Path | None = None,
 ) -> Source:
     """Hold a source open.
 
     :param source: a path; or a mapping with ``target`` and ``snapshot``, which pins that snapshot.
+    :param apart_from: a directory that no link may lead to: the target.
     :param may_be_missing: a directory that is not there is an empty one, if the one above it is there.
     :raises SourceMissing: if there is no such directory.
     :raises SnapshotExpired: if a pinned snapshot is no longer kept.
@@ -108,7 +111,7 @@ def open_source(
             raise SourceMissing(f"the source {str(path)!r} is a file; a stage reads a directory")
         if (path / HEADER).exists():
             return SnapshotSource(open_snapshot(path, codec=codec), pattern)
-    return BareDirectory(path, pattern, follow_symlinks=follow_symlinks)
+    return BareDirectory(path, pattern, follow_symlinks=follow_symlinks, apart_from=apart_from)
 
 
 def _may_be_missing(path: Path) -> bool:
@@ -127,26 +130,24 @@ def _missing(path: Path) -> SourceMissing:
     return SourceMissing(f"the source {str(path)!r} does not exist; check the path and that it is mounted")
 
 
-def checked_path(name: str, value: object) -> str:
-    """A path argument as text.
-
-    :raises ArgumentRefused: if it is empty or no path; an empty path never means "here" or "everything".
-    """
-    if isinstance(value, os.PathLike | str) and (text := os.fsdecode(value)).strip() and "\0" not in text:
-        return text
-    raise ArgumentRefused(f"{name}= must be the path of a directory, and it is {value!r}")
-
-
 class BareDirectory:
     """A directory that no stage committed; its files may change under our hands."""
 
     snapshot: Snapshot | None = None
 
-    def __init__(self, path: Path, pattern: str, *, follow_symlinks: bool = False, is_missing: bool = False) -> None:
+    def __init__(
+        self,
+        path: Path,
+        pattern: str,
+        *,
+        follow_symlinks: bool = False,
+        is_missing: bool = False,
+        apart_from: Path | None = None,
+    ) -> None:
         self.path = path
         self.is_missing = is_missing
         self.selection = Selection(pattern)
-        self._listing = Listing(path, self.selection, follow_symlinks)
+        self._listing = Listing(path, self.selection, follow_symlinks, apart_from)
         self._prefix = os.path.join(os.fspath(path), "")
 
     @property

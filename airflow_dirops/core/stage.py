@@ -13,6 +13,7 @@ from airflow_dirops.core.codecs.registry import resolve_codec
 from airflow_dirops.core.errors import ArgumentRefused
 from airflow_dirops.core.fingerprint import fingerprint
 from airflow_dirops.core.functions import UserFunction
+from airflow_dirops.core.locations import checked_path
 from airflow_dirops.core.outcome import Progress
 from airflow_dirops.core.policies import (
     Durability,
@@ -24,7 +25,7 @@ from airflow_dirops.core.policies import (
     failure_budget,
 )
 from airflow_dirops.core.retention import Retention
-from airflow_dirops.core.sources import SourceLike, checked_path
+from airflow_dirops.core.sources import SourceLike
 from airflow_dirops.core.workers import available_cpus
 
 
@@ -147,7 +148,7 @@ class Stage:
     functions: tuple[UserFunction, ...] = field(init=False, default=())
 
     def __post_init__(self) -> None:
-        checked_path("target", self.target)
+        object.__setattr__(self, "target", checked_path("target", self.target))
         check_policies({name: getattr(self, name) for name in StageOptions.__annotations__})
         self._check_sources()
         functions = [
@@ -216,9 +217,8 @@ class Stage:
             )
         if self.is_joined and len(self.sources) < 2:
             raise ArgumentRefused(f"join={self.join!r} needs at least two sources, and source={self.source!r}")
-        for source in self.sources:
-            if not isinstance(source, Mapping):
-                checked_path("source", source)
+        checked = [one if isinstance(one, Mapping) else checked_path("source", one) for one in self.sources]
+        object.__setattr__(self, "source", checked if self.is_joined else checked[0])
         if self.source_is_planned and not self.dry_run:
             raise ArgumentRefused("the source is what a dry run came to, and nothing was made; run its stage first")
 

@@ -11,6 +11,7 @@ from typing import Concatenate, ParamSpec, TypeVar
 
 from airflow_dirops.core.control import ControlDirectory
 from airflow_dirops.core.errors import StorageError, remaining_storage_errors
+from airflow_dirops.core.locations import checked_path
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -22,6 +23,7 @@ def door(function: Callable[Concatenate[Target, P], T]) -> Callable[Concatenate[
 
     @wraps(function)
     def call(target: Target, /, *args: P.args, **options: P.kwargs) -> T:
+        target = checked_path("target", target)
         try:
             with remaining_storage_errors(target):
                 return function(target, *args, **options)
