@@ -10,10 +10,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, NoReturn
 
+from airflow.sdk._shared.secrets_masker import redact
 from airflow.sdk.exceptions import AirflowSecretsBackendAccessDenied
 from airflow.sdk.execution_time import task_runner
 
 from airflow_dirops.core.errors import SetupError
+from airflow_dirops.core.shown import masked_by
 
 
 # Airflow passes on no other error than this one from where it looks for variables and connections.
@@ -23,11 +25,15 @@ class AirflowOutOfReach(SetupError, AirflowSecretsBackendAccessDenied):
 
 @contextmanager
 def airflow_out_of_reach() -> Iterator[None]:
-    """Refuse every request to Airflow from this process, and from those that are forked meanwhile."""
+    """Refuse every request to Airflow from this process, and from those that are forked meanwhile.
+
+    What Airflow masks in its logs is masked in manifests and errors too: passwords of connections, secret variables.
+    """
     comms = task_runner.SUPERVISOR_COMMS
     task_runner.SUPERVISOR_COMMS = _OutOfReach()  # type: ignore[assignment]
     try:
-        yield
+        with masked_by(lambda text: str(redact(text))):
+            yield
     finally:
         task_runner.SUPERVISOR_COMMS = comms
 

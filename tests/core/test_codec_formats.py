@@ -126,12 +126,20 @@ class TestImages:
         with pytest.raises(EncodeError, match=r"float64.*skimage\.util\.img_as_ubyte"):
             write(resolve_codec("image"), PIXELS / 255, tmp_path / "value.png")
 
-    def test_what_pillow_would_not_read_is_not_written(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    @pytest.mark.parametrize("limit", [1, 1500, None])
+    def test_what_pillow_is_told_in_one_process_does_not_count_in_another(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: int | None
+    ) -> None:
+        monkeypatch.setattr(PIL.Image, "MAX_IMAGE_PIXELS", limit)
         write(resolve_codec("image"), PIXELS, tmp_path / "value.png")
-        monkeypatch.setattr(PIL.Image, "MAX_IMAGE_PIXELS", PIXELS[:, :, 0].size // 2 - 1)
-        with pytest.raises(PIL.Image.DecompressionBombError):
+        assert np.array_equal(read(resolve_codec("image"), tmp_path / "value.png"), PIXELS)
+
+    def test_more_pixels_than_are_read_are_not_written(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        write(resolve_codec("image"), PIXELS, tmp_path / "value.png")
+        monkeypatch.setattr("airflow_dirops.core.codecs.image.MAX_PIXELS", PIXELS[:, :, 0].size - 1)
+        with pytest.raises(ValueError, match="pixels"):
             read(resolve_codec("image"), tmp_path / "value.png")
-        with pytest.raises(EncodeError, match="pixels"):
+        with pytest.raises(EncodeError, match=r"pixels.*codec='npy'"):
             write(resolve_codec("image"), PIXELS, tmp_path / "value.png")
 
     def test_the_array_can_be_changed(self, tmp_path: Path) -> None:

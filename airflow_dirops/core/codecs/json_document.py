@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _SHOWN = 20
+_SHALLOW = 100
+_DEEPER = 300
 _REFUSALS = (TypeError, ValueError, OverflowError, RecursionError, msgspec.MsgspecError)
 
 
@@ -51,7 +53,13 @@ class JsonCodec:
 
 def _round_trip(value: Any) -> tuple[bytes, bool]:
     document = msgspec.json.encode(value, enc_hook=_number)
-    return document, bool(msgspec.json.decode(document) == value)
+    # Who reads it may be deeper in calls of functions than we are: what is nested too deeply for that is refused.
+    is_shallow = document.count(b"[") + document.count(b"{") <= _SHALLOW
+    return document, bool((msgspec.json.decode(document) if is_shallow else _decode_below(document, _DEEPER)) == value)
+
+
+def _decode_below(document: bytes, calls: int) -> Any:
+    return _decode_below(document, calls - 1) if calls else msgspec.json.decode(document)
 
 
 def _number(value: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from functools import lru_cache
 from io import BufferedReader, BytesIO
@@ -21,6 +22,10 @@ if TYPE_CHECKING:
 Array: TypeAlias = NDArray[Any]
 
 BLOCK_BYTES = 4 * 1024**2
+# numpy's own limit of 10,000 is for files of strangers; a table with some hundreds of named columns has more.
+MAX_HEADER_BYTES = 1024**2
+# What a header of version 1 holds, with room for the shape.
+_MAX_VERSION_1 = 60_000
 _PLAIN = "array.astype(...) with a plain dtype"
 _VERSION_1 = npy_format.magic(1, 0)
 
@@ -45,7 +50,7 @@ class NpyCodec:
         start = file.read(len(_VERSION_1) + 2)
         if not start.startswith(_VERSION_1):
             file.seek(0)
-            return npy_format.read_array(file, allow_pickle=False)
+            return npy_format.read_array(file, allow_pickle=False, max_header_size=MAX_HEADER_BYTES)
         size = start[len(_VERSION_1) :]
         shape, fortran, dtype = _read_header(size + file.read(int.from_bytes(size, "little")))
         array = np.empty(shape, dtype, order="F" if fortran else "C")
@@ -74,13 +79,14 @@ def as_array(value: Any) -> Array:
 def write_array(array: Array, file: IO[bytes]) -> None:
     """Write an array that :func:`as_array` has passed."""
     if array.dtype.names is not None:
-        # Field names can be long or not latin-1, and only numpy's own writer chooses a version for them.
-        return npy_format.write_array(file, array, allow_pickle=False)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # a dtype's metadata is no part of the values
+            npy_format.write_array(file, array, version=_version(array.dtype), allow_pickle=False)
+        return
     fortran = array.flags.fnc
     file.write(_header(array.dtype, array.shape, fortran))
     for block in _blocks(array.T if fortran else array):
         file.write(_bytes_of(block))
-    return None
 
 
 def _instead(value: Any) -> str | None:
@@ -103,23 +109,49 @@ def _object_error(value: Any, array: Array) -> EncodeError:
 
 @lru_cache(maxsize=256)
 def _survives(dtype: np.dtype[Any]) -> bool:
+    """Whether a header with this dtype is read as the same one; tried, since only numpy knows what it reads."""
     try:
-        return bool(npy_format.descr_to_dtype(npy_format.dtype_to_descr(dtype)) == dtype)
-    except (TypeError, ValueError):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)
+            file = BytesIO()
+            npy_format.write_array(file, np.empty(0, dtype), version=_version(dtype), allow_pickle=False)
+            file.seek(0)
+            again = npy_format.read_array(file, allow_pickle=False, max_header_size=MAX_HEADER_BYTES)
+            return bool(again.dtype == dtype)
+    except (TypeError, ValueError, SyntaxError, MemoryError, RecursionError):
         return False
+
+
+@lru_cache(maxsize=256)
+def _version(dtype: np.dtype[Any]) -> tuple[int, int]:
+    """The oldest version of the format that holds this dtype, as numpy itself chooses it, but without a warning."""
+    described = str(npy_format.dtype_to_descr(dtype))
+    if not _is_latin_1(described):
+        return 3, 0
+    return (1, 0) if len(described) < _MAX_VERSION_1 else (2, 0)
+
+
+def _is_latin_1(text: str) -> bool:
+    try:
+        text.encode("latin1")
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 @lru_cache(maxsize=256)
 def _header(dtype: np.dtype[Any], shape: tuple[int, ...], fortran: bool) -> bytes:
     header = BytesIO()
-    fields = {"descr": npy_format.dtype_to_descr(dtype), "fortran_order": fortran, "shape": shape}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        fields = {"descr": npy_format.dtype_to_descr(dtype), "fortran_order": fortran, "shape": shape}
     npy_format.write_array_header_1_0(header, fields)
     return header.getvalue()
 
 
 @lru_cache(maxsize=256)
 def _read_header(header: bytes) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
-    shape, fortran, dtype = npy_format.read_array_header_1_0(BytesIO(header))
+    shape, fortran, dtype = npy_format.read_array_header_1_0(BytesIO(header), max_header_size=MAX_HEADER_BYTES)
     if dtype.hasobject:
         raise ValueError(f"the array of dtype {dtype} holds pickled objects, which codec 'npy' never reads")
     return shape, fortran, dtype
@@ -144,7 +176,8 @@ def _bytes_of(array: Array) -> memoryview:
 
 def _fill(array: Array, file: IO[bytes]) -> None:
     reader, missing = cast("BufferedReader", file), _bytes_of(array)
-    while missing and (count := reader.readinto(missing)):
+    # Block by block: a compressed member of an npz would be unpacked as a whole beside the array.
+    while missing and (count := reader.readinto(missing[:BLOCK_BYTES])):
         missing = missing[count:]
     if missing:
         raise ValueError(f"the file ends {len(missing):,} bytes before the array of shape {array.shape} does")

@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, BinaryIO, ClassVar
-from zipfile import ZipFile, ZipInfo
+from zipfile import ZIP_STORED, ZipFile, ZipInfo
 
 from airflow_dirops.core.codecs.npy import Array, NpyCodec, as_array, write_array
 from airflow_dirops.core.codecs.refusal import cannot_write
 from airflow_dirops.core.errors import EncodeError
 
 _MEMBER_SUFFIX = NpyCodec.suffix
+_MAX_NAME_BYTES = 60_000
+# What is compressed was not written here; more than this must be meant.
+MAX_UNPACKED_BYTES = 256 * 1024**2
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +39,17 @@ class NpzCodec:
     def decode(self, file: BinaryIO) -> dict[str, Array]:
         """Read all arrays."""
         with ZipFile(file) as archive:
+            _check_compressed(archive)
             return {name.removesuffix(_MEMBER_SUFFIX): _read(archive, name) for name in archive.namelist()}
+
+
+def _check_compressed(archive: ZipFile) -> None:
+    unpacked = sum(member.file_size for member in archive.infolist() if member.compress_type != ZIP_STORED)
+    if unpacked > MAX_UNPACKED_BYTES:
+        raise ValueError(
+            f"its arrays are compressed and take {unpacked:,} bytes, and codec 'npz' unpacks no more than "
+            f"{MAX_UNPACKED_BYTES:,}; numpy.load reads them one by one"
+        )
 
 
 def _arrays(value: Any) -> dict[str, Array]:
@@ -46,15 +59,15 @@ def _arrays(value: Any) -> dict[str, Array]:
 
 
 def _checked_name(name: Any, value: Any) -> str:
-    if not isinstance(name, str) or not name or "\0" in name or not _is_unicode(name):
-        instead = "names that are str, not empty, without NUL"
-        raise cannot_write("npz", value, f"{name!r} cannot name an array", instead=instead)
+    if not isinstance(name, str) or not name or "\0" in name or not _is_short_unicode(name):
+        instead = f"names that are str, not empty, without NUL or half surrogate pairs, below {_MAX_NAME_BYTES:,} bytes"
+        raise cannot_write("npz", value, f"{name!r:.200} cannot name an array", instead=instead)
     return name
 
 
-def _is_unicode(name: str) -> bool:
+def _is_short_unicode(name: str) -> bool:
     try:
-        return bool(name.encode())
+        return len(name.encode()) < _MAX_NAME_BYTES
     except UnicodeEncodeError:
         return False
 

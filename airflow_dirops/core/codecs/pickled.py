@@ -9,6 +9,8 @@ from typing import Any, BinaryIO, ClassVar
 from airflow_dirops.core.codecs.refusal import cannot_write
 
 PROTOCOL = 5
+_INSTEAD = "data without functions, locks or open files"
+_MAX_TRIED = 1024**2
 # Airflow imports a DAG file under a name that begins so; other processes cannot import that name.
 _DAG_MODULE_PREFIX = "unusual_prefix_"
 
@@ -27,12 +29,14 @@ class PickleCodec:
     def encode(self, value: Any, file: BinaryIO) -> None:
         """Write an object; its class is written by name only, so the reader must be able to import it."""
         try:
-            pickle.dump(value, file, protocol=PROTOCOL)
+            copy = _Copy(file)
+            pickle.dump(value, copy, protocol=PROTOCOL)
         except (OSError, MemoryError):
             raise  # of the file, of the machine: not about the value
         except Exception as error:
-            instead = "data without functions, locks or open files"
-            raise cannot_write("pickle", value, f"pickling failed ({error})", instead=instead) from error
+            raise cannot_write("pickle", value, f"pickling failed ({error})", instead=_INSTEAD) from error
+        if copy.content is not None:
+            _check_reads_back(value, copy.content)
 
     def decode(self, file: BinaryIO) -> Any:
         """Read an object, and so run what the file says; the caller has made sure that it may."""
@@ -42,6 +46,29 @@ class PickleCodec:
             if (error.name or "").startswith(_DAG_MODULE_PREFIX):
                 raise _in_dag_file(error) from error
             raise
+
+
+class _Copy:
+    """Writes to a file, and keeps what is small enough to be tried."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self.content: bytearray | None = bytearray()
+
+    def write(self, content: Any) -> int:
+        if self.content is not None:
+            view = memoryview(content).cast("B")
+            self.content = self.content + view if len(self.content) + view.nbytes <= _MAX_TRIED else None
+        return self._file.write(content)
+
+
+def _check_reads_back(value: Any, content: bytearray) -> None:
+    """Many objects can be pickled and cannot be made again, such as exceptions with arguments of their own."""
+    try:
+        pickle.loads(content)
+    except Exception as error:
+        reason = f"its pickle cannot be read back ({type(error).__name__}: {error})"
+        raise cannot_write("pickle", value, reason, instead=_INSTEAD) from error
 
 
 def _in_dag_file(error: ModuleNotFoundError) -> ModuleNotFoundError:
