@@ -235,7 +235,8 @@ def _name_holder(descriptor: int) -> None:
         if holder := Holder.this_process():
             holder.write(descriptor)
     # Its age tells other hosts when the attempt itself was last at work.
-    os.utime(descriptor, ns=(before.st_atime_ns, before.st_mtime_ns))
+    with suppress(PermissionError):  # another user's
+        os.utime(descriptor, ns=(before.st_atime_ns, before.st_mtime_ns))
 
 
 def _may_live_elsewhere_until(directory: Path, descriptor: int) -> float | None:

@@ -115,20 +115,22 @@ class HeldDirectory:
     The last parent is kept open too: paths arrive in order, so neighbours mostly share it.
 
     :param path: the name it was opened by; for messages only, since the descriptor decides.
+    :param directory_mode: of directories that are made in it; None is what the umask says. They get its group then.
     """
 
     is_shared = True
     """Whether nobody else may be keeping it for himself, so that our shared lock holds."""
 
-    def __init__(self, descriptor: int, path: Path) -> None:
+    def __init__(self, descriptor: int, path: Path, directory_mode: int | None = None) -> None:
         self.descriptor = descriptor
         self.path = path
+        self._directory_mode = directory_mode
         self._parent = ("", descriptor)
 
     @classmethod
-    def open(cls, path: Path) -> HeldDirectory:
+    def open(cls, path: Path, *, directory_mode: int | None = None) -> HeldDirectory:
         """Hold a directory. A link in its last place is followed: a target may be a link to a big disk."""
-        return cls(os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC), path)
+        return cls(os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC), path, directory_mode)
 
     def __enter__(self) -> Self:
         return self
@@ -175,6 +177,14 @@ class HeldDirectory:
                 os.mkdir(name, dir_fd=parent)
             except FileExistsError:
                 continue
+            if self._directory_mode is not None:
+                self._share(name, parent)
+
+    def _share(self, name: str, parent: int) -> None:
+        group = os.fstat(self.descriptor).st_gid
+        with suppress(PermissionError):
+            os.chown(name, -1, group, dir_fd=parent, follow_symlinks=False)
+        os.chmod(name, self._directory_mode or 0, dir_fd=parent)
 
     def status(self, path: str) -> os.stat_result:
         """The status of what the path names; of a link itself, not of what it points to."""

@@ -15,6 +15,7 @@ from airflow_dirops.core.attempts import AliveLock, Attempt, LeftAlone, Owner, t
 from airflow_dirops.core.control import ControlDirectory, FencedRun
 from airflow_dirops.core.errors import AttemptSuperseded, storage_errors
 from airflow_dirops.core.manifest import Manifest
+from airflow_dirops.core.permissions import make_shared_directory
 from airflow_dirops.core.preflight import check_same_device, is_vacant, read_base
 from airflow_dirops.core.recovery import (
     DeadAttempt,
@@ -212,7 +213,7 @@ def _make_directory(
 ) -> tuple[Path, AliveLock]:
     directory = control.attempts / attempt.id
     with storage_errors("making the staging area", directory):
-        directory.mkdir()
+        make_shared_directory(directory)
     alive = AliveLock.take(directory)
     if isinstance(alive, LeftAlone):
         raise AttemptSuperseded(f"another process already works in {str(directory)!r}")

@@ -24,6 +24,7 @@ from airflow_dirops.core.durable import sync_directory
 from airflow_dirops.core.entries import CONTROL_DIRECTORY
 from airflow_dirops.core.errors import ManifestDamaged, StorageError, TargetRefused, storage_errors
 from airflow_dirops.core.members import Id, Number, RetiredName, Text
+from airflow_dirops.core.permissions import share
 from airflow_dirops.core.shown import logger
 
 LOCK_TIMEOUT_SECONDS = 60.0
@@ -89,7 +90,7 @@ class ControlDirectory:
         with storage_errors("making the control directory", self.path):
             like = self.target.parent.stat()
             for path in (self.path.parent, self.path, self.attempts, self.retired, self.removing):
-                _make_like(path, like)
+                _make_shared(path, like)
 
     @contextmanager
     def locked(self, who: str, timeout: float | None = None) -> Iterator[None]:
@@ -211,13 +212,12 @@ def _names_of_directories(directory: Path) -> list[str]:
         return []
 
 
-def _make_like(path: Path, like: os.stat_result) -> None:
+def _make_shared(path: Path, like: os.stat_result) -> None:
     try:
         path.mkdir()
     except FileExistsError:
+        share(path, like)
         return
-    with suppress(PermissionError):
-        os.chown(path, -1, like.st_gid)
-    path.chmod(like.st_mode & 0o7777)
+    share(path, like)
     # What is kept below outlives the machine's power only if this name does.
     sync_directory(path.parent)

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from airflow_dirops.core.errors import storage_errors
+from airflow_dirops.core.permissions import share_file
 
 _AT_FDCWD = -100
 _RENAME_EXCHANGE = 2
@@ -91,11 +92,12 @@ def make_directories(path: Path) -> None:
     sync_directory(path.parent)
 
 
-def write_file(path: Path, content: bytes, *, mode: int = 0o666, durable: bool = True) -> None:
-    """Write a new file and, unless told otherwise, make its bytes survive a power loss."""
+def write_file(path: Path, content: bytes, *, durable: bool = True) -> None:
+    """Write a new file, shared as its directory is, and, unless told otherwise, make its bytes survive a power loss."""
     with storage_errors("writing", path):
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, mode)
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o666)
         try:
+            share_file(descriptor, path.parent)
             write_all(descriptor, content)
             if durable:
                 os.fsync(descriptor)

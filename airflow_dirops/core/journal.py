@@ -23,6 +23,7 @@ from airflow_dirops.core.entries import Input
 from airflow_dirops.core.errors import ArgumentRefused, StagingChanged, StorageError, storage_errors
 from airflow_dirops.core.lines import BLOCK_BYTES, LineCutOff, LineDecoder, LineTooLong, encode_line, iter_lines
 from airflow_dirops.core.members import UNDECODABLE, Count, Digest, Number
+from airflow_dirops.core.permissions import share_file
 
 # One line names everything that one input gave: some 400,000 entries fit.
 _MAX_LINE_BYTES = 64 << 20
@@ -89,7 +90,9 @@ class Journal:
         path = directory / cls.NAME
         with storage_errors("making the journal", path):
             flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC
-            return cls(path, os.open(path, flags, 0o644))
+            journal = cls(path, os.open(path, flags, 0o666))
+            share_file(journal._descriptor, directory)
+            return journal
 
     def append(self, *lines: JournalLine) -> None:
         """

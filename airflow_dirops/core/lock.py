@@ -17,6 +17,7 @@ from airflow_dirops.core.beneath import check_regular, is_damage
 from airflow_dirops.core.errors import StorageError, TargetBusy, TargetRefused, storage_errors
 from airflow_dirops.core.holder import Holder, let_go
 from airflow_dirops.core.members import UNDECODABLE, Count, Text
+from airflow_dirops.core.permissions import share_file
 
 _POLL_SECONDS = 0.02
 _MAX_BYTES = 1 << 16
@@ -52,6 +53,7 @@ def open_lock(path: Path) -> int:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK, 0o666)
         try:
             check_regular(os.fstat(descriptor), path)
+            share_file(descriptor, path.parent)
         except BaseException:
             os.close(descriptor)
             raise
@@ -76,7 +78,7 @@ def locked(path: Path, target: Path, who: str, timeout: float) -> Iterator[None]
     descriptor = open_lock(path)
     try:
         _acquire(descriptor, path, target, timeout)
-        with storage_errors("writing the lock", path):
+        with suppress(OSError):  # a full disk: then nobody is named
             os.ftruncate(descriptor, 0)
             os.pwrite(descriptor, msgspec.json.encode(LockOwner.this_process(who)), 0)
         yield

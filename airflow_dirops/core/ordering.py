@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Iterator
+from contextlib import suppress
 from itertools import islice
 from operator import itemgetter
 from pathlib import Path
@@ -16,6 +17,7 @@ from typing import BinaryIO
 import msgspec
 
 from airflow_dirops.core.errors import storage_errors
+from airflow_dirops.core.permissions import make_shared_directory
 
 # Some 9,000 names, or 4,500 lines of a list; they sort in about 10 ms.
 MAX_IN_MEMORY = 2 * 1024**2
@@ -88,7 +90,8 @@ class Sorter:
             self._runs = [merged]
 
     def _write_run(self, lines: Iterator[Line]) -> Path:
-        self._directory.mkdir(exist_ok=True)
+        with suppress(FileExistsError):
+            make_shared_directory(self._directory)
         path = self._directory / f"{self._name}-{self._runs_written}"
         self._runs_written += 1
         with storage_errors("writing a sorted run to", path), open(path, "wb") as file:

@@ -186,7 +186,7 @@ class _Run:
                     self._claim.directory,
                     self._claim.alive,
                     durability=self._stage.durability,
-                    like=self._claim.target,
+                    target=self._claim.target,
                 )
             )
             if not work.run(staging, reporter):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -40,6 +41,11 @@ def resolve_target(target: str | os.PathLike[str], sources: Iterable[Path]) -> P
         raise TargetRefused(
             f"the directory {str(path.parent)!r} is not writable for user {os.geteuid()}; "
             "a target is replaced by renaming within it, so give that user permission to write there"
+        )
+    if path.is_dir() and not os.access(path, os.W_OK):
+        raise TargetRefused(
+            f"the target {str(path)!r} is not writable for user {os.geteuid()}, and a directory that is moved must be; "
+            f"who owns it can let its group write it: find {shlex.quote(str(path))} -type d -exec chmod g+w {{}} +"
         )
     return path
 

@@ -151,7 +151,6 @@ def discard(control: ControlDirectory, directory: Path, found: Concerns | None =
     :func:`remove_rest` deletes it, once no file in it is held open: FUSE and NFS keep such a file under another name.
     """
     try:
-        control.removing.mkdir(exist_ok=True)
         directory.rename(_free_name(control.removing / directory.name))
     except FileNotFoundError:
         return
@@ -213,7 +212,6 @@ def _set_aside(control: ControlDirectory, path: Path) -> tuple[Path, int] | None
     try:
         # Readers hold a shared lock on the directory itself.
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        control.removing.mkdir(exist_ok=True)
         return path.rename(_free_name(control.removing / path.name)), descriptor
     except (BlockingIOError, FileNotFoundError):
         os.close(descriptor)

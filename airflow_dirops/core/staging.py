@@ -45,7 +45,7 @@ class StagingArea:
     """Where one attempt writes.
 
     :param directory: the attempt's directory.
-    :param like: the status of the directory that will be replaced, whose mode and group the new one gets.
+    :param target: the directory that will be replaced, whose mode and group the new one gets.
     :param durability: ``full`` makes every finished file survive a power loss; ``process`` only a crash of the
         process.
     """
@@ -56,13 +56,13 @@ class StagingArea:
         alive: AliveLock,
         *,
         durability: Durability = "full",
-        like: Path | None = None,
+        target: Path,
     ) -> None:
         self.path = directory / "tree"
         self.durability = durability
         self._alive = alive
-        self._mode = make_tree(self.path, like)
-        self.tree = HeldDirectory.open(self.path)
+        self._mode, inner_mode = make_tree(self.path, target)
+        self.tree = HeldDirectory.open(self.path, directory_mode=inner_mode)
         self.journal = Journal.create(directory)
         self._pool = FsyncPool(self._journal_finished)
 

@@ -14,25 +14,29 @@ from pathlib import Path
 from airflow_dirops.core.entries import MANIFEST_DIRECTORY, order_of, path_at
 from airflow_dirops.core.errors import StorageError, storage_errors
 from airflow_dirops.core.ordering import Sorter
+from airflow_dirops.core.permissions import is_shared
 
 
-def make_tree(path: Path, like: Path | None) -> int:
-    """Make the directory; returns the mode it shall have in the end.
+def make_tree(path: Path, target: Path) -> tuple[int, int | None]:
+    """Make the directory; returns the mode it shall have in the end, and that of the directories in it.
 
-    :param like: the directory that it will replace, whose group and access list it gets.
+    :param target: what it will replace, whose mode, group and access list it gets. A new target in a directory of a
+        group is that group's too; elsewhere the umask decides: then there is no second mode.
     """
     with storage_errors("making the staging area", path):
         path.mkdir()
-        if like is None or not like.exists():
-            return stat.S_IMODE(path.stat().st_mode)
-        before = like.stat()
+        is_new = not target.exists()
+        like = (target.parent if is_new else target).stat()
+        if is_new and not is_shared(like):
+            return stat.S_IMODE(path.stat().st_mode), None
         with suppress(PermissionError):
-            os.chown(path, -1, before.st_gid)
-        _copy_access_lists(like, path)
-        mode = stat.S_IMODE(before.st_mode)
+            os.chown(path, -1, like.st_gid)
+        if not is_new:
+            _copy_access_lists(target, path)
+        mode = stat.S_IMODE(like.st_mode)
         # Renaming a directory needs write permission on itself: its ".." changes.
         path.chmod(mode | stat.S_IRWXU)
-        return mode | stat.S_IWUSR
+        return mode | stat.S_IWUSR, mode | stat.S_IRWXU
 
 
 def _copy_access_lists(like: Path, path: Path) -> None:

@@ -34,7 +34,12 @@ def run_python(script: str | Path, *arguments: object, check: bool = True) -> su
 
 
 def as_nobody(call: Callable[[], object]) -> str:
-    """What a call raises, as ``Kind: message``, or returns, when root's powers are given up.
+    """What a call raises, as ``Kind: message``, or returns, when root's powers are given up."""
+    return as_user(NOBODY, NOBODY, call)
+
+
+def as_user(user: int, group: int, call: Callable[[], object], umask: int = 0o022) -> str:
+    """What a call raises, as ``Kind: message``, or returns, in a process of a user.
 
     In a fork, since the interpreter itself may lie where only root can look.
     """
@@ -42,10 +47,11 @@ def as_nobody(call: Callable[[], object]) -> str:
     child = os.fork()
     if child == 0:
         os.close(readable)
+        os.umask(umask)
         if os.geteuid() == 0:
             os.setgroups([])
-            os.setgid(NOBODY)
-            os.setuid(NOBODY)
+            os.setresgid(group, group, group)
+            os.setresuid(user, user, user)
         try:
             answer = repr(call())
         except BaseException as error:

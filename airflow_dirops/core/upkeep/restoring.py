@@ -44,7 +44,7 @@ def restore(claim: Claim, action: Action, snapshot: Snapshot, holder_of: Callabl
     :param snapshot: whose lists it gets.
     :param holder_of: tells which snapshot has an entry's bytes.
     """
-    with StagingArea(claim.directory, claim.alive, durability="full", like=claim.target) as staging:
+    with StagingArea(claim.directory, claim.alive, durability="full", target=claim.target) as staging:
         for name, record in snapshot.manifest.lists.items():
             listing = Entry(f"{MANIFEST_DIRECTORY}/{name}", record.bytes, record.digest)
             staging.carry(listing, snapshot.directory, is_durable=is_durable(snapshot))

@@ -36,7 +36,7 @@ class Sabotage:
 
 
 SABOTAGES = [
-    Sabotage("the fence is not checked", "commit.py", "        check_fence(control, attempt)\n", "", MACHINE),
+    Sabotage("the fence is not checked", "commit.py", "        check_fence(control, attempt, fence)\n", "", MACHINE),
     Sabotage(
         "the base is not checked",
         "commit.py",
@@ -47,10 +47,10 @@ SABOTAGES = [
     Sabotage(
         "the commit is noted after the swap",
         "commit.py",
-        "        control.write_fence(attempt.run.fence_key, _with_commit(claim, current, manifest))\n"
+        "        control.write_fence(fence, rows_after(attempt, fence, current, manifest.snapshot))\n"
         "        swap(claim, manifest.snapshot)\n",
         "        swap(claim, manifest.snapshot)\n"
-        "        control.write_fence(attempt.run.fence_key, _with_commit(claim, current, manifest))\n",
+        "        control.write_fence(fence, rows_after(attempt, fence, current, manifest.snapshot))\n",
         killed("replacement"),
     ),
     Sabotage(
@@ -138,10 +138,24 @@ SABOTAGES = [
         f"{FAULTS} -k [replacement]",
     ),
     Sabotage(
+        "a mapped instance replaces what another one of its run has committed",
+        "rules.py",
+        "    if sibling is None:\n",
+        "    if True:\n",
+        "tests/core/test_runs.py -k Mapped",
+    ),
+    Sabotage(
+        "clean-up takes what somebody put into its folders",
+        "retention.py",
+        "    return is_empty or any((path / mark).exists() for mark in _MARKS)\n",
+        "    return True\n",
+        "tests/core/test_clean_up.py -k stay",
+    ),
+    Sabotage(
         "what a dead attempt swapped out is not kept",
         "recovery.py",
-        "                keep_swapped_out(control, directory)\n",
-        "",
+        "                    keep_swapped_out(control, directory)\n",
+        "                    pass\n",
         killed("take_over"),
     ),
     Sabotage(
