@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import resource
 import shutil
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -158,6 +159,12 @@ class TestManySnapshots:
 
 
 class TestDepth:
+    @pytest.fixture(autouse=True)
+    def removed_by_what_can(self, tmp_path: Path) -> Iterator[None]:
+        """Pytest's own clean-up recurses."""
+        yield
+        subprocess.run(["rm", "-rf", tmp_path], check=True)
+
     @pytest.mark.parametrize("depth", [1200, sys.getrecursionlimit() * 3])
     def test_is_no_obstacle_to_a_removal(self, tmp_path: Path, depth: int) -> None:
         tree = tmp_path / "tree"
