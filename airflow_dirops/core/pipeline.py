@@ -21,6 +21,7 @@ from airflow_dirops.core.losses import LossGuard
 from airflow_dirops.core.manifest import Manifest
 from airflow_dirops.core.opening import check_readable, open_sources
 from airflow_dirops.core.outcome import Outcome, OutcomeName, Reporter
+from airflow_dirops.core.overlay import check_not_in_lower_layer
 from airflow_dirops.core.planning import draw_up, is_own, list_inputs
 from airflow_dirops.core.preflight import resolve_target
 from airflow_dirops.core.progress_bar import shown_progress
@@ -178,6 +179,7 @@ class _Run:
             if not work.has_work:
                 return self._nothing_new()
             self._removal.check_planned(work.loss)
+            check_not_in_lower_layer(self._claim.target, self._claim.control.path)
             self._readiness.check(self._claim.control.path, base, self._claim.spill)
             progress = stack.enter_context(shown_progress(self._stage.on_progress, self._stage.name))
             reporter = Reporter(work.total, progress)

@@ -10,9 +10,9 @@ import pytest
 
 from tests import needs
 from tests.crash import scenarios
-from tests.crash.checker import Expected, look
+from tests.crash.checker import Expected, finished_inputs, look
 from tests.crash.scenarios import ONE, TWO
-from tests.crash.world import Ended, Warm, World
+from tests.crash.world import Ended, Warm, World, made_of
 from tests.power.disks import need_disks, run
 from tests.power.served import need_served, served
 
@@ -88,23 +88,50 @@ def test_names_that_differ_only_in_case_where_they_are_one(folding: World, here:
     assert set(look(folding.target).content) == {"sample.bin", "other.bin"}
 
 
-def test_a_target_from_the_lower_layer_of_an_overlay(warm: Warm, here: Path, sources: Path) -> None:
-    """As where a container's image brings the target: what is only there cannot be renamed."""
+@pytest.fixture
+def from_below(warm: Warm, here: Path, sources: Path) -> Iterator[World]:
+    """A target that only the lower layer of an overlay has, as where a container's image brings it."""
+    needs.file_system("overlay")
     lower = World(warm, here / "lower", sources)
     lower.root.mkdir()
     lower.commit(**ONE)
+    (lower.root / "empty").mkdir()
     for name in ("upper", "work"):
         (here / name).mkdir()
-    needs.file_system("overlay")
     layers = f"lowerdir={lower.root},upperdir={here / 'upper'},workdir={here / 'work'}"
     world = World(warm, here / "overlay", sources)
     with mounted(world.root, "mount", "-t", "overlay", "-o", layers, "overlay"):
-        before = look(world.target)
-        ended = world.run(**TWO)
-        assert ended.error == "StorageError"
-        assert f"in place of '{world.target}'" in ended.message
-        assert "lower layer of an overlay" in ended.message
-        assert look(world.target) == before
+        yield world
+
+
+def test_a_target_from_a_lower_layer_is_refused_before_any_work(from_below: World) -> None:
+    before = look(from_below.target)
+    refused = from_below.run(**TWO)
+    assert refused.error == "TargetRefused", refused
+    assert "lower layer of an overlay" in refused.message
+    assert "nothing was computed" in refused.message
+    assert finished_inputs(from_below.target) == {}
+    assert look(from_below.target) == before
+
+
+def test_what_to_do_with_a_target_from_a_lower_layer(from_below: World) -> None:
+    """The advice of the refusal."""
+    target = from_below.target
+    from_below.commit(**TWO | {"target": str(target.with_name("another"))})
+    with mounted(from_below.root, "mount", "-t", "tmpfs", "none"):
+        from_below.commit(**TWO)
+
+    run("cp", "-a", target, target.with_name("copy"))
+    run("rm", "-r", target)
+    run("mv", target.with_name("copy"), target)
+    from_below.commit(**TWO)
+    assert look(target).content == made_of(from_below.sources / "two", TWO["mark"])
+
+
+def test_a_lower_layer_is_in_nobodys_way_where_nothing_is_renamed(from_below: World) -> None:
+    unchanged = from_below.run(**ONE | {"run": "another"})
+    assert unchanged.result["outcome"] == "unchanged"
+    from_below.commit(**ONE | {"target": str(from_below.target.with_name("empty"))})
 
 
 def test_a_read_only_target_is_refused_before_any_work(world: World) -> None:
