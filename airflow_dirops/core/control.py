@@ -87,6 +87,7 @@ class ControlDirectory:
 
     def create(self) -> None:
         """Make it where it is missing, open to the same users as the target's parent."""
+        self.check()
         with storage_errors("making the control directory", self.path):
             like = self.target.parent.stat()
             for path in (self.path.parent, self.path, self.attempts, self.retired, self.removing):

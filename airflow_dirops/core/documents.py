@@ -24,8 +24,6 @@ T = TypeVar("T")
 # 256 lines of a fence have some 100 kB.
 _MAX_BYTES = 16 << 20
 _FRESH = ".new"
-# Whoever writes one takes milliseconds.
-_LEFTOVER_SECONDS = 10.0
 
 log = logger(__name__)
 
@@ -62,15 +60,19 @@ def replace_document(path: Path, content: bytes) -> None:
             f"{str(path)!r} would have {len(content)} bytes, and readers take {_MAX_BYTES}; "
             "give the run and the stage shorter names"
         )
-    fresh = path.with_name(f"{path.name}.{os.urandom(8).hex()}{_FRESH}")
-    try:
-        write_file(fresh, content)
-        with storage_errors("replacing", path):
-            os.replace(fresh, path)
-    except BaseException:
-        with suppress(OSError):
-            fresh.unlink()
-        raise
+    for is_last in (False, True):
+        fresh = path.with_name(f"{path.name}.{os.urandom(8).hex()}{_FRESH}")
+        try:
+            write_file(fresh, content)
+            with storage_errors("replacing", path):
+                os.replace(fresh, path)
+            return
+        except BaseException as error:
+            with suppress(OSError):
+                fresh.unlink()
+            # Where locks do not work, somebody else may have taken it for a leftover.
+            if is_last or not isinstance(error, StorageError) or not is_absence(error):
+                raise
 
 
 def put_aside(path: Path) -> None:
@@ -86,17 +88,12 @@ def put_aside(path: Path) -> None:
 
 
 def remove_leftovers(directory: Path, names: frozenset[str]) -> None:
-    """Remove what writers that died left of a replacement.
+    """Remove what writers that died left of a replacement. Under the lock that all writers take.
 
     :param names: of the documents that they replaced.
     """
     with suppress(OSError), os.scandir(directory) as entries:
         for entry in entries:
             name, _, rest = entry.name.partition(".json")
-            if name + ".json" in names and rest.endswith(_FRESH) and _is_old(entry):
+            if name + ".json" in names and rest.endswith(_FRESH) and entry.is_file(follow_symlinks=False):
                 os.unlink(entry.path)
-
-
-def _is_old(entry: os.DirEntry[str]) -> bool:
-    status = entry.stat(follow_symlinks=False)
-    return entry.is_file(follow_symlinks=False) and time.time() - status.st_mtime > _LEFTOVER_SECONDS

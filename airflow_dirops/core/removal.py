@@ -81,8 +81,8 @@ def _empty(root: int, last: Collection[str]) -> OSError | None:
                 try:
                     _remove(entry, root)
                     removed += 1
-                except FileNotFoundError:  # another process deletes it too
-                    removed += 1
+                except FileNotFoundError:  # another process deletes it too; not counted, or a lie would have no end
+                    continue
                 except OSError as error:
                     stuck = error
         if removed == 0 and (stuck or not spared):
