@@ -57,8 +57,7 @@ def sparse(path: Path) -> None:
 def one_long_line(path: Path) -> None:
     with open(path, "wb") as file:
         file.write(b'{"path":"')
-        for _ in range(200):
-            file.write(b"a" * (1 << 20))
+        file.writelines(b"a" * (1 << 20) for _ in range(200))
 
 
 KINDS = [fifo, device, unix_socket, directory, link, sparse, one_long_line]
@@ -164,7 +163,7 @@ class TestLinksThatLeadOut:
         elsewhere = write_texts(tmp_path / "elsewhere/0190a5dac-ac96-774b-bcce-b302099a8057", thesis="precious").parent
         before = state_of(elsewhere)
         put(control_of(target) / place if place else control_of(target), lambda path: path.symlink_to(elsewhere))
-        with pytest.raises(errors.TargetRefused, match="such as a link.*remove it"):
+        with pytest.raises(errors.TargetRefused, match=r"such as a link.*remove it"):
             run(full=True)
         try_every_door(run, target, texts, tmp_path)
         assert state_of(elsewhere) == before

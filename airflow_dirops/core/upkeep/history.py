@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from airflow_dirops.core.control import ControlDirectory
-from airflow_dirops.core.errors import DiropsError, ManifestMissing
+from airflow_dirops.core.errors import DiropsError, ManifestMissing, StorageError, TransientError
 from airflow_dirops.core.manifest import Manifest, read_manifest
 from airflow_dirops.core.retention import list_retired
 from airflow_dirops.core.upkeep.door import Target, control_of, door
@@ -49,9 +49,16 @@ def retired_of(control: ControlDirectory) -> list[Kept]:
 
 
 def _look(path: Path, *, is_current: bool) -> Kept | None:
-    with suppress(DiropsError):
-        return Kept(read_manifest(path), is_current, path)
-    return None
+    try:
+        manifest = read_manifest(path)
+    except TransientError as error:
+        if not is_current and isinstance(error, StorageError) and error.errno in (errno.EACCES, errno.EPERM):
+            return None  # the others may be looked at
+        raise
+    except DiropsError:
+        return None
+    # Somebody put it there, or changed its header: it is not what was retired under that name.
+    return Kept(manifest, is_current, path) if is_current or path.name.startswith(manifest.snapshot) else None
 
 
 def in_order_of_replacement(current: Manifest | None, retired: Sequence[Kept]) -> list[Kept]:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
 from airflow_dirops.core.control import ControlDirectory
-from airflow_dirops.core.errors import DiropsError
+from airflow_dirops.core.errors import DiropsError, TransientError
 from airflow_dirops.core.manifest import Manifest
 from airflow_dirops.core.reader import Snapshot, open_snapshot
 from airflow_dirops.core.retention import list_retired
@@ -71,11 +71,13 @@ def _find_bytes(control: ControlDirectory, snapshot: Snapshot, damaged: set[str]
     for place in list_retired(control):
         if not (missing := wanted.keys() - found.keys()):
             break
-        with suppress(DiropsError, OSError), open_snapshot(place) as retired:
-            for path in missing:
-                with suppress(OSError):
-                    if retired.has_digest(path, wanted[path]):
-                        found[path] = place
+        try:
+            with open_snapshot(place) as retired:
+                found |= {path: place for path in missing if retired.has_digest(path, wanted[path])}
+        except TransientError:
+            raise
+        except DiropsError:
+            continue  # it is no snapshot any more
     return found
 
 
