@@ -56,11 +56,12 @@ class Holder(msgspec.Struct, frozen=True, kw_only=True):
         if here is None or (here.boot, here.pid_namespace) != (self.boot, self.pid_namespace):
             return False
         try:
-            os.kill(self.process, 0)
+            with suppress(PermissionError):  # another user's has that id
+                os.kill(self.process, 0)
             status = _status_of(self.process)
         except ProcessLookupError:
             return True
-        except (OSError, ValueError):  # somebody else's, whom /proc may hide
+        except (OSError, ValueError):  # /proc may hide what is another user's
             return False
         # Of an ended process with threads the first one may have ended only.
         return status.started != self.started or (status.state in _ENDED and status.threads <= 1)

@@ -10,12 +10,13 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
+import msgspec
 import pytest
 
-from airflow_dirops.core.holder import Holder
+from airflow_dirops.core.holder import Holder, boot_id
 from airflow_dirops.core.upkeep import clean
 from tests import needs
-from tests.core.children import ROOT, run_python
+from tests.core.children import ROOT, as_nobody, run_python
 from tests.core.directories import assert_whole, control_of, orphans_of, write_texts
 
 STAGE = """
@@ -164,6 +165,13 @@ class TestHolder:
         assert holder.is_gone
         os.waitpid(process, 0)
         assert holder.is_gone
+
+    def test_one_of_another_user_with_its_id_is_not_it(self) -> None:
+        init = Holder(boot=boot_id(), pid_namespace=os.stat("/proc/self/ns/pid").st_ino, process=1, started=0)
+        started = int(Path("/proc/1/stat").read_text().rpartition(")")[2].split()[19])
+        later = msgspec.structs.replace(init, started=started + 1)
+        assert as_nobody(lambda: later.is_gone) == "True"
+        assert as_nobody(lambda: msgspec.structs.replace(init, started=started).is_gone) == "False"
 
     def test_another_process_with_its_id_is_not_it(self) -> None:
         holder = Holder.this_process()
