@@ -19,8 +19,9 @@ import typer
 
 import airflow_dirops
 from airflow_dirops.cli.output import Output, output_of, outputs
+from airflow_dirops.cli.remains import what_is_left
 from airflow_dirops.cli.targets import Found, find_targets
-from airflow_dirops.core.errors import DiropsError
+from airflow_dirops.core.errors import DiropsError, ManifestMissing
 from airflow_dirops.core.manifest import FORMAT
 
 P = ParamSpec("P")
@@ -105,24 +106,34 @@ def for_each_target(panel: str) -> Callable[[Callable[Concatenate[Path, Output, 
 
     def decorate(look: Callable[Concatenate[Path, Output, P], int]) -> Callable[..., None]:
         def run(targets: list[str], recursive: bool, json: bool, *args: P.args, **options: P.kwargs) -> int:
-            worst = 0
-            with outputs(json=json, several=recursive or len(targets) > 1) as output_for:
-                for found in find_targets(targets, recursive=recursive):
-                    worst = max(worst, _look(look, found, output_for(found.place), *args, **options))
-            return worst
+            def look_at(target: Path, output: Output) -> int:
+                return look(target, output, *args, **options)
+
+            return look_at_each(look_at, targets, recursive=recursive, json=json)
 
         return command(panel)(_with_signature(run, look))
 
     return decorate
 
 
-def _look(
-    look: Callable[Concatenate[Path, Output, P], int], found: Found, output: Output, *args: P.args, **options: P.kwargs
-) -> int:
+def look_at_each(look: Callable[[Path, Output], int], typed: list[str], *, recursive: bool, json: bool) -> int:
+    """Do one thing to every target that paths stand for; what cannot be done to one is told, and the rest goes on.
+
+    :returns: the worst exit code.
+    """
+    worst = 0
+    with outputs(json=json, several=recursive or len(typed) > 1) as output_for:
+        for found in find_targets(typed, recursive=recursive):
+            worst = max(worst, _look(look, found, output_for(found.place)))
+    return worst
+
+
+def _look(look: Callable[[Path, Output], int], found: Found, output: Output) -> int:
     try:
-        return look(Path(found.checked()), output, *args, **options)
+        return look(Path(found.checked()), output)
     except DiropsError as error:
-        output.error(error.kind, str(error))
+        is_gone = found.error is None and isinstance(error, ManifestMissing)
+        output.error(error.kind, str(error) + (what_is_left(found.place) if is_gone else ""))
         return FAILED
 
 

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import msgspec
 import typer
 
-from airflow_dirops.cli.app import FOUND, AsJson, Target, command, for_each_target
+from airflow_dirops.cli.app import FOUND, AsJson, Recursive, Target, command, for_each_target, look_at_each
 from airflow_dirops.cli.failures import show_failures, show_failures_as_json
 from airflow_dirops.cli.output import Json, Output, Text, output_of
 from airflow_dirops.cli.settings import number
@@ -90,15 +90,20 @@ def verify(
 def failures(
     target: Target,
     file: Annotated[str | None, typer.Argument(help="One input, with its traceback.", show_default=False)] = None,
+    recursive: Recursive = False,
     json: AsJson = False,
 ) -> int:
     """Show the inputs that failed: in the newest try, if it committed nothing, else in the current snapshot."""
-    path = find_target(target)
-    found = upkeep.list_failures(path, file)
-    if file is not None and not found.inputs:
-        raise ArgumentRefused(f"no input {file!r} failed there; {failures_command(path)} lists those that did")
-    (show_failures_as_json if json else show_failures)(output_of(json=json), path, found, whole=file is not None)
-    return FOUND if found.inputs else 0
+
+    def look(path: Path, output: Output) -> int:
+        found = upkeep.list_failures(path, file)
+        if file is not None and not found.inputs:
+            raise ArgumentRefused(f"no input {file!r} failed there; {failures_command(str(path))} lists those that did")
+        show = show_failures_as_json if isinstance(output, Json) else show_failures
+        show(output, str(path), found, whole=file is not None)
+        return FOUND if found.inputs else 0
+
+    return look_at_each(look, [target], recursive=recursive, json=json)
 
 
 @for_each_target(_MEND)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 import shlex
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from airflow_dirops.core import transform_directory
+from airflow_dirops.core.errors import TooManyFailures, TooManyRemoved
 from tests.advice.conftest import Run
 from tests.cli.calls import dirops, dirops_process
 
@@ -125,3 +127,75 @@ def test_a_function_is_written_as_it_says(run: Run, target: Path, tmp_path: Path
     message = said("plan", "raw", "fresh", "--read", spelling, cwd=tmp_path)
     assert "write it as module:function, seen from this directory" in message
     done("plan", "raw", "fresh", "--read", "functions:count", cwd=tmp_path)
+
+
+def broken(path: str) -> str:
+    raise ValueError("torn")
+
+
+def command_in(message: str) -> list[str]:
+    """The command that a message ends with."""
+    return shlex.split(message.rpartition(": dirops ")[2])
+
+
+def test_a_target_whose_first_try_failed_leads_to_what_failed(run: Run, target: Path, raw: Path) -> None:
+    for number in range(2, 4):  # of several files, more than one
+        (raw / f"{number}.txt").write_text("x")
+    with pytest.raises(TooManyFailures) as failed:
+        run(read=broken, on_error="quarantine", max_failures=1)
+    message = said("show", target, cwd=target.parents[1])
+    assert "the last try failed, with 5 inputs" in message
+    found = dirops(*command_in(message), cwd=target.parents[1])
+    assert found.returncode == 1
+    assert "ValueError" in found.stdout
+    (shown,) = re.findall(r"dirops (failures \S+)\. Mend", str(failed.value))
+    assert "ValueError" in dirops(*shlex.split(shown), cwd=target.parents[1]).stdout
+    whole = dirops(*shlex.split(shown), "a.txt", cwd=target.parents[1])
+    assert "Traceback" in whole.stdout
+    assert "set max_failures= higher" in str(failed.value)
+    run(read=lambda path: "x" if path.endswith("a.txt") else broken(path), on_error="quarantine", max_failures=4)
+
+
+def test_a_target_that_is_gone_is_brought_back(run: Run, raw: Path, target: Path) -> None:
+    run()
+    (raw / "a.txt").write_text("later")
+    run()
+    shutil.rmtree(target)
+    message = said("show", target, cwd=target.parents[1])
+    assert "1 that it had are kept" in message
+    done(*command_in(message), cwd=target.parents[1])
+    assert "letters" in done("show", target, cwd=target.parents[1])
+
+
+def test_a_try_that_was_cut_off_goes_on(run: Run, target: Path) -> None:
+    def stopped(path: str) -> str:
+        if path.endswith("c.txt"):
+            raise KeyboardInterrupt
+        return "x"
+
+    with pytest.raises(KeyboardInterrupt):
+        run(read=stopped, version="1")
+    message = said("show", target, cwd=target.parents[1])
+    assert "run the stage again, it goes on from there" in message
+    assert run(version="1").counts["reused"] == 2
+
+
+def test_no_such_failure_lists_those_that_are(run: Run, target: Path) -> None:
+    run(read=lambda path: broken(path) if "b" in path else "x", on_error="quarantine")
+    message = said("failures", target, "a.txt", cwd=target.parents[1])
+    (shown,) = re.findall(r"(failures \S+) lists those that did", message)
+    assert "b.txt" in dirops(*shlex.split(shown), cwd=target.parents[1]).stdout
+    assert "b.txt" in dirops("failures", "-r", "out", cwd=target.parents[1]).stdout
+
+
+def test_a_large_removal_is_let_through_once(run: Run, raw: Path, target: Path) -> None:
+    for number in range(30):
+        (raw / f"{number:02}.txt").write_text("x")
+    run()
+    for number in range(30):
+        (raw / f"{number:02}.txt").unlink()
+    with pytest.raises(TooManyRemoved) as refused:
+        run()
+    (command,) = re.findall(r"dirops (accept-removal \S+?)[,;.)'\s]*(?:\s|$)", str(refused.value))
+    done(*shlex.split(command), cwd=target.parents[1])
+    assert run().outcome == "committed"

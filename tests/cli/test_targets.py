@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 from pathlib import Path
+from tempfile import mkdtemp
 
 import pytest
 from typer.testing import CliRunner
@@ -187,9 +188,10 @@ def test_links_in_circles_and_nowhere_hidden_folders_and_linked_targets(data: Pa
     assert found == [*(str(data / "interim/letters" / day) for day in DAYS), str(data / "linked")]
 
 
-def test_deep_trees(tmp_path: Path) -> None:
-    target = make(tmp_path / "data/target")
-    deep = tmp_path / "data/deep"
+def test_deep_trees() -> None:
+    place = Path(mkdtemp(prefix="dirops-deep-"))  # not among pytest's own, which it removes by recursion
+    target = make(place / "data/target")
+    deep = place / "data/deep"
     deep.mkdir()
     descriptor = os.open(deep, os.O_RDONLY)
     try:
@@ -198,10 +200,10 @@ def test_deep_trees(tmp_path: Path) -> None:
             inner = os.open("a", os.O_RDONLY, dir_fd=descriptor)
             os.close(descriptor)
             descriptor = inner
-        found = parsed("show", "data", "-r", cwd=tmp_path)
+        found = parsed("show", "data", "-r", cwd=place)
     finally:
         os.close(descriptor)
-        subprocess.run(["rm", "-rf", deep], check=True)  # pytest would recurse
+        subprocess.run(["rm", "-rf", place], check=True)
     assert found[1]["target"] == str(target)
     assert found[0]["error"] == "StorageError"
     assert "File name too long" in found[0]["message"]
