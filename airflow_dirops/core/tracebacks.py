@@ -90,8 +90,17 @@ def make_presentable(error: BaseException) -> None:
         link = link.__cause__ or link.__context__
 
 
-def _in_words(error: BaseException) -> BaseException:
-    return ErrorInWords(shown_traceback(error, users_part(error)))
+def in_words(text: str) -> ErrorInWords:
+    """An error that stands for another one; raised once, since Airflow's log leaves out causes without a traceback."""
+    try:
+        raise ErrorInWords(text) from None
+    except ErrorInWords as error:
+        error.__context__ = None
+        return error
+
+
+def _in_words(error: BaseException) -> ErrorInWords:
+    return in_words(shown_traceback(error, users_part(error)))
 
 
 def _is_presentable(error: BaseException) -> bool:

@@ -24,6 +24,7 @@ DAG_IDS = (
     "killed_2",
     "shapes",
     "slow",
+    "unprintable",
 )
 # So that a task which is asleep is soon given up, and one that only waits for the CPU is not.
 SETTINGS = {

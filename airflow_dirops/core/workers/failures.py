@@ -9,7 +9,7 @@ import msgspec
 
 from airflow_dirops.core.errors import DiropsError
 from airflow_dirops.core.shown import is_shown
-from airflow_dirops.core.tracebacks import ErrorInWords, described, shown_traceback
+from airflow_dirops.core.tracebacks import described, in_words, shown_traceback
 
 # An error of ours with all its findings.
 _MAX_PICKLED = 110_000
@@ -30,7 +30,7 @@ def unpack_error(packed: bytes) -> BaseException:
     """The error again, caused by its traceback; a RuntimeError where its type does not travel."""
     found = msgspec.msgpack.decode(packed, type=_Packed)
     error = _unpickled(found.pickled) or RuntimeError(found.message)
-    error.__cause__ = ErrorInWords(f"in a worker process:\n\n{found.trace}")
+    error.__cause__ = in_words(f"in a worker process:\n\n{found.trace}")
     return error
 
 
