@@ -44,6 +44,7 @@ class Input(msgspec.Struct, frozen=True, omit_defaults=True):
     :param source: which of several joined sources it is from.
     :param parts: the inputs that this one joins.
     :param dangling: it is a link that leads nowhere; its time is the link's own.
+    :param beside: a digest over all files of a bare directory that have its key, where it is not the only one.
     """
 
     path: str
@@ -53,15 +54,16 @@ class Input(msgspec.Struct, frozen=True, omit_defaults=True):
     source: Count = 0
     parts: tuple[Input, ...] = ()
     dangling: bool = False
+    beside: Digest | None = None
 
     @property
     def key(self) -> str:
         return key_of(self.path)
 
     def is_same(self, other: Input) -> bool:
-        """Whether this is the same file, unchanged."""
-        mine = (self.path, self.size, self.mtime_ns, self.digest)
-        return mine == (other.path, other.size, other.mtime_ns, other.digest)
+        """Whether this is the same file, unchanged, and so is what lies beside it."""
+        mine = (self.path, self.size, self.mtime_ns, self.digest, self.beside)
+        return mine == (other.path, other.size, other.mtime_ns, other.digest, other.beside)
 
 
 EVERY_INPUT = Input("", 0)

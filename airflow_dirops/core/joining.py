@@ -101,8 +101,12 @@ class JoinedSource:
             if one.source == other.source:
                 raise KeyRefused(
                     f"{self.place_of(one)!r} and {self.place_of(other)!r} have the same key, so it is not clear which "
-                    "of them the other sources' inputs belong to; narrow the pattern"
+                    "of them the other sources' inputs belong to; give a pattern for each source, such as "
+                    f"pattern={[f'**/*{part.path[len(part.key) :]}' for part in self._one_for_each(one, other)]!r}"
                 )
+
+    def _one_for_each(self, one: Input, other: Input) -> list[Input]:
+        return [one, other, *[one] * len(self.singles)][: len(self.singles)]
 
     def _without(self, parts: tuple[Input, ...]) -> str:
         present = {part.source for part in parts}
@@ -139,5 +143,7 @@ class _Keyed(NamedTuple):
 
 def _keyed(number: int, inputs: Iterable[Input]) -> Iterator[_Keyed]:
     for item in inputs:
-        marked = Input(item.path, item.size, item.mtime_ns, item.digest, source=number, dangling=item.dangling)
+        marked = Input(
+            item.path, item.size, item.mtime_ns, item.digest, source=number, dangling=item.dangling, beside=item.beside
+        )
         yield _Keyed(os.fsencode(item.key), number, order_of(item.path), marked)

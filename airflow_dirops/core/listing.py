@@ -9,7 +9,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -29,6 +29,7 @@ class Listing:
     :param directory: where to start.
     :param selection: which paths relative to it are inputs.
     :param follow_symlinks: also descend into links to directories; links to files are always followed.
+    :param leave_out: called with the path of each file that does not match.
     :param apart_from: a directory that no link may lead to: what is written must not be read.
     """
 
@@ -36,6 +37,7 @@ class Listing:
     selection: Selection
     follow_symlinks: bool = False
     apart_from: Path | None = None
+    leave_out: Callable[[str], None] = lambda _: None
     ignored: int = field(default=0, init=False)
     unfollowed: int = field(default=0, init=False)
     first_unfollowed: str = field(default="", init=False)
@@ -120,7 +122,7 @@ class Listing:
     def _look_at_other(self, entry: os.DirEntry[str], path: str) -> Input | None:
         """A name that does not match: a whole folder may hang on it all the same, if it is a link."""
         if not entry.is_symlink():
-            self.selection.leave_out(path)
+            self._leave_out(path)
             return None
         status = self._status(entry, path) if (is_reached := self._reaches_into(path + "/")) else None
         if status is not None and stat.S_ISDIR(status.st_mode):
@@ -128,8 +130,12 @@ class Listing:
         elif status is None and is_reached and self.follow_symlinks:
             return self._describe_dangling(entry, path)
         else:
-            self.selection.leave_out(path)
+            self._leave_out(path)
         return None
+
+    def _leave_out(self, path: str) -> None:
+        self.selection.leave_out(path)
+        self.leave_out(path)
 
     def _leave_unfollowed(self, path: str) -> None:
         self.first_unfollowed = self.first_unfollowed if self.unfollowed else path

@@ -55,6 +55,7 @@ class SkippedLine(msgspec.Struct, frozen=True, omit_defaults=True):
     size: Count
     mtime_ns: Number | None = None
     digest: InputDigest | None = None
+    beside: Digest | None = None
 
 
 class QuarantineLine(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -69,6 +70,7 @@ class QuarantineLine(msgspec.Struct, frozen=True, omit_defaults=True):
     mtime_ns: Number | None = None
     digest: InputDigest | None = None
     place: str = ""
+    beside: Digest | None = None
 
 
 _LINE_TYPES: dict[str, type[msgspec.Struct]] = {

@@ -19,7 +19,10 @@ def open_sources(stage: Stage) -> Source:
     :raises ArgumentRefused: if it is the result of a trial run, and this is none.
     """
     with ExitStack() as opened:
-        singles = [opened.enter_context(closing(_open_single(stage, source))) for source in stage.sources]
+        singles = [
+            opened.enter_context(closing(_open_single(stage, *each)))
+            for each in zip(stage.sources, stage.patterns, strict=True)
+        ]
         _check_missing(stage, singles)
         opened.pop_all()
     return singles[0] if stage.join is None else JoinedSource(singles, stage.join)
@@ -43,10 +46,10 @@ def check_readable(stage: Stage, source: Source) -> None:
             )
 
 
-def _open_single(stage: Stage, location: SourceLike) -> Source:
+def _open_single(stage: Stage, location: SourceLike, pattern: str) -> Source:
     source = open_source(
         location,
-        pattern=stage.pattern,
+        pattern=pattern,
         codec=stage.source_codec,
         follow_symlinks=stage.follow_symlinks,
         may_be_missing=stage.empty != "fail",

@@ -93,7 +93,7 @@ def _turned_round(line: FileLine | SkippedLine | QuarantineLine, *, is_joined: b
         inputs = (join_inputs(line.inputs),) if is_joined else line.inputs
         return (JournalLine(item, "carried", outputs) for item in inputs)
     state: Literal["skipped", "quarantined"] = "skipped" if isinstance(line, SkippedLine) else "quarantined"
-    return iter((JournalLine(Input(line.path, line.size, line.mtime_ns, line.digest), state),))
+    return iter((JournalLine(Input(line.path, line.size, line.mtime_ns, line.digest, beside=line.beside), state),))
 
 
 _decode = LineDecoder(JournalLine)

@@ -9,6 +9,10 @@ from airflow_dirops.core.stage import Stage
 from airflow_dirops.core.staging import StagingArea
 
 _MAX_REFUSALS = 20
+_OWN_KEY = (
+    "which a generator gives: def read(path, *, key): yield key + '_' + path.rpartition('.')[2], value; "
+    "so 'a.jpg' and 'a.png' become 'a_jpg' and 'a_png'"
+)
 
 
 class Refusals:
@@ -35,10 +39,12 @@ class Refusals:
         if not self._found:
             return
         made_by = self._makers()
+        # Those that came after so many have not been looked at.
+        count = f"at least {_MAX_REFUSALS}" if len(self._found) >= _MAX_REFUSALS else str(len(self._found))
         raise KeyRefused(
-            f"{len(self._found)} records of stage {self._stage.name} cannot be named in the target "
-            f"{str(self._stage.target)!r}, and nothing was committed; give them other keys, or return None "
-            "for those that are not wanted",
+            f"{count} records of stage {self._stage.name} cannot be named in the target "
+            f"{str(self._stage.target)!r}, and nothing was committed. Return None for those that are not wanted; "
+            f"or keep them all under keys of their own, {_OWN_KEY}",
             [f"from {found.input!r}: {found.message}{_maker(found.taken, made_by)}" for found in self._found],
         )
 

@@ -89,7 +89,7 @@ def _list_lines(line: JournalLine) -> Iterator[tuple[ListName, str, bytes]]:
     for output in line.outputs:
         yield FILES, output.path, encode_line(FileLine(output.path, output.size, output.digest, inputs))
     if line.state == "skipped" and inputs:
-        skipped = SkippedLine(item.path, item.size, item.mtime_ns, item.digest)
+        skipped = SkippedLine(item.path, item.size, item.mtime_ns, item.digest, item.beside)
         yield SKIPPED, item.path, encode_line(skipped)
     if line.failure:
         failed = QuarantineLine(
@@ -97,6 +97,7 @@ def _list_lines(line: JournalLine) -> Iterator[tuple[ListName, str, bytes]]:
             size=item.size,
             mtime_ns=item.mtime_ns,
             digest=item.digest,
+            beside=item.beside,
             **msgspec.structs.asdict(line.failure),
         )
         yield QUARANTINE, item.path, encode_line(failed)

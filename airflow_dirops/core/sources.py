@@ -5,6 +5,7 @@ Both list their inputs in order, open them, and notice when one is not what was 
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -157,11 +158,12 @@ class BareDirectory:
     def list_inputs(self, sorter: Sorter) -> Iterable[Input]:
         if self.is_missing:
             return ()
+        self._listing.leave_out = lambda path: sorter.add(order_of(path), _LEFT_OUT)
         for item in self._listing:
             size = _DANGLING if item.dangling else item.size
             sorter.add(order_of(item.path), msgspec.msgpack.encode((size, item.mtime_ns)))
         self._warn()
-        return _SortedInputs(sorter)
+        return _SortedInputs(sorter, self._prefix)
 
     def _warn(self) -> None:
         warn_of_case(self)
@@ -295,20 +297,70 @@ class InputRecord:
 
 _DANGLING = -1
 """Stands for the size of what a link leads to that leads nowhere."""
+_LEFT_OUT = b""
+"""Stands for a file that the pattern does not match; looked at only if one that it does match has its key."""
+_MAX_TOGETHER = 32
+"""More files that share a key are no sidecars of each other, but a series."""
 
 
 class _SortedInputs:
-    def __init__(self, sorter: Sorter) -> None:
+    """What a walk has found, in order: files that share a key are neighbours, and change together."""
+
+    def __init__(self, sorter: Sorter, prefix: str) -> None:
         self._sorter = sorter
+        self._prefix = prefix
         self._decode = msgspec.msgpack.Decoder(tuple[int, int]).decode
 
     def __iter__(self) -> Iterator[Input]:
+        together: list[tuple[bytes, bytes]] = []
+        key, is_series = b"", False
         for order, line in self._sorter:
-            size, mtime_ns = self._decode(line)
-            if size == _DANGLING:
-                yield Input(path_at(order), 0, mtime_ns, dangling=True)
-            else:
-                yield Input(path_at(order), size, mtime_ns)
+            is_numbered = _is_numbered(order)
+            if (this := order[: order.index(0)]) != key or is_numbered:
+                yield from self._inputs(together)
+                together, key, is_series = [], this, False
+            if is_numbered:
+                if line:
+                    yield self._input((order, line))
+                continue
+            together.append((order, line))
+            if is_series or len(together) > _MAX_TOGETHER:
+                yield from map(self._input, (one for one in together if one[1]))
+                together, is_series = [], True
+        yield from self._inputs(together)
+
+    def _inputs(self, together: list[tuple[bytes, bytes]]) -> Iterator[Input]:
+        found = [self._input(one) for one in together if one[1]]
+        if len(together) <= 1 or not found:
+            return iter(found)
+        digest = hashlib.sha256()
+        for one in together:
+            digest.update(repr(self._state_of(one)).encode())
+        return (msgspec.structs.replace(item, beside=digest.hexdigest()) for item in found)
+
+    def _input(self, one: tuple[bytes, bytes]) -> Input:
+        order, line = one
+        size, mtime_ns = self._decode(line)
+        if size == _DANGLING:
+            return Input(path_at(order), 0, mtime_ns, dangling=True)
+        return Input(path_at(order), size, mtime_ns)
+
+    def _state_of(self, one: tuple[bytes, bytes]) -> tuple[str, int, int] | None:
+        order, line = one
+        if line:
+            return path_at(order), *self._decode(line)
+        path = path_at(order)
+        try:
+            status = os.stat(self._prefix + path)
+        except OSError:
+            # Away, or a link that leads nowhere: not as it was when it was there.
+            return None
+        return path, status.st_size, status.st_mtime_ns
+
+
+def _is_numbered(order: bytes) -> bool:
+    """Whether a file is one of a series, such as ``frame.0001``: a number is no kind of file."""
+    return order.rpartition(b".")[2].isdigit()
 
 
 def describe_source(source: Source, target: Path) -> SourceRecord:

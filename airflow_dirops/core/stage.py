@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypedDict
 
@@ -15,6 +15,7 @@ from airflow_dirops.core.fingerprint import fingerprint
 from airflow_dirops.core.functions import UserFunction
 from airflow_dirops.core.locations import checked_path
 from airflow_dirops.core.outcome import Progress
+from airflow_dirops.core.patterns import one_of
 from airflow_dirops.core.policies import (
     Durability,
     Empty,
@@ -32,7 +33,7 @@ from airflow_dirops.core.workers import available_cpus
 class StageOptions(TypedDict, total=False):
     """What both kinds of stage take by keyword.
 
-    :param pattern: glob over the source's paths.
+    :param pattern: glob over the source's paths; with ``join``, a list has one for each source.
     :param codec: of the outputs, a name or a codec of your own.
     :param source_codec: of the source's snapshot, needed for pickles and codecs that are not registered.
     :param stage: the stage's name; by default the function's.
@@ -68,7 +69,7 @@ class StageOptions(TypedDict, total=False):
     :param on_progress: called about once a second. Without it, a bar is shown where stderr is a terminal.
     """
 
-    pattern: str
+    pattern: str | Sequence[str]
     codec: str | Codec
     source_codec: str | Codec | None
     stage: str | None
@@ -115,7 +116,7 @@ class Stage:
     read: Callable[..., Any] | None = None
     transform: Callable[..., Any] | None = None
     aggregate: Callable[..., Any] | None = None
-    pattern: str = "**/*"
+    pattern: str | Sequence[str] = "**/*"
     codec: str | Codec = "npy"
     source_codec: str | Codec | None = None
     stage: str | None = None
@@ -151,6 +152,7 @@ class Stage:
         object.__setattr__(self, "target", checked_path("target", self.target))
         check_policies({name: getattr(self, name) for name in StageOptions.__annotations__})
         self._check_sources()
+        self._check_patterns()
         functions = [
             UserFunction(function, role, len(self.sources) if role == "transform" else 1)
             for role, function in (("read", self.read), ("transform", self.transform), ("aggregate", self.aggregate))
@@ -172,6 +174,11 @@ class Stage:
     @property
     def sources(self) -> tuple[SourceLike, ...]:
         return tuple(self.source) if isinstance(self.source, list | tuple) else (self.source,)
+
+    @property
+    def patterns(self) -> tuple[str, ...]:
+        """One for each source."""
+        return (self.pattern,) * len(self.sources) if isinstance(self.pattern, str) else tuple(self.pattern)
 
     @property
     def function_name(self) -> str:
@@ -209,6 +216,26 @@ class Stage:
         """How many of ``total`` inputs may fail."""
         return 0 if self.on_error == "fail" else failure_budget(self.max_failures, total)
 
+    def _check_patterns(self) -> None:
+        if isinstance(self.pattern, list | tuple):
+            if not self.is_joined:
+                one = (
+                    one_of(self.pattern) if self.pattern and all(isinstance(each, str) for each in self.pattern) else ""
+                )
+                advice = f"write pattern={one!r}" if one else "write one, such as pattern='**/*.{png,jpg}'"
+                raise ArgumentRefused(
+                    f"pattern={self.pattern!r} is a list, which is for joined sources, one for each; to read what "
+                    f"any of several patterns matches, {advice}"
+                )
+            if len(self.pattern) != len(self.sources):
+                raise ArgumentRefused(
+                    f"pattern={self.pattern!r} has {len(self.pattern)} patterns for {len(self.sources)} sources; "
+                    "give one for each, or one for all"
+                )
+            return
+        if not isinstance(self.pattern, str):
+            raise ArgumentRefused(f"the pattern {self.pattern!r} is no text; give a glob relative to the source")
+
     def _check_sources(self) -> None:
         if self.is_joined != (self.join is not None):
             raise ArgumentRefused(
@@ -223,6 +250,8 @@ class Stage:
             raise ArgumentRefused("the source is what a dry run came to, and nothing was made; run its stage first")
 
     def _contradictions(self) -> Iterator[str]:
+        if self.max_failures is not None and self.on_error == "fail":
+            yield "max_failures= is for on_error='quarantine'; with 'fail' the first file that fails ends it all"
         if self.batch_size is not None and self.join is not None:
             yield "batch_size= and join= do not go together yet: join in one stage, and take batches in the next"
         if self.batch_size is not None and self.transform is None:

@@ -61,7 +61,7 @@ class StageOperator(runtime.PathFields):
 
     :param source: a directory, or an upstream's ``.output``, which pins the snapshot that it committed.
     :param target: the directory that readers see. Written by this stage alone.
-    :param pattern: which files of the source, as a glob.
+    :param pattern: which files of the source, as a glob; where sources are joined, a list has one for each.
     :param codec: how values become files: a name or a codec object.
     :param source_codec: how the source's files become values, if its manifest does not say, or says pickle.
     :param stage: the stage's name in the manifest; ``dag_id.task_id`` if left out.
@@ -109,7 +109,7 @@ class StageOperator(runtime.PathFields):
         *,
         source: str | PathLike[str] | XComArg | Mapping[str, Any] | list[Any],
         target: str | PathLike[str],
-        pattern: str = "**/*",
+        pattern: str | list[str] = "**/*",
         codec: str | Codec = "npy",
         source_codec: str | Codec | None = None,
         stage: str | None = None,
@@ -231,7 +231,7 @@ class StageOperator(runtime.PathFields):
                 raise AirflowSkipException(f"this is a dry run, and the source {where!r} is not there yet to plan on")
 
     def _options(self, context: Context) -> dict[str, Any]:
-        return {
+        options = {
             **{name: getattr(self, name) for name in _PASSED_ON},
             "stage": self.stage or f"{self.dag_id}.{self.task_id}",
             "params": runtime.function_params(context),
@@ -241,6 +241,8 @@ class StageOperator(runtime.PathFields):
                 context, full=self.full, verify=self.verify, on_error=self.on_error, max_removed=self.max_removed
             ),
         }
+        # An operator's budget waits for the form to say "quarantine".
+        return options if options["on_error"] == "quarantine" else {**options, "max_failures": None}
 
     def _fill_in(self, templates: Mapping[str, Any], context: Context) -> None:
         rendered_target = str(self.target)

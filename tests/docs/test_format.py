@@ -52,7 +52,7 @@ def read(path: str) -> str | None:
         raise Stopped
     if name.startswith("fails"):
         raise ValueError(name)
-    return None if name.startswith("nothing") else name.encode(errors="replace").decode()
+    return None if name.startswith("nothing") or name.endswith(".xml") else name.encode(errors="replace").decode()
 
 
 def keep(value: str, *, key: str) -> str | None:
@@ -74,6 +74,7 @@ def stages(tmp_path: Path) -> list[Path]:
     raw.mkdir()
     for name in ("fails", "nothing", "value1", "value2", "value3"):
         (raw / f"{name}.txt").write_text(name)
+        (raw / f"{name}.xml").write_text("beside it")
         (raw / odd(name)).write_text(name)
     first, second = tmp_path / "first", tmp_path / "second"
     options: dict[str, Any] = {"codec": "text", "on_error": "quarantine"}
@@ -97,7 +98,7 @@ def test_members_of_the_lists(stages: list[Path], name: str) -> None:
 
 def test_members_of_the_header(stages: list[Path], tmp_path: Path) -> None:
     trial = tmp_path / "trial"
-    read_directory(source=tmp_path / "raw", target=trial, read=read, codec="text", on_error="quarantine", limit=5)
+    read_directory(source=tmp_path / "raw", target=trial, read=read, codec="text", on_error="quarantine", limit=10)
     rolled_back = stages[0]
     read_directory(
         source=tmp_path / "raw", target=rolled_back, read=read, codec="text", on_error="quarantine", full=True
