@@ -22,8 +22,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture
 def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Where a snippet runs: it has images in ``raw``, and a note."""
+    """Where a snippet runs: it has images in ``raw``, and a note; headers and their data in ``pairs``."""
     write_images(tmp_path / "raw", 3)
+    (tmp_path / "pairs").mkdir()
+    for name in ("s0.hdr", "s0.dat", "s1.hdr", "s1.dat"):
+        (tmp_path / "pairs" / name).write_text(name)
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
