@@ -28,6 +28,9 @@ FORM_FIELDS = ("partition", "full", "verify", "on_error", "max_failures", "accep
 FORM_MARK = "x-dirops"
 """A member of the schema of the form's fields, which tells them from an author's own of the same name."""
 
+DRY_RUN = "Dry run: only planned, nothing was written"
+"""How a run, a task and a log say so."""
+
 
 def daily_partitions(
     cron: str,
@@ -106,7 +109,7 @@ def dirops_params() -> dict[str, Param]:
         ),
         "max_failures": Param(
             None,
-            type=["null", "string", "integer"],
+            type=["null", "string"],
             title="How many may fail",
             description="A count such as 20, or a percentage such as 5%, of files to set aside. "
             "Empty: as the DAG says.",

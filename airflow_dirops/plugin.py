@@ -1,9 +1,10 @@
-"""What Airflow's processes load of this package by themselves: the timetable, so that the scheduler can read it."""
+"""What Airflow's processes load of this package by themselves: the timetable, and what names the runs."""
 
 from __future__ import annotations
 
 from airflow.sdk.plugins_manager import AirflowPlugin
 
+from airflow_dirops import run_names
 from airflow_dirops.timetables import PartitionTimetable
 
 
@@ -12,3 +13,4 @@ class DiropsPlugin(AirflowPlugin):
 
     name = "airflow_dirops"
     timetables = [PartitionTimetable]  # noqa: RUF012 - Airflow's own declaration
+    listeners = [run_names]  # noqa: RUF012

@@ -70,6 +70,10 @@ and mostly finds that nothing is left to do.
 """
 
 
+LABEL = "{{ dirops_label | default('') }}"
+"""What the UI calls an instance of a task: its partition, and whether it was a dry run."""
+
+
 class _CheckedPartial:
     """``.partial`` of an operator, which looks at its arguments as the operator itself does."""
 
@@ -78,7 +82,7 @@ class _CheckedPartial:
 
         def checked(**arguments: Any) -> Any:
             operator.check_arguments(arguments, arguments.get("dag") or DagContext.get_current())
-            return partial(**arguments)
+            return partial(**{"map_index_template": LABEL, **arguments})
 
         return checked
 
@@ -140,8 +144,14 @@ class PathFields(BaseOperator):
             self.partition = check_partition(self.partition, "partition", self.partition_format)
         elif any(mentions_partition(templates[name]) for name in self.path_fields):
             self.partition = self._partition_of_run(templates, context)
+        context["dirops_label"] = self._label(context)  # type: ignore[typeddict-unknown-key]
         for name in self.path_fields:
             setattr(self, name, self._settled(name, templates[name]))
+
+    def _label(self, context: Context) -> str:
+        """What the UI shows of this instance of the task, where Airflow has no more than its index."""
+        label = self.partition or (str(getattr(self, "target", "")) if is_mapped(context) else "")
+        return f"{label} (dry run)".strip() if context.get("params", {}).get("dry_run") is True else label
 
     def _partition_of_run(self, templates: Mapping[str, Any], context: Context) -> str:
         del templates
@@ -239,7 +249,7 @@ def said_by(context: Context, partition_format: str | None) -> Said:
     :param partition_format: the form that dates must have.
     """
     run: Any = context.get("dag_run")
-    run_type = str(getattr(run, "run_type", ""))
+    run_type = getattr(run, "run_type", None)  # an enum of texts
     day: Any = context.get("logical_date")
     zone = _zone(context["dag"])
     return Said(
@@ -304,7 +314,13 @@ def function_params(context: Context) -> dict[str, Any]:
 
 
 def form_choices(
-    context: Context, *, full: bool, verify: bool, on_error: str, max_removed: int | str | None
+    context: Context,
+    *,
+    full: bool,
+    verify: bool,
+    on_error: str,
+    max_failures: int | str | None,
+    max_removed: int | str | None,
 ) -> dict[str, Any]:
     """What the trigger form of :func:`~airflow_dirops.partitions.dirops_params` changes for this run.
 
@@ -312,16 +328,33 @@ def form_choices(
     :param full: what the operator says.
     :param verify: what the operator says.
     :param on_error: what the operator says.
+    :param max_failures: what the operator says; it goes with quarantine alone.
     :param max_removed: what the operator says.
     """
     params = context["params"]
+    on_error = params.get("on_error") or on_error
+    allowed = _budget(params.get("max_failures"))
+    if allowed is not None and on_error != "quarantine":
+        raise errors.ArgumentRefused(
+            f'the form says "How many may fail": {allowed!r}, and that the first failure stops the stage; '
+            'choose "Set them aside" for "Files that fail", or leave the number out'
+        )
     return {
         "full": full or params.get("full") is True,
         "verify": verify or params.get("verify") is True,
-        "on_error": params.get("on_error") or on_error,
+        "on_error": on_error,
+        "max_failures": (max_failures if allowed is None else allowed) if on_error == "quarantine" else None,
         "max_removed": "100%" if params.get("accept_removal") is True else max_removed,
         "dry_run": params.get("dry_run") is True,
     }
+
+
+def _budget(given: Any) -> int | str | None:
+    if isinstance(given, str):
+        given = given.strip()
+        return (int(given) if given.isdecimal() else given) if given else None
+    count: int | None = given
+    return count
 
 
 def run_start(context: Context) -> datetime:
@@ -332,6 +365,15 @@ def run_start(context: Context) -> datetime:
     run: Any = context["dag_run"]
     started: datetime = run.start_date or run.run_after
     return started
+
+
+def is_moment(text: str) -> bool:
+    """Whether a text names a moment."""
+    try:
+        datetime.fromisoformat(text)
+    except ValueError:
+        return False
+    return True
 
 
 def moment_of(context: Context, field: str, moment: datetime | str | None) -> str | None:
@@ -355,7 +397,7 @@ def moment_of(context: Context, field: str, moment: datetime | str | None) -> st
 
 
 def announce(task: BaseOperator, context: Context, outcome: Outcome) -> None:
-    """Tell the task's outlets what was committed; nothing where nothing is new, or of a trial run.
+    """Tell the task's outlets what was committed: not where nothing is new, and not of a trial run.
 
     :param task: the operator that ran.
     :param context: the task's context.

@@ -12,14 +12,14 @@ from airflow.sdk.exceptions import AirflowSkipException
 from airflow_dirops import runtime
 from airflow_dirops.core import errors
 from airflow_dirops.core.shown import shown
-from airflow_dirops.partitions import FROM_SCHEDULE, check_partition
+from airflow_dirops.partitions import DRY_RUN, FROM_SCHEDULE, check_partition
 from airflow_dirops.paths import pairs, source_text
 from airflow_dirops.templates import PLACEHOLDER, has_partition, mentions_partition, varies_by
 
 if TYPE_CHECKING:
     from os import PathLike
 
-    from airflow.sdk import Context, XComArg
+    from airflow.sdk import DAG, Context, XComArg
     from airflow.sdk.definitions.retry_policy import RetryPolicy
 
     from airflow_dirops.core import Outcome, Progress
@@ -33,8 +33,6 @@ _PASSED_ON = (
     "source_codec",
     "partition",
     "empty",
-    "max_failures",
-    "max_removed",
     "file_retries",
     "file_timeout",
     "workers",
@@ -53,11 +51,11 @@ class StageOperator(runtime.PathFields):
     """Runs one stage: a directory in, a new snapshot of another directory out, whole or not at all.
 
     Relative paths are below ``[dirops] root``. ``{partition}`` in ``source`` and ``target`` stands for the
-    run's partition: its partition key, else ``params["partition"]``, else the logical date in the timezone
-    of the schedule. The fields ``full``, ``verify`` and ``on_error`` of the trigger form (``dirops_params()``)
-    go before the arguments of the same name; ``accept_removal`` there lifts ``max_removed``; ``dry_run`` makes the
-    stage log what would run and why, and write nothing. The user's function gets the run's other params if it takes
-    ``params`` by keyword.
+    run's partition: its partition key, else ``params["partition"]``, else the logical date in the timezone of the
+    schedule, else, in a run by hand, the last one that has ended. ``full``, ``verify``, ``on_error`` and
+    ``max_failures`` of the trigger form (``dirops_params()``) override the arguments of the same name;
+    ``accept_removal`` there lifts ``max_removed``; ``dry_run`` makes the stage log what would run and why, and write
+    nothing. The user's function gets the run's other params if it takes ``params`` by keyword.
 
     :param source: a directory, or an upstream's ``.output``, which pins the snapshot that it committed.
     :param target: the directory that readers see. Written by this stage alone.
@@ -66,7 +64,8 @@ class StageOperator(runtime.PathFields):
     :param source_codec: how the source's files become values, if its manifest does not say, or says pickle.
     :param stage: the stage's name in the manifest; ``dag_id.task_id`` if left out.
     :param partition: sets the partition, whatever the run says.
-    :param partition_format: the form that partitions must have; None takes any safe relative name.
+    :param partition_format: how partitions are named, as in ``strftime``: by default as the schedule says, else
+        ``%Y-%m-%d``. None takes any safe relative name.
     :param empty: what to do when no file matches, the source's folder is missing, or all that was read gave nothing:
         "fail", "skip" the task, or "commit" an empty snapshot.
     :param on_error: "fail" at the first bad file, or put it into "quarantine" and go on.
@@ -137,7 +136,7 @@ class StageOperator(runtime.PathFields):
         retry_policy: RetryPolicy | None = runtime.RETRY_POLICY,
         **kwargs: Any,
     ) -> None:
-        super().__init__(retry_policy=retry_policy, **kwargs)
+        super().__init__(retry_policy=retry_policy, **{"map_index_template": runtime.LABEL, **kwargs})
         self.source = source
         self.target = target
         self.pattern = pattern
@@ -167,6 +166,17 @@ class StageOperator(runtime.PathFields):
         self.take_over_stage = take_over_stage
         self._check_own_arguments()
 
+    @classmethod
+    def check_arguments(cls, arguments: Mapping[str, Any], dag: DAG | None) -> None:
+        """Refuse while the DAG file is read what no run could use."""
+        super().check_arguments(arguments, dag)
+        if arguments.get("max_failures") is not None and arguments.get("on_error") == "fail":
+            raise errors.ArgumentRefused(
+                f"max_failures={arguments['max_failures']!r} has no effect with on_error='fail', which stops at the "
+                "first failure; add on_error='quarantine', or leave max_failures out: the trigger form has a field "
+                "of its own"
+            )
+
     @abstractmethod
     def run_stage(self, **options: Any) -> Outcome:
         """Call the core's function for this kind of stage.
@@ -182,6 +192,8 @@ class StageOperator(runtime.PathFields):
         if options["dry_run"]:
             self._skip_what_cannot_be_planned()
         outcome = self._run_stoppable(options)
+        if options["dry_run"]:
+            self.log.info("%s.", DRY_RUN)
         if outcome.outcome == "skipped":
             raise AirflowSkipException(outcome.reason)
         runtime.announce(self, context, outcome)
@@ -238,7 +250,12 @@ class StageOperator(runtime.PathFields):
             "retention": runtime.retention(self.keep_snapshots, self.keep_hours),
             "attempt": runtime.attempt_of(context, self.partition),
             **runtime.form_choices(
-                context, full=self.full, verify=self.verify, on_error=self.on_error, max_removed=self.max_removed
+                context,
+                full=self.full,
+                verify=self.verify,
+                on_error=self.on_error,
+                max_failures=self.max_failures,
+                max_removed=self.max_removed,
             ),
         }
         # An operator's budget waits for the form to say "quarantine".

@@ -16,10 +16,10 @@ from airflow_dirops.partitions import FROM_SCHEDULE
 from airflow_dirops.triggers.conditions import Conditions, deepest_directory
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from os import PathLike
 
-    from airflow.sdk import Context
+    from airflow.sdk import DAG, Context
     from airflow.sdk.definitions.retry_policy import RetryPolicy
 
 
@@ -31,7 +31,8 @@ class ManifestSensor(runtime.PathFields, BaseSensorOperator):
 
     :param target: the directory that the awaited stage writes; ``{partition}`` as in the operators.
     :param partition: sets the partition, whatever the run says.
-    :param partition_format: the form that partitions must have; None takes any safe relative name.
+    :param partition_format: how partitions are named, as in ``strftime``: by default as the schedule says, else
+        ``%Y-%m-%d``. None takes any safe relative name.
     :param min_files: how many files the snapshot must have.
     :param newer_than: when it must have been committed: after a datetime, an ISO string, or "run", the start
         of this sensor's DAG run.
@@ -60,7 +61,8 @@ class ManifestSensor(runtime.PathFields, BaseSensorOperator):
         retry_policy: RetryPolicy | None = runtime.RETRY_POLICY,
         **kwargs: Any,
     ) -> None:
-        super().__init__(poke_interval=poke_interval, retry_policy=retry_policy, **kwargs)
+        fields = {"map_index_template": runtime.LABEL, **kwargs}
+        super().__init__(poke_interval=poke_interval, retry_policy=retry_policy, **fields)
         self.target = target
         self.partition = partition
         self.partition_format = partition_format
@@ -70,6 +72,14 @@ class ManifestSensor(runtime.PathFields, BaseSensorOperator):
         self.stage = stage
         self.deferrable = deferrable
         self._check_own_arguments()
+
+    @classmethod
+    def check_arguments(cls, arguments: Mapping[str, Any], dag: DAG | None) -> None:
+        """Refuse while the DAG file is read what could never come true."""
+        super().check_arguments(arguments, dag)
+        findings = list(_unusable(arguments))
+        if findings:
+            raise errors.ArgumentRefused("this sensor cannot wait", findings)
 
     def poke(self, context: Context) -> bool | PokeReturnValue:
         """Look once."""
@@ -120,4 +130,20 @@ class ManifestSensor(runtime.PathFields, BaseSensorOperator):
             newer_than=runtime.moment_of(context, "newer_than", self.newer_than),
             max_quarantined=self.max_quarantined,
             stage=self.stage,
+            root=runtime.root(),
         )
+
+
+def _unusable(arguments: Mapping[str, Any]) -> Iterator[str]:
+    for name in ("min_files", "max_quarantined"):
+        count = arguments.get(name)
+        if count is not None and (isinstance(count, bool) or not isinstance(count, int) or count < 0):
+            yield f"{name}={count!r} is no count"
+    if not _may_be_moment(moment := arguments.get("newer_than")):
+        yield f'newer_than={moment!r} is no moment; give a datetime, an ISO string, or "run"'
+
+
+def _may_be_moment(moment: Any) -> bool:
+    if isinstance(moment, str):
+        return moment == "run" or "{" in moment or runtime.is_moment(moment)
+    return moment is None or isinstance(moment, datetime) or hasattr(moment, "operator")  # an upstream's output

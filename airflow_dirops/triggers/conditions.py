@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import datetime
+from errno import ENOENT, ENOTDIR
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from airflow_dirops.core.manifest import Manifest
+
+_COUNTED = 1000  # a look must stay cheap, also beside a million files
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,6 +26,7 @@ class Conditions:
     :param newer_than: when it was committed at the earliest, as ISO text with an offset.
     :param max_quarantined: how many inputs may have failed; None for any number.
     :param stage: which stage committed it; None for any.
+    :param root: what relative paths are resolved against, for the message.
     """
 
     target: str
@@ -27,19 +34,21 @@ class Conditions:
     newer_than: str | None = None
     max_quarantined: int | None = None
     stage: str | None = None
+    root: str | None = None
 
     def look(self) -> Finding:
         """Read the target's manifest, one small file, and compare.
 
         :raises ManifestDamaged: if it cannot be read.
         :raises ManifestTooNew: if a newer version of this package wrote it.
+        :raises StorageError: if the file system refuses to look there.
         """
         from airflow_dirops.core import errors, read_manifest
 
         try:
             manifest = read_manifest(self.target)
         except errors.ManifestMissing:
-            return Finding(lacking="no snapshot has been committed there")
+            return Finding(lacking=f"no snapshot has been committed there: {self._seen_instead()}")
         if lacking := self._lacking(manifest):
             return Finding(lacking=lacking)
         return Finding(summary={"target": self.target, **manifest.summary()})
@@ -47,6 +56,27 @@ class Conditions:
     def as_dict(self) -> dict[str, Any]:
         """The conditions as plain values, for a trigger."""
         return asdict(self)
+
+    def _seen_instead(self) -> str:
+        """What is in the snapshot's place, for whoever wonders whether the path is right."""
+        from airflow_dirops.core.errors import StorageError, storage_errors
+
+        try:
+            with storage_errors("looking at", self.target):
+                files = list(islice(_files_below(self.target), _COUNTED + 1))
+        except StorageError as error:
+            if error.errno not in (ENOENT, ENOTDIR):
+                raise
+            root = f"; [dirops] root is {self.root!r}" if self.root else ""
+            return f"there is no such directory. The last one above it that is there is {self._last_above()!r}{root}"
+        many = f"more than {_COUNTED}" if len(files) > _COUNTED else str(len(files))
+        return (
+            f"the directory is there and holds {many} files, but no stage has committed it. A sensor waits for what a "
+            "stage writes; is this the target of one?"
+        )
+
+    def _last_above(self) -> str:
+        return deepest_directory(self.target)
 
     def _lacking(self, manifest: Manifest) -> str | None:
         counts = manifest.counts
@@ -61,6 +91,16 @@ class Conditions:
         if self.max_quarantined is not None and counts.quarantined > self.max_quarantined:
             return f"its snapshot has {counts.quarantined} quarantined inputs, over {self.max_quarantined}"
         return None
+
+
+def _files_below(directory: str) -> Iterator[str]:
+    with os.scandir(directory) as entries:
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False):
+                with suppress(OSError):  # it is only counted
+                    yield from _files_below(entry.path)
+            else:
+                yield entry.path
 
 
 @dataclass(frozen=True)

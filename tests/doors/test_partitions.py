@@ -186,7 +186,7 @@ def test_in_a_backfill_the_runs_key_decides_and_the_log_says_that_the_form_does_
         ({"full": "yes"}, False),
         ({"on_error": "ignore"}, False),
         ({"max_failures": "5%"}, True),
-        ({"max_failures": 5}, True),
+        ({"max_failures": "20"}, True),
         ({"max_failures": False}, False),
     ],
 )
