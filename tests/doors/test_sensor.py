@@ -20,7 +20,7 @@ from airflow.sdk.exceptions import AirflowSensorTimeout, TaskDeferred
 
 from airflow_dirops import ManifestSensor, StagedTransformOperator, daily_partitions
 from airflow_dirops.core import errors, read_directory, read_manifest
-from airflow_dirops.triggers.conditions import deepest_directory
+from airflow_dirops.triggers.conditions import Conditions, deepest_directory
 from airflow_dirops.triggers.manifest import ManifestTrigger
 from tests.core.children import limit_to, limited
 from tests.text_files import read_text, values, write
@@ -58,6 +58,49 @@ def test_nothing_there_is_not_there_yet(target: Path) -> None:
     assert found(target) is None
     write(target, somebody="elses")
     assert found(target) is None
+
+
+@pytest.mark.parametrize(
+    ("count", "says"), [(0, "holds 0 files"), (20, "holds 20 files"), (1200, "holds more than 1000 files")]
+)
+def test_a_folder_that_no_stage_wrote_is_described(target: Path, count: int, says: str) -> None:
+    (target / "sub").mkdir(parents=True)
+    for number in range(count):
+        (target / "sub" / f"{number}.png").touch()
+    lacking = Conditions(target=str(target)).look().lacking
+    assert says in lacking
+    assert "no stage has committed it" in lacking
+
+
+def test_of_a_folder_that_is_not_there_it_says_where_it_looked(target: Path, root: Path) -> None:
+    lacking = ManifestSensor(task_id="wait", target=target)._conditions(CONTEXT).look().lacking
+    assert f"The last one above it that is there is {str(root)!r}; [dirops] root is {str(root)!r}" in lacking
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"min_files": -1},
+        {"min_files": "3"},
+        {"min_files": True},
+        {"max_quarantined": 1.5},
+        {"newer_than": "yesterday"},
+        {"newer_than": 7},
+        {"partition_format": "%-d"},
+        {"partition": "2026-W45"},
+    ],
+    ids=str,
+)
+def test_what_could_never_come_true_is_refused_when_the_dag_is_read(options: dict[str, Any]) -> None:
+    with pytest.raises(errors.ArgumentRefused, match=next(iter(options))):
+        ManifestSensor(task_id="wait", target="/t", **options)
+    with DAG("mapped_sensor", schedule=None), pytest.raises(errors.ArgumentRefused, match=next(iter(options))):
+        ManifestSensor.partial(task_id="wait", **options).expand(target=["/t"])
+
+
+@pytest.mark.parametrize("moment", ["run", "2026-11-01", "{{ ts }}", datetime(2026, 11, 1), None])
+def test_a_moment_may_be_given_in_many_ways(moment: Any) -> None:
+    ManifestSensor(task_id="wait", target="/t", newer_than=moment)
 
 
 def test_what_is_found_pins_the_snapshot(target: Path) -> None:
