@@ -12,31 +12,18 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
 from airflow.sdk.configuration import conf
-from airflow.sdk.definitions._internal.contextmanager import DagContext
 from airflow.sdk.definitions.retry_policy import ExceptionRetryPolicy, RetryAction, RetryRule
-from jinja2 import UndefinedError
 
 from airflow_dirops.core import errors
 from airflow_dirops.formats import DAILY
 from airflow_dirops.partitions import (
     FORM_FIELDS,
-    FORM_MARK,
-    FROM_SCHEDULE,
     Said,
-    check_format,
-    check_partition,
-    check_same_format,
     due_partition,
-    form_description,
     resolve_partition,
 )
-from airflow_dirops.paths import absolute_path, pairs, path_text, pinned_source, refuse_nothing
-from airflow_dirops.templates import DATES, PLACEHOLDER, mentions_partition, names_used, other_date
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-
-    import jinja2
     from airflow.sdk import DAG, Context
 
     from airflow_dirops.core import Attempt, Outcome, Retention
@@ -68,145 +55,6 @@ system that was full, a source that was not there yet, a user's function that ra
 :class:`~airflow_dirops.core.errors.TargetConflict`: the next try begins on the snapshot that won,
 and mostly finds that nothing is left to do.
 """
-
-
-LABEL = "{{ dirops_label | default('') }}"
-"""What the UI calls an instance of a task: its partition, and whether it was a dry run."""
-
-
-class _CheckedPartial:
-    """``.partial`` of an operator, which looks at its arguments as the operator itself does."""
-
-    def __get__(self, task: BaseOperator | None, operator: type[PathFields]) -> Callable[..., Any]:
-        partial = vars(BaseOperator)["partial"].__get__(task, operator)
-
-        def checked(**arguments: Any) -> Any:
-            operator.check_arguments(arguments, arguments.get("dag") or DagContext.get_current())
-            return partial(**{"map_index_template": LABEL, **arguments})
-
-        return checked
-
-
-class PathFields(BaseOperator):
-    """Renders path fields to the end: ``{partition}`` filled in, below the root, or a clear error.
-
-    It happens while Airflow renders templates, so that the UI shows the real paths.
-    """
-
-    partial: Any = _CheckedPartial()
-    path_fields: tuple[str, ...] = ("target",)
-    partition: str | None
-    partition_format: str | None = FROM_SCHEDULE
-
-    @classmethod
-    def check_arguments(cls, arguments: Mapping[str, Any], dag: DAG | None) -> None:
-        """Refuse while the DAG file is read what no run could use.
-
-        :param arguments: the operator's own, or those of ``.partial``.
-        :param dag: the DAG, if it is known already.
-        """
-        given = arguments.get("partition_format", FROM_SCHEDULE)
-        check_format(given)
-        if dag and (schedules := getattr(dag.timetable, "partition_format", None)):
-            check_same_format(given, schedules)
-        used = format_of(dag, given)
-        partition = arguments.get("partition")
-        if isinstance(partition, str) and "{" not in partition:
-            check_partition(partition, "partition", used)
-        if dag and used != DAILY:
-            _fit_form(dag, used)
-
-    def _check_own_arguments(self) -> None:
-        self.check_arguments(vars(self), self.get_dag())
-
-    def _do_render_template_fields(
-        self,
-        parent: Any,
-        template_fields: Any,
-        context: Context,
-        jinja_env: jinja2.Environment,
-        seen_oids: set[int],
-    ) -> None:
-        # Airflow calls this, not render_template_fields, for a mapped task's instances as well.
-        templates = {name: getattr(self, name) for name in self.template_fields}
-        try:
-            super()._do_render_template_fields(parent, template_fields, context, jinja_env, seen_oids)
-        except UndefinedError as error:
-            raise errors.ArgumentRefused(_undefined(templates, context, error)) from error
-        if parent is self:
-            self._fill_in(templates, context)
-
-    def _fill_in(self, templates: Mapping[str, Any], context: Context) -> None:
-        for name, template in templates.items():
-            refuse_nothing(name, template, getattr(self, name))
-        self.partition_format = format_of(context["dag"], self.partition_format)
-        if templates["partition"] is not None:
-            self.partition = check_partition(self.partition, "partition", self.partition_format)
-        elif any(mentions_partition(templates[name]) for name in self.path_fields):
-            self.partition = self._partition_of_run(templates, context)
-        context["dirops_label"] = self._label(context)  # type: ignore[typeddict-unknown-key]
-        for name in self.path_fields:
-            setattr(self, name, self._settled(name, templates[name]))
-
-    def _label(self, context: Context) -> str:
-        """What the UI shows of this instance of the task, where Airflow has no more than its index."""
-        label = self.partition or (str(getattr(self, "target", "")) if is_mapped(context) else "")
-        return f"{label} (dry run)".strip() if context.get("params", {}).get("dry_run") is True else label
-
-    def _partition_of_run(self, templates: Mapping[str, Any], context: Context) -> str:
-        del templates
-        return partition_of(context, self.partition_format)
-
-    def _settled(self, name: str, template: Any) -> Any:
-        rendered = getattr(self, name)
-        if name == "source" and getattr(self, "join", None) and isinstance(rendered, (list, tuple)):
-            for one, value in pairs(template, rendered):
-                refuse_nothing(name, one, value)
-            return [self._settled_path(name, one, value) for one, value in pairs(template, rendered)]
-        return self._settled_path(name, template, rendered)
-
-    def _settled_path(self, name: str, template: Any, rendered: Any) -> str | Mapping[str, Any]:
-        if name == "source" and (pin := pinned_source(template, rendered)):
-            return pin
-        path = path_text(name, template, rendered)
-        if self.partition and (date := other_date(template, path, self.partition, self.partition_format)):
-            raise errors.ArgumentRefused(
-                f"{name}={template!r} is for {date!r}, and this run's partition is {self.partition!r}: "
-                "Airflow's ds is a date in UTC. Write {partition} there; or, if another date is meant, set partition= "
-                "on the operator to the one that the target is for"
-            )
-        return absolute_path(name, path.replace(PLACEHOLDER, self.partition or ""), root())
-
-
-def format_of(dag: DAG | None, partition_format: str | None) -> str | None:
-    """The format that partitions have: the operator's, or that of the DAG's schedule.
-
-    :param partition_format: what the operator says.
-    """
-    if partition_format != FROM_SCHEDULE:
-        return partition_format
-    return getattr(dag.timetable, "partition_format", DAILY) if dag else DAILY
-
-
-def _fit_form(dag: DAG, partition_format: str | None) -> None:
-    """Let the trigger form take names as this DAG's folders have them, where it would ask for a date."""
-    owners: tuple[Any, ...] = (dag, *dag.tasks)
-    for owner in owners:  # each task has a copy, and checks the run's params with it
-        field = owner.params.get_param("partition") if "partition" in owner.params else None
-        if field and FORM_MARK in field.schema:
-            field.schema.pop("format", None)
-            field.description = form_description(partition_format)
-
-
-def _undefined(templates: Mapping[str, Any], context: Context, error: Exception) -> str:
-    lost = {name: names for name, template in templates.items() if (names := names_used(template) & DATES)}
-    if not lost or context.get("logical_date"):
-        return f"a field cannot be rendered: {error}"
-    fields = ", ".join(f"{name}={templates[name]!r}" for name in lost)
-    return (
-        f"{fields} cannot be rendered: {error}, since this run has no logical date; runs with a partition key have "
-        "none. Write {partition}, which every run has"
-    )
 
 
 def root() -> str | None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from airflow.sdk.exceptions import AirflowSkipException
 
-from airflow_dirops import runtime
+from airflow_dirops import fields, runtime
 from airflow_dirops.core import errors
 from airflow_dirops.core.shown import shown
 from airflow_dirops.partitions import DRY_RUN, FROM_SCHEDULE, check_partition
@@ -47,7 +47,7 @@ _PASSED_ON = (
 )
 
 
-class StageOperator(runtime.PathFields):
+class StageOperator(fields.PathFields):
     """Runs one stage: a directory in, a new snapshot of another directory out, whole or not at all.
 
     Relative paths are below ``[dirops] root``. ``{partition}`` in ``source`` and ``target`` stands for the
@@ -136,7 +136,7 @@ class StageOperator(runtime.PathFields):
         retry_policy: RetryPolicy | None = runtime.RETRY_POLICY,
         **kwargs: Any,
     ) -> None:
-        super().__init__(retry_policy=retry_policy, **{"map_index_template": runtime.LABEL, **kwargs})
+        super().__init__(retry_policy=retry_policy, **{"map_index_template": fields.LABEL, **kwargs})
         self.source = source
         self.target = target
         self.pattern = pattern

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import BaseSensorOperator, PokeReturnValue
 from airflow.sdk.configuration import conf
 
-from airflow_dirops import runtime
+from airflow_dirops import fields, runtime
 from airflow_dirops.core import errors
 from airflow_dirops.core.shown import shown
 from airflow_dirops.partitions import FROM_SCHEDULE
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from airflow.sdk.definitions.retry_policy import RetryPolicy
 
 
-class ManifestSensor(runtime.PathFields, BaseSensorOperator):
+class ManifestSensor(fields.PathFields, BaseSensorOperator):
     """Waits for a snapshot in a directory: committed whole, readable, and as large and as new as asked for.
 
     What it returns names the snapshot, so the next stage can take ``source=wait.output``. A manifest that is
@@ -61,8 +61,8 @@ class ManifestSensor(runtime.PathFields, BaseSensorOperator):
         retry_policy: RetryPolicy | None = runtime.RETRY_POLICY,
         **kwargs: Any,
     ) -> None:
-        fields = {"map_index_template": runtime.LABEL, **kwargs}
-        super().__init__(poke_interval=poke_interval, retry_policy=retry_policy, **fields)
+        labelled = {"map_index_template": fields.LABEL, **kwargs}
+        super().__init__(poke_interval=poke_interval, retry_policy=retry_policy, **labelled)
         self.target = target
         self.partition = partition
         self.partition_format = partition_format

@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+import json
+import re
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pendulum
 import pytest
-from airflow.sdk import DAG, Asset, AssetAlias, CronPartitionTimetable
+from airflow.sdk import DAG, Asset, AssetAlias, CronPartitionTimetable, PartitionedAtRuntime
 
-from airflow_dirops import DirectoryReadOperator, StagedTransformOperator, daily_partitions, dirops_params
+from airflow_dirops import (
+    DirectoryReadOperator,
+    ManifestSensor,
+    StagedTransformOperator,
+    daily_partitions,
+    dirops_params,
+)
 from airflow_dirops.core import read_manifest
+from airflow_dirops.core.errors import ArgumentRefused
 from tests.doors.airflow_runs import Runs
 from tests.text_files import damage, read_text, values, write
 
@@ -120,7 +130,7 @@ def test_bad_files_are_handled_as_the_form_says(runs: Runs, root: Path) -> None:
         pytest.param(DAY, {"partition": "2026-11-02"}, id="contradiction"),
         pytest.param("../../etc", {}, id="way out"),
         pytest.param("not a date", {}, id="no date"),
-        pytest.param(None, {}, id="none at all"),
+        pytest.param(None, {"partition": "..."}, id="hidden"),
     ],
 )
 def test_a_run_without_a_proper_partition_fails_and_writes_nothing(
@@ -133,6 +143,101 @@ def test_a_run_without_a_proper_partition_fails_and_writes_nothing(
     assert run.state("upper") == "failed"
     assert run.task("upper").try_number == 1  # the retry policy knows that trying again is in vain
     assert [path.name for path in root.iterdir()] == ["raw"]
+
+
+def test_a_run_by_hand_that_names_nothing_works_on_the_day_that_has_ended(runs: Runs, root: Path) -> None:
+    yesterday = (datetime.now(UTC) - timedelta(days=1)).date().isoformat()
+    write(root / "raw" / yesterday, one="a")
+    with DAG("on_defaults", schedule=daily_partitions("0 2 * * *"), params=dirops_params()) as dag:
+        upper()
+    assert runs(dag).output("upper")["partition"] == yesterday
+
+
+def test_the_advice_for_several_sources_does_what_it_says(runs: Runs, root: Path) -> None:
+    for day in ("2026-11-01", "2026-11-02"):
+        write(root / "raw" / day, one=day)
+    sources = ["raw/2026-11-01", "raw/2026-11-02"]
+    with DAG("several", schedule=None) as dag:
+        upper(source=sources, target="interim")
+    with pytest.raises(ArgumentRefused) as refused:
+        dag.get_task("upper").render_template_fields({"dag": dag, "params": {}})
+    advised = re.search(r"\.partial\(\.\.\.\)\.expand_kwargs\(\[(\{.*?\}), \.\.\.\]\)", str(refused.value))
+    assert advised
+    one: dict[str, str] = json.loads(advised[1].replace("'", '"'))
+    other = {name: path.replace("2026-11-01", "2026-11-02") for name, path in one.items()}
+    with DAG("several", schedule=None) as dag:
+        fields = {"task_id": "upper", "read": read_text, "codec": "text"}
+        DirectoryReadOperator.partial(**fields).expand_kwargs([one, other])
+    runs(dag)
+    for day in ("2026-11-01", "2026-11-02"):
+        assert values(root / "interim" / day) == {"one": day}
+
+
+def test_a_chain_of_mapped_stages_keeps_each_day_apart(runs: Runs, root: Path) -> None:
+    days = ["2026-11-01", "2026-11-02"]
+    for day in days:
+        write(root / "raw" / day, one=day)
+    with DAG("mapped_chain", schedule=daily_partitions("0 2 * * *")) as dag:
+        first = DirectoryReadOperator.partial(
+            task_id="first", source="raw/{partition}", target="interim/{partition}", read=read_text, codec="text"
+        ).expand(partition=days)
+        fields = {"task_id": "second", "transform": lambda text: text, "codec": "text"}
+        StagedTransformOperator.partial(target="final/{partition}", **fields).expand(source=first.output)
+    runs(dag, key="2026-11-09")
+    assert [values(root / "final" / day) for day in days] == [{"one": day} for day in days]
+
+
+WEEKLY = {"partition_format": "%G-W%V"}
+
+
+@pytest.mark.parametrize(
+    ("fields", "run"),
+    [
+        pytest.param(WEEKLY, {"logical_date": pendulum.datetime(2026, 11, 4)}, id="logical date"),
+        pytest.param(WEEKLY, {"conf": {"partition": "2026-W45"}}, id="form or API, by name"),
+        pytest.param(WEEKLY, {"conf": {"partition": "2026-11-04"}}, id="form, by date"),
+        pytest.param({**WEEKLY, "partition": "2026-W45"}, {}, id="named by the operator"),
+        pytest.param({**WEEKLY, "partition": "{{ '2026-W45' }}"}, {}, id="named by a template"),
+        pytest.param(WEEKLY, {"key": "2026-W45"}, id="partition key"),
+    ],
+)
+def test_a_week_is_the_same_at_every_door(runs: Runs, root: Path, fields: dict[str, Any], run: dict[str, Any]) -> None:
+    write(root / "raw/2026-W45", one="a")
+    with DAG("weeks", schedule=PartitionedAtRuntime(), params=dirops_params()) as dag:
+        first = upper(**fields)
+        ManifestSensor(task_id="wait", target="interim/{partition}", timeout=0, deferrable=False, **fields) << first
+    ended = runs(dag, **run)
+    assert (ended.state("upper"), ended.state("wait")) == ("success", "success")
+    assert values(root / "interim/2026-W45") == {"one": "A"}
+
+
+@pytest.mark.parametrize("form", ["%-d.%m.%Y", "%s", "%A", "%Y-W%V", "%d/%m", "/%Y", "%Y-%m-%d%z", 7])
+def test_a_format_that_some_door_could_not_read_is_refused_when_the_dag_is_read(form: Any) -> None:
+    with DAG("formats", schedule=None):
+        with pytest.raises(ArgumentRefused, match="partition_format="):
+            upper(partition_format=form)
+        with pytest.raises(ArgumentRefused, match="partition_format="):
+            DirectoryReadOperator.partial(task_id="r", read=read_text, target="o", partition_format=form)
+
+
+def test_a_format_beside_that_of_the_schedule_is_refused_and_the_advice_works(runs: Runs, root: Path) -> None:
+    write(root / "raw/2026/11/01", one="a")
+    nested = {"partition_format": "%Y/%m/%d"}
+    with (
+        DAG("beside", schedule=daily_partitions("0 2 * * *")),
+        pytest.raises(ArgumentRefused, match=r"like '2026-11-26'.*like '2026/11/26'.*on the schedule"),
+    ):
+        upper(**nested)
+    with DAG("beside", schedule=daily_partitions("0 2 * * *", **nested), params=dirops_params()) as dag:
+        upper()
+    assert runs(dag, key="2026/11/01").output("upper")["partition"] == "2026/11/01"
+    assert runs(dag, conf={"partition": "2026-11-01"}).output("upper")["outcome"] == "unchanged"
+
+
+def test_max_failures_without_quarantine_is_refused_when_the_dag_is_read() -> None:
+    with pytest.raises(ArgumentRefused, match="on_error='quarantine'"):
+        upper(max_failures=5)
+    upper(max_failures=5, on_error="quarantine")
 
 
 def test_a_run_with_nothing_new_tells_nobody(runs: Runs, root: Path) -> None:
