@@ -32,7 +32,8 @@ def served(module: str, *arguments: str | Path, where: Path) -> Iterator[Path]:
         try:
             yield where
         finally:
-            run("umount", "--lazy", where)
+            # By force: a mount namespace that somebody made meanwhile has a copy of the mount, and would keep it.
+            run("umount", "--force", "--lazy", where)
             _wait_for(server)
 
 
