@@ -36,6 +36,7 @@ from airflow_dirops.core.stage import Stage, StageOptions
 from airflow_dirops.core.staging import StagingArea
 from airflow_dirops.core.steps import EachInput
 from airflow_dirops.core.stops import note_handlers
+from airflow_dirops.core.strays import warn_of_strays
 
 log = logger(__name__)
 
@@ -199,6 +200,8 @@ class _Run:
             if is_nothing(manifest.counts) and self._stage.empty != "commit":
                 return self._nothing_made(manifest, work.inputs)
             self._removal.check_sealed(manifest)
+            if base is not None:
+                warn_of_strays(base, self._claim.control.retired / base.manifest.snapshot, self._claim.spill)
         commit(self._claim, manifest, self._stage.on_conflict)
         self._removal.forget_permission()
         drop_expired(self._claim.control, self._stage.retention)
