@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -96,3 +97,20 @@ def test_a_task_that_is_marked_failed_stops_and_leaves_its_target_as_it_was(
     assert "was asked to stop" in task_log(cluster, task).read_text()
     assert as_it_is(data / "interim/slow") == before
     assert len(values(data / "interim/slow")) == 5
+
+
+def test_a_failure_over_a_name_that_is_not_utf8_is_in_the_tasks_log(cluster: Cluster, data: Path) -> None:
+    write(data / "raw/latin")
+    with open(bytes(data / "raw/latin") + b"/caf\xe9.txt", "w") as file:
+        file.write("x")
+    run = trigger(cluster, "unprintable")
+    ended = ("failed", "success")
+    cluster.wait("the tasks' end", lambda: all(task["state"] in ended for task in tasks_of(cluster, run)))
+    for task in tasks_of(cluster, run):
+        assert task["state"] == "failed"
+        said = [json.loads(line) for line in task_log(cluster, task).read_text().splitlines()]
+        (error,) = (line for line in said if "error_detail" in line or "exception" in line)
+        chain = error.get("error_detail") or error["exception"]
+        assert "RecordFailed" in chain[0]["exc_type"]
+        assert "caf\\udce9.txt" in chain[0]["exc_value"]
+        assert len(chain) > 1
