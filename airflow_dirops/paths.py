@@ -53,7 +53,7 @@ def path_text(field: str, template: Any, rendered: Any) -> str:
             "nothing was read or written. Give the value that it asks for, or a default in the template"
         )
     if "{{" in rendered or "{%" in rendered:
-        raise ArgumentRefused(f"{field}={_shown(template)} was not rendered; write it as a str, not as a Path.")
+        raise ArgumentRefused(f"{field}={_shown(template)} was not rendered; write it as a str, not as a Path")
     return rendered
 
 
@@ -65,7 +65,7 @@ def absolute_path(field: str, path: str, root: str | None) -> str:
     :param root: the setting ``[dirops] root``, if there is one.
     """
     if "://" in path:
-        raise ArgumentRefused(f"{field}={path!r} is a URL; only paths of mounted file systems can be used.")
+        raise ArgumentRefused(f"{field}={path!r} is a URL; only paths of mounted file systems can be used")
     if os.path.isabs(path):
         return path
     if not root:
@@ -73,7 +73,7 @@ def absolute_path(field: str, path: str, root: str | None) -> str:
             f"{field}={path!r} is relative, and there is no root for it. It would have meant "
             f"{os.path.abspath(path)!r}, after the directory this process was started in. "
             "Set root in the section [dirops] of Airflow's configuration (AIRFLOW__DIROPS__ROOT), "
-            "or write the path absolute."
+            "or write the path absolute"
         )
     return _beneath(field, path, root)
 
@@ -89,7 +89,7 @@ def pinned_source(template: Any, rendered: Any) -> Mapping[str, Any] | None:
             return rendered
         raise ArgumentRefused(
             f"source={_shown(template)} is a mapping without target and snapshot. Take the output of a stage "
-            "or of a ManifestSensor, or give a path."
+            "or of a ManifestSensor, or give a path"
         )
     if isinstance(rendered, Sequence) and not isinstance(rendered, (str, bytes)):
         raise ArgumentRefused(_many_sources(template, rendered))
@@ -132,10 +132,10 @@ def _parts(rendered: str, template: str) -> list[str]:
 
 def _beneath(field: str, path: str, root: str) -> str:
     if not os.path.isabs(root):
-        raise ArgumentRefused(f"root={root!r} in the section [dirops] is relative itself; make it absolute.")
+        raise ArgumentRefused(f"root={root!r} in the section [dirops] is relative itself; make it absolute")
     joined = os.path.join(root, path)
     if os.path.relpath(joined, root).split("/")[0] == "..":
-        raise ArgumentRefused(f"{field}={path!r} leads out of the root {root!r}; write such a path absolute.")
+        raise ArgumentRefused(f"{field}={path!r} leads out of the root {root!r}; write such a path absolute")
     return joined
 
 

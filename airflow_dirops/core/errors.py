@@ -190,7 +190,7 @@ class StorageError(TransientError, OSError):
     def __init__(self, doing: str, path: str | PathLike[str], cause: OSError) -> None:
         where = fsdecode(path)
         reason = cause.strerror or (strerror(cause.errno) if cause.errno else str(cause))
-        super().__init__(f"{doing} {where!r} failed: {reason}. {_remedy(cause)}")
+        super().__init__(f"{doing} {where!r} failed: {reason}; {_remedy(cause)}")
         self.errno, self.strerror, self.filename = cause.errno, reason, where
 
     def __str__(self) -> str:
@@ -277,18 +277,18 @@ def environment_error(error: BaseException, path: str | PathLike[str]) -> Transi
 
 def _remedy(cause: OSError) -> str:
     remedies = {
-        errno.ENOSPC: "Free space or inodes on that file system, then try again; finished files are kept.",
-        errno.EDQUOT: "Free space within the quota, then try again; finished files are kept.",
-        errno.EACCES: "Give the user that runs the task permission for it.",
-        errno.EPERM: "Give the user that runs the task permission for it.",
-        errno.EROFS: "The file system is mounted read-only; remount it or choose another target.",
-        errno.EXDEV: "It cannot be renamed, as what is only in the lower layer of an overlay; choose another target.",
-        errno.EMFILE: "Close what the function opens, or let the process open more files (ulimit -n), then try again.",
-        errno.ENFILE: "This machine has too many files open; look which program holds them, then try again.",
-        errno.EAGAIN: "This machine has no process or thread left for it; use fewer workers, then try again.",
-        errno.ENOMEM: "Give the machine or the task more memory, then try again.",
-        errno.EIO: "The device reported an error; check the disk and the kernel log before trying again.",
-        errno.ESTALE: "Another machine removed it while it was in use; try again.",
-        errno.ENOENT: "Something removed it while it was in use; try again.",
+        errno.ENOSPC: "free space or inodes on that file system, then try again; finished files are kept",
+        errno.EDQUOT: "free space within the quota, then try again; finished files are kept",
+        errno.EACCES: "give the user that runs the task permission for it",
+        errno.EPERM: "give the user that runs the task permission for it",
+        errno.EROFS: "the file system is mounted read-only; remount it or choose another target",
+        errno.EXDEV: "it cannot be renamed, as what is only in the lower layer of an overlay; choose another target",
+        errno.EMFILE: "close what the function opens, or let the process open more files (ulimit -n), then try again",
+        errno.ENFILE: "this machine has too many files open; look which program holds them, then try again",
+        errno.EAGAIN: "this machine has no process or thread left for it; use fewer workers, then try again",
+        errno.ENOMEM: "give the machine or the task more memory, then try again",
+        errno.EIO: "the device reported an error; check the disk and the kernel log before trying again",
+        errno.ESTALE: "another machine removed it while it was in use; try again",
+        errno.ENOENT: "something removed it while it was in use; try again",
     }
-    return remedies.get(cause.errno or 0, "Nothing that was committed has changed.")
+    return remedies.get(cause.errno or 0, "nothing that was committed has changed")

@@ -254,7 +254,7 @@ class TestOwnFolder:
         answer = as_nobody(lambda: look(public / "target"))
         assert answer.startswith("StorageError: ")
         assert f"'{public}/target" in answer
-        assert "Give the user that runs the task permission" in answer
+        assert "give the user that runs the task permission" in answer
 
 
 def test_a_directory_without_a_manifest_is_none(texts: Path) -> None:

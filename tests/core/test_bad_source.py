@@ -115,7 +115,7 @@ class TestPermission:
         answer = as_nobody(lambda: run(source=shared / "texts", target=shared / "out/target"))
         assert answer.startswith("StorageError: ")
         assert f"'{shared}/texts" in answer
-        assert "Give the user that runs the task permission" in answer
+        assert "give the user that runs the task permission" in answer
 
     def test_the_directory_above(self, run: Run, shared: Path) -> None:
         write_texts(shared / "above/texts", a="alpha")
