@@ -243,7 +243,7 @@ class StageOperator(fields.PathFields):
                 raise AirflowSkipException(f"this is a dry run, and the source {where!r} is not there yet to plan on")
 
     def _options(self, context: Context) -> dict[str, Any]:
-        options = {
+        return {
             **{name: getattr(self, name) for name in _PASSED_ON},
             "stage": self.stage or f"{self.dag_id}.{self.task_id}",
             "params": runtime.function_params(context),
@@ -258,8 +258,6 @@ class StageOperator(fields.PathFields):
                 max_removed=self.max_removed,
             ),
         }
-        # An operator's budget waits for the form to say "quarantine".
-        return options if options["on_error"] == "quarantine" else {**options, "max_failures": None}
 
     def _fill_in(self, templates: Mapping[str, Any], context: Context) -> None:
         rendered_target = str(self.target)
