@@ -66,7 +66,15 @@ def two_machines(directory: Path, library: Path, sources: Path, *, locks: str) -
         worlds = []
         for name in ("first", "second"):
             seen_at = leaving.enter_context(
-                served("tests.power.nfs_mount", network, str(BELIEVED_SECONDS), locks, there, where=directory / name)
+                served(
+                    "tests.power.nfs_mount",
+                    network,
+                    str(BELIEVED_SECONDS),
+                    locks,
+                    there,
+                    where=directory / name,
+                    by_force=True,
+                )
             )
             warm = Warm(library, within=_machine(name, directory))
             leaving.callback(warm.close)

@@ -18,10 +18,11 @@ DISK = "disk"  # the only file that the logging server shows
 
 
 @contextmanager
-def served(module: str, *arguments: str | Path, where: Path) -> Iterator[Path]:
+def served(module: str, *arguments: str | Path, where: Path, by_force: bool = False) -> Iterator[Path]:
     """Run a module that serves a directory until that is unmounted, and prints that it is ready.
 
     :param arguments: what it is called with, before the directory.
+    :param by_force: end it though a mount namespace that somebody made meanwhile has a copy of the mount.
     """
     where.mkdir()
     command = [sys.executable, "-m", module, *arguments, where]
@@ -32,8 +33,7 @@ def served(module: str, *arguments: str | Path, where: Path) -> Iterator[Path]:
         try:
             yield where
         finally:
-            # By force: a mount namespace that somebody made meanwhile has a copy of the mount, and would keep it.
-            run("umount", "--force", "--lazy", where)
+            run("umount", "--lazy", *(["--force"] if by_force else []), where)
             _wait_for(server)
 
 
