@@ -43,6 +43,7 @@ from airflow_dirops.core.lock import stranger
 from airflow_dirops.core.manifest import HEADER, Manifest, hold_snapshot, read_header
 from airflow_dirops.core.members import is_id
 from airflow_dirops.core.shown import logger
+from airflow_dirops.core.tracebacks import described
 
 log = logger(__name__)
 
@@ -189,7 +190,7 @@ class Snapshot:
                 if isinstance(error, OSError) and error.errno:
                     raise self._refused(error, where) from error
                 raise SnapshotDamaged(
-                    _damaged(where, f"codec {codec.name!r} cannot decode it: {type(error).__name__}: {error}")
+                    _damaged(where, f"codec {codec.name!r} cannot decode it: {described(error)}")
                 ) from error
 
     def _open(self, entry: Entry, where: Path) -> BufferedReader:
