@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from airflow_dirops.core.errors import ArgumentRefused
+from airflow_dirops.core.locations import checked_path
 
 
 def pairs(template: Any, rendered: Any) -> list[tuple[Any, Any]]:
@@ -66,16 +67,22 @@ def absolute_path(field: str, path: str, root: str | None) -> str:
     """
     if "://" in path:
         raise ArgumentRefused(f"{field}={path!r} is a URL; only paths of mounted file systems can be used")
-    if os.path.isabs(path):
-        return path
-    if not root:
-        raise ArgumentRefused(
-            f"{field}={path!r} is relative, and there is no root for it. It would have meant "
-            f"{os.path.abspath(path)!r}, after the directory this process was started in. "
-            "Set root in the section [dirops] of Airflow's configuration (AIRFLOW__DIROPS__ROOT), "
-            "or write the path absolute"
-        )
-    return _beneath(field, path, root)
+    if path.startswith("~"):
+        return checked_path(field, path)
+    if not os.path.isabs(path):
+        if not root:
+            raise ArgumentRefused(
+                f"{field}={path!r} is relative, and there is no root for it. It would have meant "
+                f"{os.path.abspath(path)!r}, after the directory this process was started in. "
+                "Set root in the section [dirops] of Airflow's configuration (AIRFLOW__DIROPS__ROOT), "
+                "or write the path absolute"
+            )
+        path = _beneath(field, path, root)
+    try:
+        checked_path(field, path)
+    except ArgumentRefused as error:
+        raise ArgumentRefused(f"{error}. A DAG's paths may have {{partition}} and Jinja in them") from error
+    return path
 
 
 def pinned_source(template: Any, rendered: Any) -> Mapping[str, Any] | None:
@@ -131,6 +138,7 @@ def _parts(rendered: str, template: str) -> list[str]:
 
 
 def _beneath(field: str, path: str, root: str) -> str:
+    root = checked_path("[dirops] root", root) if root.startswith("~") else root
     if not os.path.isabs(root):
         raise ArgumentRefused(f"root={root!r} in the section [dirops] is relative itself; make it absolute")
     joined = os.path.join(root, path)

@@ -152,6 +152,28 @@ def test_what_cannot_be_a_directory_is_refused(dag: DAG, root: Path, field: str,
         rendered(stage)
 
 
+@pytest.mark.parametrize("path", ["raw/{date}", "raw/$DAY", "/raw/${DAY}", "{site}/{partition}", "~nobody-here/raw"])
+@pytest.mark.parametrize("field", ["source", "target"])
+def test_what_nobody_filled_in_never_becomes_a_folder(dag: DAG, root: Path, field: str, path: str) -> None:
+    fields = {"source": "raw/{partition}", "target": "out/{partition}", field: path}
+    with pytest.raises(ArgumentRefused, match=rf"{field}=.*(placeholder|environment variable|home directory)"):
+        rendered(StagedTransformOperator(task_id="t", dag=dag, **fields, aggregate=list), partition_key="2026-11-01")
+    with pytest.raises(ArgumentRefused, match="target="):
+        rendered(ManifestSensor(task_id="wait", dag=dag, target=path), partition_key="2026-11-01")
+
+
+def test_the_home_directory_is_expanded_in_paths_and_in_the_root(
+    dag: DAG, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(root))
+    fields = {"dag": dag, "target": "out/{partition}", **READ}
+    stage = DirectoryReadOperator(task_id="home", source="~/raw/{partition}", **fields)
+    assert rendered(stage, partition_key="2026-11-01").source == f"{root}/raw/2026-11-01"
+    monkeypatch.setenv("AIRFLOW__DIROPS__ROOT", "~/data")
+    stage = DirectoryReadOperator(task_id="root", source="raw/{partition}", **fields)
+    assert rendered(stage, partition_key="2026-11-01").source == f"{root}/data/raw/2026-11-01"
+
+
 def test_a_relative_root_is_refused(dag: DAG, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AIRFLOW__DIROPS__ROOT", "data")
     with pytest.raises(ArgumentRefused, match="root='data'"):
