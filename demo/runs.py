@@ -44,9 +44,9 @@ def trigger(cluster: Cluster, dag_id: str, **run: Any) -> Run:
 
 
 def backfill_command(dag_id: str, days: Sequence[str]) -> tuple[str, ...]:
-    """The arguments of ``airflow``. The last day is meant until its end: the DAGs run at two at night."""
+    """The arguments of ``airflow``."""
     last = f"{days[-1]}T23:59"
-    bounds = ("--from-date", days[0], "--to-date", last)
+    bounds = ("--from-date", days[0], "--to-date", days[-1])
     return ("backfill", "create", "--dag-id", dag_id, *bounds, "--reprocess-behavior", "completed")
 
 
