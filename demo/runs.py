@@ -45,7 +45,6 @@ def trigger(cluster: Cluster, dag_id: str, **run: Any) -> Run:
 
 def backfill_command(dag_id: str, days: Sequence[str]) -> tuple[str, ...]:
     """The arguments of ``airflow``."""
-    last = f"{days[-1]}T23:59"
     bounds = ("--from-date", days[0], "--to-date", days[-1])
     return ("backfill", "create", "--dag-id", dag_id, *bounds, "--reprocess-behavior", "completed")
 
