@@ -83,7 +83,7 @@ def rollback(*, target: str, snapshot: str, **_: Any) -> dict[str, Any]:
     return {"snapshot": manifest.snapshot}
 
 
-def clean(*, target: str, keep_snapshots: int = 1, keep_hours: float = 24.0) -> dict[str, Any]:
+def clean(*, target: str, keep_snapshots: int = 1, keep_hours: float = 24.0, **_: Any) -> dict[str, Any]:
     return {"orphans": upkeep.clean(target, Retention(keep_snapshots, keep_hours)).orphans}
 
 
