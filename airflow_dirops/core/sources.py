@@ -315,14 +315,12 @@ class _SortedInputs:
         together: list[tuple[bytes, bytes]] = []
         key, is_series = b"", False
         for order, line in self._sorter:
-            is_numbered = _is_numbered(order)
-            if (this := order[: order.index(0)]) != key or is_numbered:
-                yield from self._inputs(together)
+            if (this := order[: order.index(0)]) != key:
+                if len(together) != 1:
+                    yield from self._inputs(together)
+                elif together[0][1]:
+                    yield self._input(together[0])
                 together, key, is_series = [], this, False
-            if is_numbered:
-                if line:
-                    yield self._input((order, line))
-                continue
             together.append((order, line))
             if is_series or len(together) > _MAX_TOGETHER:
                 yield from map(self._input, (one for one in together if one[1]))
@@ -330,13 +328,17 @@ class _SortedInputs:
         yield from self._inputs(together)
 
     def _inputs(self, together: list[tuple[bytes, bytes]]) -> Iterator[Input]:
-        found = [self._input(one) for one in together if one[1]]
-        if len(together) <= 1 or not found:
-            return iter(found)
+        members = {one for one in together if not _is_numbered(one[0])}
+        found = [one for one in together if one[1]]
+        if len(members) <= 1 or members.isdisjoint(found):
+            return map(self._input, found)
         digest = hashlib.sha256()
         for one in together:
-            digest.update(repr(self._state_of(one)).encode())
-        return (msgspec.structs.replace(item, beside=digest.hexdigest()) for item in found)
+            if one in members:
+                digest.update(repr(self._state_of(one)).encode())
+        beside = digest.hexdigest()
+        inputs = ((self._input(one), one in members) for one in found)
+        return (msgspec.structs.replace(item, beside=beside) if is_member else item for item, is_member in inputs)
 
     def _input(self, one: tuple[bytes, bytes]) -> Input:
         order, line = one
