@@ -234,7 +234,9 @@ class Stage:
                 )
             return
         if not isinstance(self.pattern, str):
-            raise ArgumentRefused(f"the pattern {self.pattern!r} is no text; give a glob relative to the source")
+            raise ArgumentRefused(
+                f"the pattern {self.pattern!r} cannot select files of a source; give a glob relative to it, such as '**/*.png'"
+            )
 
     def _check_sources(self) -> None:
         if self.is_joined != (self.join is not None):
