@@ -235,7 +235,7 @@ class Stage:
             return
         if not isinstance(self.pattern, str):
             raise ArgumentRefused(
-                f"the pattern {self.pattern!r} cannot select files of a source; give a glob relative to it, such as '**/*.png'"
+                f"the pattern {self.pattern!r} cannot select files of a source; give a glob relative to it"
             )
 
     def _check_sources(self) -> None:
