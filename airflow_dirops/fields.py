@@ -159,7 +159,9 @@ def _fit_form(dag: DAG, partition_format: str | None) -> None:
 def _undefined(templates: Mapping[str, Any], context: Context, error: Exception) -> str:
     lost = {name: names for name, template in templates.items() if (names := names_used(template) & DATES)}
     if not lost or context.get("logical_date"):
-        return f"a field cannot be rendered: {error}"
+        return (
+            f"a field cannot be rendered: {error}; mend the name, or give it a default: {{{{ name | default('all') }}}}"
+        )
     fields = ", ".join(f"{name}={templates[name]!r}" for name in lost)
     return (
         f"{fields} cannot be rendered: {error}, since this run has no logical date; runs with a partition key have "
