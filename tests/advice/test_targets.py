@@ -133,17 +133,3 @@ def test_a_target_nobody_may_write(run: Run, public: Path) -> None:
     os.chown(path, int(user), -1)
     os.chmod(path, 0o755)
     assert "committed" in as_nobody(lambda: run(source=source, target=folder / "target"))
-
-
-def test_a_file_in_the_control_directory_that_cannot_be_read(
-    raw: Path, run: Run, target: Path, refused: Refused
-) -> None:
-    run()
-    (raw / "a.txt").write_text("later")
-    fence = target.parent / ".dirops" / target.name / "fence.json"
-    fence.write_text("{")
-    message = refused(run)
-    (path,) = re.findall(r"'(/[^']+)' cannot be read", message)
-    assert "if no run is at work on this target, remove the file" in message
-    Path(path).unlink()
-    assert run().outcome == "committed"
