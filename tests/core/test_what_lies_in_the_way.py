@@ -120,7 +120,7 @@ def test_in_the_target(
     assert_whole(target)
 
 
-@pytest.mark.parametrize("kind", [fifo, device, unix_socket, directory, link, sparse])
+@pytest.mark.parametrize("kind", [fifo, device, directory, link])
 @pytest.mark.parametrize("place", CONTROL)
 def test_in_the_control_directory(
     run: Run, texts: Path, target: Path, tmp_path: Path, modest: None, place: str, kind: Callable[[Path], None]
@@ -134,7 +134,7 @@ def test_in_the_control_directory(
 
 
 @pytest.mark.parametrize("name", ["alive", "owner.json", "journal.jsonl", "tree"])
-@pytest.mark.parametrize("kind", [fifo, device, unix_socket, directory, link, sparse])
+@pytest.mark.parametrize("kind", [fifo, directory, link, sparse])
 def test_in_a_dead_attempt(
     run: Run, texts: Path, target: Path, tmp_path: Path, modest: None, name: str, kind: Callable[[Path], None]
 ) -> None:
