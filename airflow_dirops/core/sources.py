@@ -14,6 +14,7 @@ from typing import Any, Protocol
 
 import msgspec
 
+from airflow_dirops.core.beneath import is_damage
 from airflow_dirops.core.codecs.base import Codec
 from airflow_dirops.core.entries import Entry, Input, order_of, path_at
 from airflow_dirops.core.errors import (
@@ -21,6 +22,7 @@ from airflow_dirops.core.errors import (
     DanglingLink,
     SourceChanged,
     SourceMissing,
+    StorageError,
     storage_errors,
 )
 from airflow_dirops.core.listing import Listing
@@ -200,6 +202,8 @@ class BareDirectory:
         try:
             status = os.stat(path)
         except OSError as error:
+            if not is_damage(error):
+                raise StorageError("looking at", path, error) from error
             if (leads_to := link_at(path)) is not None:
                 raise DanglingLink(
                     f"{path!r} is a link to {leads_to!r}, and nothing is there; mount or fetch what it points to"
