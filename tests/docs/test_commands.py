@@ -10,6 +10,7 @@ import sys
 import tomllib
 from collections.abc import Callable
 from importlib.util import find_spec
+from itertools import dropwhile
 from pathlib import Path
 
 import pytest
@@ -25,7 +26,8 @@ DIROPS = typer.main.get_command(app)
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_a_command_exists(command: str) -> None:
-    program, *arguments = shlex.split(command)
+    words = dropwhile(lambda word: re.fullmatch(r"[A-Z_]+=.*", word), shlex.split(command))
+    program, *arguments = words
     CHECKS[program](arguments)
 
 
