@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import airflow_dirops
 from airflow_dirops import dirops_params
 from airflow_dirops.core import read_manifest
+from airflow_dirops.partitions import DRY_RUN
 from demo.cluster import Cluster
 from demo.raw import DAYS, IMAGES
 from demo.runs import Run, follow, trigger
@@ -24,7 +25,7 @@ def test_the_trigger_form_asks_for_a_day_and_its_run_commits_that_day(
     visitor: Visitor, cluster: Cluster, data: Path
 ) -> None:
     day = DAYS[0]
-    visitor.enlarge_window(height=960)
+    visitor.enlarge_window(height=1300)
     visitor.open("dags", "images")
     visitor.press("Trigger Dag")
     for field in dirops_params().values():
@@ -52,6 +53,17 @@ def test_the_grid_leads_to_runs_and_their_tasks(visitor: Visitor, run: Run) -> N
     visitor.open(*page_of(run))
     visitor.sees(f"{run['dag_run_id']} Success", "Partition Key", run["partition_key"], "2 Task Instances")
     visitor.shoot("grid")
+
+
+def test_a_dry_run_on_defaults_says_which_day_it_planned_and_that_it_wrote_nothing(
+    visitor: Visitor, cluster: Cluster
+) -> None:
+    run = trigger(cluster, "images", conf={"dry_run": True})
+    follow(cluster, [run])
+    visitor.open(*page_of(run))
+    visitor.sees(f"Partition Key {DAYS[-1]}", DRY_RUN, f"{DAYS[-1]} (dry run)")
+    visitor.open(*page_of(run, "to_numpy"))
+    visitor.sees(f"{DRY_RUN}.")
 
 
 def test_the_dag_says_what_it_is_for(visitor: Visitor) -> None:
