@@ -60,19 +60,26 @@ def replace_document(path: Path, content: bytes) -> None:
             f"{str(path)!r} would have {len(content)} bytes, and readers take {_MAX_BYTES}; "
             "give the run and the stage shorter names"
         )
-    for is_last in (False, True):
-        fresh = path.with_name(f"{path.name}.{os.urandom(8).hex()}{_FRESH}")
+    with storage_errors("replacing", path):
         try:
-            write_file(fresh, content)
-            with storage_errors("replacing", path):
-                os.replace(fresh, path)
-            return
-        except BaseException as error:
-            with suppress(OSError):
-                fresh.unlink()
+            _replace(path, content)
+        except FileNotFoundError:
             # Where locks do not work, somebody else may have taken it for a leftover.
-            if is_last or not isinstance(error, StorageError) or not is_absence(error):
-                raise
+            _replace(path, content)
+
+
+def _replace(path: Path, content: bytes) -> None:
+    """
+    :raises FileNotFoundError: if the new file was gone before it had the document's name.
+    """
+    fresh = path.with_name(f"{path.name}.{os.urandom(8).hex()}{_FRESH}")
+    try:
+        write_file(fresh, content)
+        os.replace(fresh, path)
+    except BaseException:
+        with suppress(OSError):
+            fresh.unlink()
+        raise
 
 
 def put_aside(path: Path) -> None:
