@@ -20,6 +20,7 @@ from tests.core.conftest import Run
 from tests.core.directories import (
     assert_whole,
     control_of,
+    header_of,
     nothing_lost,
     orphans_of,
     retired_of,
@@ -90,6 +91,21 @@ class TestIntent:
         with nothing_lost(dags):
             run()
         assert values_of(target)["a"] == "again"
+
+    @pytest.mark.parametrize("retired", ["../../../../dags", "{tmp}/dags"])
+    def test_that_would_put_another_directory_in_place(
+        self, run: Run, texts: Path, target: Path, tmp_path: Path, retired: str
+    ) -> None:
+        dags = write_texts(tmp_path / "dags", evil="import os")
+        snapshot = half_swapped(run, texts, target)
+        kept = control_of(target) / "retired"
+        retired = retired.format(tmp=tmp_path)
+        assert (kept / retired).resolve() == dags
+        intent = {"attempt": header_of(kept / snapshot)["attempt"]["id"], "snapshot": snapshot, "retired": retired}
+        (control_of(target) / "intent.json").write_text(json.dumps(intent))
+        with nothing_lost(dags):
+            clean(target)
+        assert read_manifest(target).snapshot == snapshot
 
     def test_that_names_a_tree_of_another_snapshot(self, run: Run, texts: Path, target: Path) -> None:
         snapshot = half_swapped(run, texts, target)

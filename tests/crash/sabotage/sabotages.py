@@ -11,6 +11,11 @@ SYNC_ORDER = "tests/crash/test_sync_order.py"
 FALSE_ANSWERS = "tests/crash/test_false_answers.py"
 FAULTS = "tests/crash/test_fault_matrix.py"
 ZOMBIES = "tests/crash/test_zombies.py"
+RUNS = "tests/core/test_runs.py"
+CONTROL_FILES = "tests/core/test_control_files.py"
+CLEAN_UP = "tests/core/test_clean_up.py"
+REMOVAL = "tests/core/test_removal.py"
+LEADS_OUT = "tests/core/test_names_that_lead_out.py"
 
 
 def killed(scenario: str) -> str:
@@ -55,9 +60,9 @@ SABOTAGES = [
     ),
     Sabotage(
         "the target's lock is not taken",
-        "control.py",
-        "fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)",
-        "pass",
+        "lock.py",
+        "            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)\n",
+        "",
         f"{ZOMBIES} -k while",
     ),
     Sabotage(
@@ -90,8 +95,8 @@ SABOTAGES = [
     ),
     Sabotage(
         "a small file is replaced in place",
-        "durable.py",
-        '    fresh = path.with_name(path.name + ".new")\n',
+        "documents.py",
+        '    fresh = path.with_name(f"{path.name}.{os.urandom(8).hex()}{_FRESH}")\n',
         "    fresh = path\n",
         killed("fresh"),
     ),
@@ -126,8 +131,8 @@ SABOTAGES = [
     Sabotage(
         "a swap that was cut off is not finished",
         "recovery.py",
-        "    if not control.target.exists() and tree.exists():\n",
-        "    if False:\n",
+        "    if not control.target.exists():\n        _finish(control, intent)\n",
+        "",
         killed("cut_off_swap"),
     ),
     Sabotage(
@@ -142,14 +147,113 @@ SABOTAGES = [
         "rules.py",
         "    if sibling is None:\n",
         "    if True:\n",
-        "tests/core/test_runs.py -k Mapped",
+        f"{RUNS} -k Mapped",
+    ),
+    Sabotage(
+        "a mapped instance replaces what another one has committed meanwhile",
+        "commit.py",
+        "        refuse_sibling(control.target, attempt.run, current.attempt if current else None, fence)\n",
+        "",
+        f"{RUNS} -k Mapped",
+    ),
+    Sabotage(
+        "the fence forgets which mapped instances have committed",
+        "rules.py",
+        "    committed += [known for key, row in fence.items()"
+        " if row.committed and (known := LogicalRun.of_fence_key(key))]\n",
+        "",
+        f"{RUNS} -k Mapped",
+    ),
+    Sabotage(
+        "the seal lists outputs without a look at them",
+        "seal.py",
+        "            staging.check(output)\n",
+        "            pass\n",
+        f"{CONTROL_FILES} -k cleans_up",
+    ),
+    Sabotage(
+        "the seal believes a journal that was altered",
+        "journal.py",
+        "        if (count, offset, checksum) != (self._lines, self._bytes, self._checksum):\n",
+        "        if False:\n",
+        f"{CONTROL_FILES} -k cleans_up",
+    ),
+    Sabotage(
+        "the seal believes a journal that was replaced",
+        "journal.py",
+        "        self._check_name()\n",
+        "",
+        f"{CONTROL_FILES} -k cleans_up",
+    ),
+    Sabotage(
+        "an id in a manifest or an intent may be any path",
+        "members.py",
+        'rf"\\A{_ID}\\Z", max_length=36',
+        'r"(?s).*"',
+        LEADS_OUT,
+    ),
+    Sabotage(
+        "an intent may move any directory into the target's place",
+        "members.py",
+        'rf"\\A{_RETIRED}\\Z", max_length=64',
+        'r"(?s).*"',
+        f"{CONTROL_FILES} -k another_directory",
+    ),
+    Sabotage(
+        "the lock may be a link, whose file is emptied",
+        "lock.py",
+        " | os.O_NOFOLLOW",
+        "",
+        "tests/core/test_what_lies_in_the_way.py -k place_of_the_lock",
+    ),
+    Sabotage(
+        "what was made is not compared with what was there",
+        "pipeline.py",
+        "            self._removal.check_sealed(manifest)\n",
+        "",
+        REMOVAL,
+    ),
+    Sabotage(
+        "a permission to remove results is for any snapshot",
+        "control.py",
+        "accepted is not None and accepted.snapshot == snapshot",
+        "accepted is not None",
+        f"{REMOVAL} -k for_one_snapshot",
+    ),
+    Sabotage(
+        "a permission to remove results is for ever",
+        "pipeline.py",
+        "        self._removal.forget_permission()\n",
+        "",
+        f"{REMOVAL} -k once",
+    ),
+    Sabotage(
+        "a directory of somebody else's is taken for a dead attempt",
+        "recovery.py",
+        "                if _is_foreign(directory):\n                    continue\n",
+        "",
+        f"{CLEAN_UP} -k stay",
+    ),
+    Sabotage(
+        "a restored snapshot is believed to be durable",
+        "upkeep/restoring.py",
+        '    return snapshot.manifest.durability == "full"\n',
+        "    return True\n",
+        "tests/core/test_upkeep.py -k durable",
+    ),
+    Sabotage(
+        "a machine believes the names that it has seen before",
+        "beneath.py",
+        "        with suppress(OSError):\n            os.close(_open_anew(directory))\n",
+        "        pass\n",
+        "tests/power/test_nfs.py -k at_once",
     ),
     Sabotage(
         "clean-up takes what somebody put into its folders",
         "retention.py",
         "    return is_empty or any((path / mark).exists() for mark in _MARKS)\n",
         "    return True\n",
-        "tests/core/test_clean_up.py -k stay",
+        f"{CLEAN_UP} -k stay",
     ),
     Sabotage(
         "what a dead attempt swapped out is not kept",
@@ -182,8 +286,13 @@ SABOTAGES = [
     Sabotage(
         "a pinned snapshot is looked for in a list that is out of date",
         "reader.py",
-        "    for place in chain([target], control.trees(), [target], control.trees()):\n",
-        "    for place in [target, *control.trees(), target, *control.trees()]:\n",
+        "    for _ in range(2):\n"
+        "        refused: TransientError | None = None\n"
+        "        for place in chain([target], control.trees()):\n",
+        "    trees = [*control.trees()]\n"
+        "    for _ in range(2):\n"
+        "        refused: TransientError | None = None\n"
+        "        for place in chain([target], trees):\n",
         f"{CONCURRENCY} -k pinned",
     ),
 ]
