@@ -15,8 +15,8 @@ from airflow_dirops.cli.output import Json, Output, Text, output_of
 from airflow_dirops.cli.settings import number
 from airflow_dirops.cli.targets import find_target
 from airflow_dirops.core import Manifest, read_manifest, upkeep
+from airflow_dirops.core.commands import dirops_command
 from airflow_dirops.core.errors import ArgumentRefused, DiropsError
-from airflow_dirops.core.quarantine import failures_command
 from airflow_dirops.core.retention import Retention
 from airflow_dirops.core.verify import Finding
 
@@ -98,7 +98,8 @@ def failures(
     def look(path: Path, output: Output) -> int:
         found = upkeep.list_failures(path, file)
         if file is not None and not found.inputs:
-            raise ArgumentRefused(f"no input {file!r} failed there; {failures_command(str(path))} lists those that did")
+            which = dirops_command("failures", path)
+            raise ArgumentRefused(f"no input {file!r} failed there; those that did are listed by: {which}")
         show = show_failures_as_json if isinstance(output, Json) else show_failures
         show(output, str(path), found, whole=file is not None)
         return FOUND if found.inputs else 0

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shlex
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -17,6 +16,7 @@ from airflow_dirops.cli.functions import load_codec, load_function
 from airflow_dirops.cli.output import output_of
 from airflow_dirops.cli.targets import find_planned_target, find_source
 from airflow_dirops.core import Manifest, iter_plan, read_manifest
+from airflow_dirops.core.commands import dirops_command
 from airflow_dirops.core.errors import ArgumentRefused, ManifestDamaged, ManifestMissing
 
 _PATHS = (
@@ -34,7 +34,13 @@ class _Functions(NamedTuple):
 @command("See what would run")
 def plan(
     paths: Annotated[list[str], typer.Argument(metavar="SOURCE TARGET", help=_PATHS)],
-    pattern: Annotated[str, typer.Option(help="Which files of the sources, as a glob.")] = "**/*",
+    pattern: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Which files of the source, as a glob; with several sources, once for each or once for all.",
+            show_default="**/*",
+        ),
+    ] = None,
     read: Annotated[str | None, typer.Option(help="The function of a path, as module:function.")] = None,
     transform: Annotated[str | None, typer.Option(help="The function of a value, as module:function.")] = None,
     aggregate: Annotated[str | None, typer.Option(help="The function of all records, as module:function.")] = None,
@@ -83,7 +89,7 @@ def plan(
     planned = iter_plan(
         source=[*sources] if join else sources[0],
         target=target,
-        pattern=pattern,
+        pattern=_one_or_each(pattern or ["**/*"]),
         join=join,
         params=_parsed(params),
         stage=stage or (made.stage if made else None),
@@ -118,6 +124,10 @@ def plan(
     return 0
 
 
+def _one_or_each(patterns: list[str]) -> str | list[str]:
+    return patterns if len(patterns) > 1 else patterns[0]
+
+
 def _made(target: str) -> Manifest | None:
     with suppress(ManifestMissing, ManifestDamaged):
         return read_manifest(target)
@@ -149,7 +159,7 @@ def _join_of(made: Manifest | None, sources: list[str]) -> Any:
 def _check_kind(made: Manifest, functions: _Functions, sources: list[str], target: str, join: str | None) -> None:
     """Refuse what would compare the target with another kind of stage than the one that made it."""
     if made.join is not None and join is None:
-        command = shlex.join(["dirops", "plan", *_recorded(target, made), target, "--join", made.join])
+        command = dirops_command("plan", *_recorded(target, made), target, options=("--join", made.join))
         raise ArgumentRefused(
             f"{target!r} was made from {len(made.sources)} sources, matched by key, and {sources[0]!r} is one; "
             f"name them all: {command}"

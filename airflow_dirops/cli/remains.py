@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import shlex
 from contextlib import suppress
 
 from airflow_dirops.core import upkeep
+from airflow_dirops.core.commands import dirops_command
 from airflow_dirops.core.errors import DiropsError
 
 
@@ -14,11 +14,12 @@ def what_is_left(target: str) -> str:
 
     :param target: its path.
     """
-    name = shlex.quote(target)
     with suppress(DiropsError):
         if failed := len(upkeep.list_failures(target).inputs):
-            return f"; the last try failed, with {failed} input{'s' * (failed > 1)}: dirops failures {name}"
+            return (
+                f"; the last try failed, with {failed} input{'s' * (failed > 1)}: {dirops_command('failures', target)}"
+            )
     with suppress(DiropsError):
         if kept := upkeep.list_snapshots(target):
-            return f"; {len(kept)} that it had are kept: dirops rollback {name}"
+            return f"; {len(kept)} that it had are kept: {dirops_command('rollback', target)}"
     return "; a try at it has begun, and committed nothing: run the stage again, it goes on from there"

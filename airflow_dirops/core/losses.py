@@ -6,8 +6,8 @@ A share that is not mounted, or a listing that was cut short, looks like a sourc
 from __future__ import annotations
 
 import os
-import shlex
 
+from airflow_dirops.core.commands import dirops_command
 from airflow_dirops.core.control import ControlDirectory
 from airflow_dirops.core.errors import StorageError, TooManyRemoved
 from airflow_dirops.core.manifest import Manifest
@@ -77,9 +77,8 @@ class LossGuard:
             f"{lost} of the {of} {what} of the target {str(self._control.target)!r} {how}, and max_removed "
             f"allows {bound}; nothing was published, and the target is as it was. Look at the source, {sources}: a "
             "share may not be mounted, a listing cut short, a pattern or function changed. If they are meant to go, "
-            "let it through once: tick 'Accept removals' in the trigger form, run "
-            f"'dirops accept-removal {shlex.quote(os.fspath(self._control.target))}', or call it with "
-            "max_removed='100%'"
+            "let it through once: tick 'Accept removals' in the trigger form, call it with max_removed='100%', or run: "
+            f"{dirops_command('accept-removal', self._control.target)}"
         )
 
 

@@ -28,7 +28,8 @@ Number = Annotated[int, Meta(ge=-_MOST, le=_MOST)]
 Seconds = Annotated[float, Meta(ge=0, le=1e12)]
 Word = Annotated[str, Meta(pattern=r"\A[^\s/\0]+\Z", max_length=128)]
 Suffix = Annotated[str, Meta(pattern=r"\A\.[^\s/\0]+\Z", max_length=128)]
-Text = Annotated[str, Meta(max_length=4096)]
+_MAX_TEXT = 4096
+Text = Annotated[str, Meta(max_length=_MAX_TEXT)]
 LongText = Annotated[str, Meta(max_length=1 << 16)]
 Moment = Annotated[
     str, Meta(pattern=r"\A\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,6})?(?:Z|[+-]\d\d:\d\d)\Z", max_length=40)
@@ -36,6 +37,24 @@ Moment = Annotated[
 
 UNDECODABLE = (msgspec.MsgspecError, ValueError, RecursionError)
 """What decoding raises for content that is no such document: UnicodeError is a ValueError."""
+
+
+def text_problem(text: object) -> str | None:
+    """Why this cannot be a :data:`Text` of a document, or None if it can."""
+    if not isinstance(text, str):
+        return f"it is a {type(text).__name__}, and this is a str"
+    if len(text) > _MAX_TEXT:
+        return f"it has {len(text):,} characters, and readers take {_MAX_TEXT:,}"
+    return None if text.isascii() or _is_unicode(text) else "it holds surrogates, which are no characters"
+
+
+def _is_unicode(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
 
 _is_id = re.compile(_ID).fullmatch
 

@@ -10,6 +10,7 @@ from typing import Any, Unpack
 
 from airflow_dirops.core.aggregate import Aggregation
 from airflow_dirops.core.claim import Claim, claim_target
+from airflow_dirops.core.commands import dirops_command
 from airflow_dirops.core.commit import commit
 from airflow_dirops.core.control import ControlDirectory
 from airflow_dirops.core.dry_run import PlannedInput, dry_run, iter_dry
@@ -25,7 +26,6 @@ from airflow_dirops.core.overlay import check_not_in_lower_layer
 from airflow_dirops.core.planning import draw_up, is_own, list_inputs
 from airflow_dirops.core.preflight import resolve_target
 from airflow_dirops.core.progress_bar import shown_progress
-from airflow_dirops.core.quarantine import failures_command
 from airflow_dirops.core.reader import Snapshot, open_snapshot
 from airflow_dirops.core.readiness import Readiness
 from airflow_dirops.core.retention import drop_expired
@@ -151,7 +151,7 @@ def _log_end(outcome: Outcome, target: str) -> None:
             "%d of %d inputs were set aside, since they failed; which and why: %s",
             outcome.counts["quarantined"],
             outcome.counts["inputs"],
-            failures_command(target),
+            dirops_command("failures", target),
         )
 
 

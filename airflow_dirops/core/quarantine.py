@@ -6,10 +6,10 @@ Too many are no reason to stop at once: who has to mend them wants to see all, a
 from __future__ import annotations
 
 import os
-import shlex
 
 from msgspec.structs import replace
 
+from airflow_dirops.core.commands import dirops_command
 from airflow_dirops.core.errors import InputError, SourceChanged, TooManyFailures
 from airflow_dirops.core.grouping import Groups
 from airflow_dirops.core.journal import JournalLine
@@ -81,11 +81,6 @@ class Quarantine:
         return TooManyFailures(
             f"{self._failures:,} of {self._total:,} inputs of stage {stage.name} failed, and {budget}{stopped}. "
             "Nothing was committed; what is finished is kept for the next try. Each with its traceback: "
-            f"{failures_command(self._target)}. Mend the files or the function, or set max_failures= higher",
+            f"{dirops_command('failures', self._target)}. Mend the files or the function, or set max_failures= higher",
             self._groups.described(),
         )
-
-
-def failures_command(target: str) -> str:
-    """What to type to see what failed."""
-    return f"dirops failures {shlex.quote(target)}"

@@ -20,6 +20,8 @@ from airflow_dirops.core.entries import Entry, Input, order_of, path_at
 from airflow_dirops.core.errors import (
     ArgumentRefused,
     DanglingLink,
+    RecordFailed,
+    ResourcesExhausted,
     SourceChanged,
     SourceMissing,
     StorageError,
@@ -274,7 +276,15 @@ class SnapshotSource:
         return Record(self._held, _entry_of(item))
 
     def read(self, item: Input) -> Any:
-        return self._held.read(_entry_of(item))
+        try:
+            return self._held.read(_entry_of(item))
+        except ResourcesExhausted as error:
+            # A damaged header may claim any size; the other files fit.
+            raise RecordFailed(
+                f"{self.place_of(item)!r} cannot be decoded: there is no memory for what it says it holds. If it is "
+                "meant to be so large, give the task more memory, or use fewer workers; if not, it is damaged: run "
+                "the stage that made it with verify=True"
+            ) from error.__cause__
 
     def path_of(self, item: Input) -> str:
         return self._held.path_of_entry(_entry_of(item))

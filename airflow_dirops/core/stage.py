@@ -14,6 +14,7 @@ from airflow_dirops.core.errors import ArgumentRefused
 from airflow_dirops.core.fingerprint import fingerprint
 from airflow_dirops.core.functions import UserFunction
 from airflow_dirops.core.locations import checked_path
+from airflow_dirops.core.members import text_problem
 from airflow_dirops.core.outcome import Progress
 from airflow_dirops.core.patterns import one_of
 from airflow_dirops.core.policies import (
@@ -26,6 +27,7 @@ from airflow_dirops.core.policies import (
     failure_budget,
 )
 from airflow_dirops.core.retention import Retention
+from airflow_dirops.core.shown import shown
 from airflow_dirops.core.sources import SourceLike
 from airflow_dirops.core.workers import available_cpus
 
@@ -159,7 +161,7 @@ class Stage:
             if function is not None
         ]
         object.__setattr__(self, "functions", tuple(functions))
-        if findings := list(self._contradictions()):
+        if findings := [*self._contradictions(), *self._unwritable()]:
             raise ArgumentRefused("this stage cannot run", findings)
 
     @property
@@ -250,6 +252,18 @@ class Stage:
         object.__setattr__(self, "source", checked if self.is_joined else checked[0])
         if self.source_is_planned and not self.dry_run:
             raise ArgumentRefused("the source is what a dry run came to, and nothing was made; run its stage first")
+
+    def _unwritable(self) -> Iterator[str]:
+        """What the manifest could not hold, which would come out after the work."""
+        texts = {"stage=": self.name, "partition=": self.partition, "run=": self.run}
+        texts["the function's name"] = self.function_name
+        if self.attempt is not None:
+            run = self.attempt.run
+            texts["the attempt's dag_id"], texts["the attempt's run_id"] = run.dag_id, run.run_id
+            texts["the attempt's task_id"], texts["the attempt's order"] = run.task_id, self.attempt.order
+        for what, text in texts.items():
+            if text is not None and (problem := text_problem(text)):
+                yield f"{what} {shown(repr(text), 100)} cannot be written into a manifest: {problem}"
 
     def _contradictions(self) -> Iterator[str]:
         if self.max_failures is not None and self.on_error == "fail":

@@ -246,3 +246,15 @@ def test_one_source_of_a_joined_target_is_told_the_whole_command(stages: Path) -
     assert done.returncode == 2
     advice = shlex.split(done.stderr.partition("name them all: dirops plan ")[2])
     assert counts(stages, *advice) == {"carried": 3}
+
+
+def test_a_pattern_for_each_source(stages: Path) -> None:
+    (stages / "pairs").mkdir()
+    for name in ("a.hdr", "a.dat", "b.hdr", "b.dat", "c.txt"):
+        (stages / "pairs" / name).write_text(name)
+    each = ("--pattern", "**/*.hdr", "--pattern", "**/*.dat")
+    assert counts(stages, "pairs", "pairs", "of_pairs", "--join", "inner", *each) == {"new": 2}
+    assert counts(stages, "pairs", "pairs", "of_pairs", "--join", "outer", "--pattern", "**/*.txt") == {"new": 1}
+    refused = run(stages, "pairs", "pairs", "of_pairs", "--join", "inner", *each, "--pattern", "x")
+    assert (refused.returncode, "3 patterns for 2 sources" in refused.stderr) == (2, True)
+    assert "a list, which is for joined sources" in run(stages, "pairs", "of_pairs", *each).stderr

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import shutil
 import subprocess
 import sys
@@ -200,8 +201,8 @@ class TestLetThroughOnce:
             elif how == "command":
                 with pytest.raises(errors.TooManyRemoved) as told:
                     copied()
-                advised = str(told.value).partition("run 'dirops ")[2].partition("'")[0]
-                command = [sys.executable, "-m", "airflow_dirops", *advised.split()]
+                advised = str(told.value).partition("or run: dirops ")[2]
+                command = [sys.executable, "-m", "airflow_dirops", *shlex.split(advised)]
                 assert "may drop any number of its" in subprocess.run(
                     command, check=True, capture_output=True, text=True
                 ).stdout.replace("\n", " ")

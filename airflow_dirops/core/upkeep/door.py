@@ -9,6 +9,7 @@ from functools import wraps
 from pathlib import Path
 from typing import Concatenate, ParamSpec, TypeVar
 
+from airflow_dirops.core.commands import dirops_command
 from airflow_dirops.core.control import ControlDirectory
 from airflow_dirops.core.errors import StorageError, remaining_storage_errors
 from airflow_dirops.core.locations import checked_path
@@ -41,6 +42,7 @@ def control_of(target: Target) -> ControlDirectory:
 
 def _room(target: Target) -> str:
     return (
-        f"'dirops clean {os.fspath(target)}' removes what dead attempts left, and expired snapshots; with --keep-hours "
-        "0 it removes all snapshots but the current one and the one that was replaced last"
+        "What dead attempts left, and expired snapshots, are removed by: "
+        f"{dirops_command('clean', target)} (with --keep-hours 0 it removes all snapshots but the current one and the "
+        "one that was replaced last)"
     )
