@@ -183,7 +183,7 @@ def test_a_try_that_was_cut_off_goes_on(run: Run, target: Path) -> None:
 def test_no_such_failure_lists_those_that_are(run: Run, target: Path) -> None:
     run(read=lambda path: broken(path) if path.endswith("b.txt") else "x", on_error="quarantine")
     message = said("failures", target, "a.txt", cwd=target.parents[1])
-    (shown,) = re.findall(r"(failures \S+) lists those that did", message)
+    (shown,) = re.findall(r"listed by: dirops (failures \S+)", message)
     assert "b.txt" in dirops(*shlex.split(shown), cwd=target.parents[1]).stdout
     assert "b.txt" in dirops("failures", "-r", "out", cwd=target.parents[1]).stdout
 

@@ -35,7 +35,7 @@ def test_the_advice_of_the_error_works(room: Room, tmp_path: Path) -> None:  # n
     with room.only(0):
         with pytest.raises(errors.StorageError) as caught:
             upkeep.rollback(target)
-        advised = re.search(r"'dirops clean ([^']+)'", str(caught.value))
+        advised = re.search(r"dirops clean (\S+) \(with", str(caught.value))
         assert advised
         assert shlex.split(advised[1]) == [str(target)]
         assert len(upkeep.clean(advised[1]).orphans) == 4
