@@ -20,6 +20,7 @@ from airflow_dirops.core.sources import Source
 log = logger(__name__)
 
 _MAX_FINDINGS = 20
+_MAX_TOLD = 5
 
 
 def join_inputs(parts: tuple[Input, ...]) -> Input:
@@ -45,6 +46,8 @@ class JoinedSource:
         self.selection = sources[0].selection
         self._join = join
         self._unmatched = 0
+        self._is_told = False
+        self._listed: list[Iterable[Input]] = []
 
     @property
     def ignored(self) -> int:
@@ -53,7 +56,14 @@ class JoinedSource:
 
     def list_inputs(self, sorter: Sorter) -> Iterable[Input]:
         listed = [source.list_inputs(sorter.sibling(str(number))) for number, source in enumerate(self.singles)]
+        self._listed = listed
         return _Matched(self, listed)
+
+    def list_unmatched(self) -> Iterator[tuple[Input, tuple[int, ...]]]:
+        """What an inner join leaves out, by key and in order, with the numbers of the sources that do not have it."""
+        for parts in self._groups(self._listed):
+            if not self._is_wanted(parts):
+                yield join_inputs(parts), self._lacking(parts)
 
     def match(self, listed: list[Iterable[Input]]) -> Iterator[Input]:
         """
@@ -61,18 +71,17 @@ class JoinedSource:
         :raises KeyMissing: with the keys that are not in every source, if ``join="strict"``.
         """
         findings: list[str] = []
-        self._unmatched = 0
-        streams = (_keyed(number, inputs) for number, inputs in enumerate(listed))
-        for _, group in groupby(heapq.merge(*streams), key=lambda one: one.key):
-            parts = tuple(one.item for one in group)
+        self._unmatched = keys = 0
+        for parts in self._groups(listed):
             self._check_single(parts)
-            if len(parts) == len(self.singles) or self._join == "outer":
+            if self._is_wanted(parts):
                 yield join_inputs(parts)
                 continue
             self._unmatched += len(parts)
-            if self._join == "strict" and len(findings) < _MAX_FINDINGS:
+            keys += 1
+            if len(findings) < _MAX_FINDINGS:
                 findings.append(f"{parts[0].key!r} is missing in {self._without(parts)}")
-        self._report(findings)
+        self._report(findings, keys)
 
     def place_of(self, item: Input) -> str:
         if item.parts:
@@ -96,6 +105,15 @@ class JoinedSource:
         for source in self.singles:
             source.close()
 
+    def _groups(self, listed: list[Iterable[Input]]) -> Iterator[tuple[Input, ...]]:
+        """The inputs that have one key, for each key."""
+        streams = (_keyed(number, inputs) for number, inputs in enumerate(listed))
+        for _, group in groupby(heapq.merge(*streams), key=lambda one: one.key):
+            yield tuple(one.item for one in group)
+
+    def _is_wanted(self, parts: tuple[Input, ...]) -> bool:
+        return len(parts) == len(self.singles) or self._join == "outer"
+
     def _check_single(self, parts: tuple[Input, ...]) -> None:
         for one, other in pairwise(parts):
             if one.source == other.source:
@@ -108,19 +126,25 @@ class JoinedSource:
     def _one_for_each(self, one: Input, other: Input) -> list[Input]:
         return [one, other, *[one] * len(self.singles)][: len(self.singles)]
 
-    def _without(self, parts: tuple[Input, ...]) -> str:
-        present = {part.source for part in parts}
-        return ", ".join(str(source.path) for number, source in enumerate(self.singles) if number not in present)
+    def _lacking(self, parts: tuple[Input, ...]) -> tuple[int, ...]:
+        return tuple(sorted({*range(len(self.singles))} - {part.source for part in parts}))
 
-    def _report(self, findings: list[str]) -> None:
-        if findings:
+    def _without(self, parts: tuple[Input, ...]) -> str:
+        return ", ".join(str(self.singles[number].path) for number in self._lacking(parts))
+
+    def _report(self, findings: list[str], keys: int) -> None:
+        if findings and self._join == "strict":
             raise KeyMissing(
                 f"{self._unmatched} inputs have no match in every source, and join='strict' expects one for each; "
                 "add them, or use join='inner' or 'outer'",
                 findings,
             )
-        if self._unmatched:
-            log.warning("%d inputs are not in every source, and left out", self._unmatched)
+        if findings and not self._is_told:
+            self._is_told = True
+            rest = f"; and {keys - _MAX_TOLD} more" if keys > _MAX_TOLD else ""
+            log.warning(
+                "%d keys are not in every source, and left out: %s%s", keys, "; ".join(findings[:_MAX_TOLD]), rest
+            )
 
 
 class _Matched:

@@ -49,13 +49,17 @@ class FileLine(msgspec.Struct, frozen=True):
 
 
 class SkippedLine(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A line of ``skipped.jsonl``: an input that gave nothing, so that the next run knows it was seen."""
+    """A line of ``skipped.jsonl``: an input that gave nothing, so that the next run knows it was seen.
+
+    With a ``reason`` it was not even read: an inner join left it out.
+    """
 
     path: str
     size: Count
     mtime_ns: Number | None = None
     digest: InputDigest | None = None
     beside: Digest | None = None
+    reason: str = ""
 
 
 class QuarantineLine(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -106,14 +106,18 @@ class UpkeepRecord(ManifestModel, frozen=True):
     host: Text
 
 
-class Counts(ManifestModel, frozen=True):
-    """How many files: matched in the source, made, gave nothing, failed, and passed over by the listing."""
+class Counts(ManifestModel, frozen=True, omit_defaults=True):
+    """How many files: matched in the source, made, gave nothing, failed, and passed over by the listing.
+
+    ``unmatched`` is there only where an inner join left keys out.
+    """
 
     inputs: Count
     entries: Count
     skipped: Count
     quarantined: Count
     ignored: Count
+    unmatched: Count = 0
 
 
 class Manifest(ManifestModel, frozen=True, omit_defaults=True):

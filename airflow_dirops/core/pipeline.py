@@ -270,6 +270,7 @@ class _Run:
             fingerprint=self._fingerprint,
             ignored=self._source.ignored,
             began=self._began,
+            unmatched=self._source.list_unmatched(),
             seen=seen,
         )
 

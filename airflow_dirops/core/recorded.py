@@ -88,6 +88,8 @@ def _by_input(base: Snapshot, name: ListName) -> Iterator[Recorded]:
 
 
 def _turned_round(line: FileLine | SkippedLine | QuarantineLine, *, is_joined: bool) -> Iterator[JournalLine]:
+    if isinstance(line, SkippedLine) and line.reason:
+        return iter(())  # left out by a join: it was never an input
     if isinstance(line, FileLine):
         outputs = (Output(line.path, line.size, line.digest, 0, 0),)
         inputs = (join_inputs(line.inputs),) if is_joined else line.inputs

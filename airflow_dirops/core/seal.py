@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -13,7 +13,7 @@ import msgspec
 import airflow_dirops
 from airflow_dirops.core.attempts import new_id
 from airflow_dirops.core.claim import Claim
-from airflow_dirops.core.entries import EVERY_INPUT, key_of, order_of
+from airflow_dirops.core.entries import EVERY_INPUT, Input, key_of, order_of
 from airflow_dirops.core.journal import JournalLine
 from airflow_dirops.core.lines import encode_line
 from airflow_dirops.core.lists import (
@@ -53,6 +53,7 @@ class Sealing:
     fingerprint: str
     ignored: int
     began: float
+    unmatched: Iterable[tuple[Input, tuple[int, ...]]] = ()
     seen: InputsSeen | None = None
 
 
@@ -76,8 +77,20 @@ def seal(staging: StagingArea, sealing: Sealing) -> Manifest:
         for name, path, encoded in _list_lines(line):
             sorters[name].add(order_of(path), encoded)
         size += sum(output.size for output in line.outputs)
+    unmatched = 0
+    for item, lacking in sealing.unmatched:
+        unmatched += 1
+        sorters[SKIPPED].add(order_of(item.path), encode_line(_left_out(item, lacking, sealing.sources)))
     lists = {name: write_list(staging.tree, name, (line for _, line in sorter)) for name, sorter in sorters.items()}
-    manifest = _header(sealing, lists, sealing.seen.count if sealing.seen else inputs, size, one_to_one=one_to_one)
+    counts = Counts(
+        inputs=sealing.seen.count if sealing.seen else inputs,
+        entries=lists[FILES].lines,
+        skipped=lists[SKIPPED].lines - unmatched,
+        quarantined=lists[QUARANTINE].lines,
+        ignored=sealing.ignored,
+        unmatched=unmatched,
+    )
+    manifest = _header(sealing, lists, counts, size, one_to_one=one_to_one)
     write_header(staging.tree, manifest)
     staging.sync_tree()
     return manifest
@@ -103,6 +116,11 @@ def _list_lines(line: JournalLine) -> Iterator[tuple[ListName, str, bytes]]:
         yield QUARANTINE, item.path, encode_line(failed)
 
 
+def _left_out(item: Input, lacking: tuple[int, ...], sources: tuple[SourceRecord, ...]) -> SkippedLine:
+    places = " and ".join(repr(sources[number].location) for number in lacking)
+    return SkippedLine(item.path, item.size, digest=item.digest, reason=f"no match in {places}")
+
+
 def _gave_its_own_key(line: JournalLine) -> bool:
     """Whether an input, which is one file, gave one entry of its own key, or none."""
     if line.input.parts or len(line.outputs) > 1:
@@ -111,7 +129,7 @@ def _gave_its_own_key(line: JournalLine) -> bool:
 
 
 def _header(
-    sealing: Sealing, lists: dict[ListName, ListRecord], inputs: int, size: int, *, one_to_one: bool
+    sealing: Sealing, lists: dict[ListName, ListRecord], counts: Counts, size: int, *, one_to_one: bool
 ) -> Manifest:
     stage, claim = sealing.stage, sealing.claim
     codec = stage.output_codec
@@ -128,13 +146,7 @@ def _header(
         codec=CodecRecord(name=codec.name, suffix=codec.suffix),
         durability=stage.durability,
         digest="sha256",
-        counts=Counts(
-            inputs=inputs,
-            entries=lists[FILES].lines,
-            skipped=lists[SKIPPED].lines,
-            quarantined=lists[QUARANTINE].lines,
-            ignored=sealing.ignored,
-        ),
+        counts=counts,
         bytes=size,
         lists=lists,
         seconds=round(time.monotonic() - sealing.began, 3),

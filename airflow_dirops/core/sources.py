@@ -64,6 +64,9 @@ class Source(Protocol):
     def record_of(self, item: Input) -> Record | InputRecord:
         """What a user's function sees of this input."""
 
+    def list_unmatched(self) -> Iterable[tuple[Input, tuple[int, ...]]]:
+        """What a join left out, and in which of its sources it is missing."""
+
     def read(self, item: Input) -> Any:
         """
         :returns: the decoded value, where the source is a snapshot.
@@ -180,6 +183,9 @@ class BareDirectory:
                 self._listing.first_unfollowed,
             )
 
+    def list_unmatched(self) -> Iterable[tuple[Input, tuple[int, ...]]]:
+        return ()
+
     @property
     def singles(self) -> tuple[Source, ...]:
         return (self,)
@@ -264,6 +270,9 @@ class SnapshotSource:
         if not self._is_listed:
             self._is_listed = True
             warn_of_case(self)
+
+    def list_unmatched(self) -> Iterable[tuple[Input, tuple[int, ...]]]:
+        return ()
 
     @property
     def singles(self) -> tuple[Source, ...]:

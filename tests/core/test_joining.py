@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from airflow_dirops.core import Outcome, errors, open_snapshot, read_directory, transform_directory
+from airflow_dirops.core import errors, iter_plan, open_snapshot, read_directory, transform_directory
 from tests.core.directories import assert_whole, header_of, lines_of, nothing_lost, values_of, write_texts
 
 
@@ -34,13 +35,16 @@ def both(image: str | None, mask: str | None) -> str:
 
 @pytest.fixture
 def run(images: Path, masks: Path, target: Path) -> Any:
-    def run(**options: Any) -> Outcome:
-        return transform_directory(
-            **{"source": [images, masks], "target": target, "read": read_text, "transform": both, "join": "inner"}
-            | {"codec": "text", "stage": "both", **options}
-        )
-
-    return run
+    return partial(
+        transform_directory,
+        source=[images, masks],
+        target=target,
+        read=read_text,
+        transform=both,
+        join="inner",
+        codec="text",
+        stage="both",
+    )
 
 
 @pytest.mark.parametrize("workers", [1, 2])
@@ -59,6 +63,95 @@ def test_what_is_matched(run: Any, target: Path, join: str, expected: dict[str, 
     assert values_of(target) == expected
     assert outcome.counts["ignored"] == (2 if join == "inner" else 0)
     assert_whole(target)
+
+
+class TestLeftOut:
+    def test_is_listed_with_the_reason(self, run: Any, target: Path, caplog: pytest.LogCaptureFixture) -> None:
+        outcome = run()
+        listed = {line["path"]: line["reason"] for line in lines_of(target, "skipped.jsonl")}
+        assert listed == {"a.txt": "no match in '../masks'", "d.txt": "no match in '../images'"}
+        assert (outcome.counts["unmatched"], outcome.counts["skipped"], outcome.counts["inputs"]) == (2, 0, 2)
+        (told,) = [message for message in caplog.messages if "left out" in message]
+        assert told.startswith("2 keys are not in every source, and left out: 'a' is missing in ")
+
+    def test_beside_what_gave_nothing(self, run: Any, target: Path) -> None:
+        outcome = run(transform=lambda image, mask: None if image == "image b" else image)
+        listed = [(line["path"], "reason" in line) for line in lines_of(target, "skipped.jsonl")]
+        assert listed == [("a.txt", True), ("b.txt", False), ("d.txt", True)]
+        assert (outcome.counts["unmatched"], outcome.counts["skipped"]) == (2, 1)
+        assert run(transform=lambda image, mask: None if image == "image b" else image).outcome == "unchanged"
+        assert_whole(target)
+
+    def test_of_more_than_two(self, run: Any, images: Path, masks: Path, tmp_path: Path, target: Path) -> None:
+        third = write_texts(tmp_path / "third", a="a", c="c", e="e")
+        run(source=[images, masks, third], transform=lambda one, two, three: one)
+        listed = {line["path"]: line["reason"] for line in lines_of(target, "skipped.jsonl")}
+        assert listed == {
+            "a.txt": "no match in '../masks'",
+            "b.txt": "no match in '../third'",
+            "d.txt": "no match in '../images' and '../third'",
+            "e.txt": "no match in '../images' and '../masks'",
+        }
+
+    @pytest.mark.parametrize("join", ["outer", "strict"])
+    def test_nothing_else_is(self, run: Any, images: Path, masks: Path, target: Path, join: str) -> None:
+        run(source=[images, images], join=join)
+        assert (lines_of(target, "skipped.jsonl"), "unmatched" in header_of(target)["counts"]) == ([], False)
+
+    def test_does_not_count_as_seen(self, run: Any, images: Path, masks: Path, target: Path) -> None:
+        run()
+        write_texts(masks, a="mask a")
+        assert dict(iter_fates(run)) == {"a.txt": "new", "b.txt": "carried", "c.txt": "carried"}
+        outcome = run()
+        assert (outcome.counts["computed"], outcome.counts["unmatched"]) == (1, 1)
+        assert [line["path"] for line in lines_of(target, "skipped.jsonl")] == ["d.txt"]
+        assert "mask a" in values_of(target)["a"]
+
+    def test_is_not_removed_when_it_goes(self, run: Any, images: Path, masks: Path, target: Path) -> None:
+        run(max_removed=0)
+        (images / "a.txt").unlink()
+        write_texts(masks, z="mask z")
+        assert set(dict(iter_fates(run)).values()) == {"carried"}
+        with nothing_lost(target):  # which keys are left out is written at the next change
+            assert run(max_removed=0).outcome == "unchanged"
+        write_texts(masks, b="other")
+        run(max_removed=0)
+        assert [line["path"] for line in lines_of(target, "skipped.jsonl")] == ["d.txt", "z.txt"]
+
+    def test_is_in_the_list_when_its_partner_goes(self, run: Any, masks: Path, target: Path) -> None:
+        run()
+        (masks / "b.txt").unlink()
+        assert dict(iter_fates(run))["b.txt"] == "removed"
+        assert run().counts["unmatched"] == 3
+        assert sorted(values_of(target)) == ["c"]
+        assert run().outcome == "unchanged"
+
+    def test_of_an_aggregate(self, run: Any, target: Path) -> None:
+        options = {"transform": None, "aggregate": lambda records: "".join(record.key for record in records)}
+        assert run(**options).counts["unmatched"] == 2
+        assert len(lines_of(target, "skipped.jsonl")) == 2
+        assert run(**options).outcome == "unchanged"
+
+    def test_of_snapshots(self, images: Path, masks: Path, tmp_path: Path, run: Any, target: Path) -> None:
+        for name, source in (("one", images), ("two", masks)):
+            read_directory(source=source, target=tmp_path / name, read=read_text, codec="text")
+        options = {"source": [tmp_path / "one", tmp_path / "two"], "read": None}
+        assert run(**options).counts["unmatched"] == 2
+        assert run(**options).outcome == "unchanged"
+
+    def test_many_are_told_in_a_line(
+        self, run: Any, images: Path, target: Path, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        write_texts(images, **{f"x{number}": "x" for number in range(200)})
+        assert run().counts["unmatched"] == 202
+        (told,) = [message for message in caplog.messages if "left out" in message]
+        assert "202 keys" in told
+        assert told.endswith("; and 197 more")
+
+
+def iter_fates(run: Any) -> Any:
+    """What the stage would do with each input."""
+    return iter_plan(**run.keywords)
 
 
 def test_strict_names_what_has_no_match(run: Any, target: Path, images: Path, masks: Path) -> None:
