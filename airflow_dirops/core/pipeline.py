@@ -174,7 +174,8 @@ class _Run:
             if base is not None:
                 stack.enter_context(base)
             work = self._aggregation(base) if self._stage.aggregate else self._each_input(base)
-            log.info("%d inputs in %s: %s", work.total, self._source.path, work.describe())
+            why = " (this run had committed and was cleared)" if self._claim.full and not self._stage.full else ""
+            log.info("%d inputs in %s: %s%s", work.total, self._source.path, work.describe(), why)
             if work.total == 0 and self._stage.empty != "commit":
                 return self._empty()
             if not work.has_work:

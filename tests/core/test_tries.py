@@ -182,3 +182,12 @@ def test_a_run_is_told_at_once_of_another_at_work(run: Run, caplog: pytest.LogCa
     assert str(target) in said
     assert "images.to_numpy (run 'mine'), try 1" in said
     assert "is at work on this target too, since 20" in said
+
+
+def test_the_log_says_why_a_cleared_run_makes_all_again(run: Run, caplog: pytest.LogCaptureFixture) -> None:
+    logical = LogicalRun("dag", "run", "task")
+    run(attempt=Attempt(run=logical, try_number=1))
+    caplog.clear()
+    with caplog.at_level("INFO"):
+        run(attempt=Attempt(run=logical, try_number=2, first_try_number=2))
+    assert any(message.endswith(": 3 full (this run had committed and was cleared)") for message in caplog.messages)
