@@ -114,7 +114,9 @@ def test_counts_failures(place: Path) -> None:
     write_texts(place / "texts", bad="")
     terminal = Terminal(place, "dict(on_error='quarantine')")
     assert terminal.ended() == 0
-    assert "1 failed" in terminal.shown.splitlines()[-1]
+    *_, bar, summary = terminal.shown.splitlines()
+    assert "1 failed" in bar
+    assert "1 of 4 inputs were set aside" in summary
 
 
 def test_a_failing_stage_leaves_the_terminal_tidy(place: Path) -> None:

@@ -60,7 +60,7 @@ def test_two_stages_and_what_airflow_shows_of_them(runs: Runs, root: Path) -> No
 
 
 def test_the_log_tells_in_words_what_is_read_and_written(
-    runs: Runs, root: Path, capfd: pytest.CaptureFixture[str]
+    runs: Runs, root: Path, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> None:
     write(root / "raw", one="a", two="b")
     with DAG("words", schedule=None) as dag:
@@ -70,16 +70,18 @@ def test_the_log_tells_in_words_what_is_read_and_written(
             source=sources,
             join="inner",
             target="final",
-            transform=lambda texts: len(texts),
+            transform=lambda left, right: len(left + right),
             codec="json",
         )
-    run = runs(dag)
+    with caplog.at_level("INFO", logger="airflow_dirops.core"):
+        run = runs(dag)
+    assert run.state("both") == "success"
     left, right = (f"{root}/interim/{name} at snapshot {run.output(name)['snapshot']}" for name in ("left", "right"))
     said = capfd.readouterr().out
     assert f"Stage words.left: from {root}/raw to {root}/interim/left " in said
     assert f"Stage words.both: from {left}, {right} to {root}/final " in said
-    assert "committed in " in said
-    assert "2 inputs, 2 entries, 2 computed" in said
+    assert "stage words.both committed in " in caplog.text
+    assert "2 inputs, 2 entries, 2 computed" in caplog.text
 
 
 def test_the_manifest_says_who_wrote_it(runs: Runs, root: Path) -> None:
