@@ -139,6 +139,7 @@ def claim_target(
             take_over_stage=take_over_stage,
             limit=limit,
         )
+        control.forget_outlived_removal(base.snapshot if base else None)
         fence = control.read_fence()
         refuse_sibling(control.target, attempt.run, base.attempt if base else None, fence)
         attempt = _numbered(attempt, fence)

@@ -182,15 +182,23 @@ class ControlDirectory:
         sync_directory(self.path)
 
     def permits_removal(self, snapshot: str) -> bool:
+        return self._removal_accepted_for() == snapshot
+
+    def _removal_accepted_for(self) -> str | None:
         with suppress(ManifestDamaged):
-            accepted = read_document(self._accepted_removal, AcceptedRemoval)
-            return accepted is not None and accepted.snapshot == snapshot
-        return False
+            if accepted := read_document(self._accepted_removal, AcceptedRemoval):
+                return accepted.snapshot
+        return None
 
     def forget_accepted_removal(self) -> None:
         """It was for once."""
         with storage_errors("removing", self._accepted_removal):
             self._accepted_removal.unlink(missing_ok=True)
+
+    def forget_outlived_removal(self, current: str | None) -> None:
+        """Remove a permission that a commit has outlived: it is for another snapshot than the current one."""
+        if self._removal_accepted_for() not in (None, current):
+            self.forget_accepted_removal()
 
     def tree_of(self, attempt: str) -> Path:
         return self.attempts / attempt / "tree"
