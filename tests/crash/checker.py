@@ -16,6 +16,7 @@ from pathlib import Path
 HEADER = "_dirops/manifest.json"
 LISTS = ("files.jsonl", "quarantine.jsonl", "skipped.jsonl")
 AT_REST = {"lock", "fence.json", "attempts", "retired", "removing"}
+ASIDE = ".json.unreadable-"
 
 Content = dict[str, str]
 """Relative path → sha256."""
@@ -124,30 +125,39 @@ class Expected:
     :param new: what the struck run commits.
     :param kept: what was retired before, and must stay; by name.
     :param expired: names of retired snapshots that may be deleted.
+    :param unreadable: what documents of the control directory held before that were none; nobody throws it away.
     """
 
     old: Sight | None
     new: Content
     kept: dict[str, Sight] = field(default_factory=dict)
     expired: frozenset[str] = frozenset()
+    unreadable: tuple[bytes, ...] = ()
 
     @classmethod
     def of(cls, target: Path, new: Content, expired: frozenset[str] = frozenset()) -> Expected:
         """From what lies there now: a swap that was cut off counts as made, what an exchange left as retired."""
         kept = _retired(target) | {seen.snapshot or "unmanaged": seen for seen in _swapped_out(target)}
-        return cls(look_as_reader(target), new, kept, expired)
+        unreadable = tuple(content for content in _documents(target) if not _is_document(content))
+        return cls(look_as_reader(target), new, kept, expired, unreadable)
 
     def violations_after_crash(self, target: Path) -> list[str]:
         return [*self._of_target(target), *self._of_what_is_kept(target)]
 
     def violations_after_retry(self, target: Path) -> list[str]:
-        return [*self._of_outcome(target), *self.violations_after_crash(target), *_left_over(target)]
+        found = [*self._of_outcome(target), *self.violations_after_crash(target), *_left_over(target)]
+        aside = [path.name for path in control_of(target).iterdir() if ASIDE in path.name]
+        if len(aside) != len(self.unreadable):
+            found.append(f"put aside: {sorted(aside)}")
+        return found
 
     def _of_target(self, target: Path) -> Iterator[str]:
         seen = look_as_reader(target)
         if seen is None:
             if self.old is not None:
                 yield "the target is gone"
+            return
+        if seen == self.old:
             return
         yield from seen.findings
         if self.old is not None and seen.snapshot == self.old.snapshot:
@@ -161,13 +171,15 @@ class Expected:
     def _of_what_is_kept(self, target: Path) -> Iterator[str]:
         retired = _retired(target)
         for name, seen in retired.items():
-            if seen.findings:
+            if seen.findings and _same(seen) != _same(self.old):
                 yield f"retired {name} is no complete snapshot: {'; '.join(seen.findings)}"
         places = [_same(seen) for seen in (*retired.values(), *_swapped_out(target))]
         visible = _same(look_as_reader(target))
         for name, before in self._must_be_kept():
             if (found := places.count(_same(before))) != 1 and _same(before) != visible:
                 yield f"{name}, which was replaced, lies in {found} places"
+        held = [*_documents(target)]
+        yield from (f"no document holds {lost!r} any more" for lost in self.unreadable if lost not in held)
 
     def _must_be_kept(self) -> Iterator[tuple[str, Sight]]:
         yield from ((name, sight) for name, sight in self.kept.items() if name not in self.expired)
@@ -224,12 +236,25 @@ def _looks(directory: Path, place: Callable[[Path], Path]) -> dict[str, Sight]:
     return {path.name: seen for path in directory.iterdir() if (seen := look(place(path))) is not None}
 
 
+def _documents(target: Path) -> Iterator[bytes]:
+    """What the small documents of a control directory hold, and those that were put aside."""
+    control = control_of(target)
+    yield from (path.read_bytes() for path in (*control.glob("*.json"), *control.glob(f"*{ASIDE}*")))
+
+
+def _is_document(content: bytes) -> bool:
+    try:
+        return isinstance(json.loads(content), dict)
+    except ValueError:
+        return False
+
+
 def _left_over(target: Path) -> Iterator[str]:
     control = control_of(target)
     for folder in ("attempts", "removing"):
         if (control / folder).exists() and (orphans := sorted(path.name for path in (control / folder).iterdir())):
             yield f"orphans in {folder}: {orphans}"
-    if surplus := {path.name for path in control.iterdir()} - AT_REST:
+    if surplus := {path.name for path in control.iterdir() if ASIDE not in path.name} - AT_REST:
         yield f"left in the control directory: {sorted(surplus)}"
     if surplus := {path.name for path in target.parent.iterdir()} - {target.name, ".dirops"}:
         yield f"left beside the target: {sorted(surplus)}"

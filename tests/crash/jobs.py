@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from airflow_dirops.core import Attempt, LogicalRun, Retention, control, open_snapshot, read_directory, upkeep
-from airflow_dirops.core.errors import DiropsError
+from airflow_dirops.core.errors import DiropsError, TooManyRemoved
 
 STAGE = "crash.stage"
 
@@ -87,12 +87,35 @@ def clean(*, target: str, keep_snapshots: int = 1, keep_hours: float = 24.0, **_
     return {"orphans": upkeep.clean(target, Retention(keep_snapshots, keep_hours)).orphans}
 
 
-def repair(*, target: str) -> dict[str, Any]:
+def repair(*, target: str, **_: Any) -> dict[str, Any]:
+    """Repair, and clean up what a try before may have left."""
     repaired = upkeep.repair(target)
+    upkeep.clean(target)
     return {"snapshot": repaired.snapshot, "restored": repaired.restored}
 
 
-JOBS = {"stage": stage, "read": read, "rollback": rollback, "clean": clean, "repair": repair}
+def accept_removal(*, target: str) -> dict[str, Any]:
+    return {"snapshot": upkeep.accept_removal(target).snapshot}
+
+
+def let_through(*, target: str, **arguments: Any) -> dict[str, Any]:
+    """Run a stage; where it would remove too much, let that through once, and run it again."""
+    try:
+        return stage(target=target, **arguments)
+    except TooManyRemoved:
+        upkeep.accept_removal(target)
+        return stage(target=target, **arguments)
+
+
+JOBS = {
+    "stage": stage,
+    "read": read,
+    "rollback": rollback,
+    "clean": clean,
+    "repair": repair,
+    "accept_removal": accept_removal,
+    "let_through": let_through,
+}
 
 
 def run_job(name: str, arguments: dict[str, Any]) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from tests.crash.checker import Content, Expected
+from tests.crash.checker import HEADER, Content, Expected
 from tests.crash.shim import Strike
 from tests.crash.world import World, made_of
 
@@ -66,6 +66,7 @@ class Scenario:
 
 ONE = {"source": "one", "mark": "A", "run": "first"}
 TWO = {"source": "two", "mark": "B", "run": "second"}
+FEW = {"source": "few", "mark": "A", "run": "second", "max_removed": 0}
 REPLACED = "renameat2"
 
 _scenarios: dict[str, tuple[Callable[[World], Job], bool]] = {}
@@ -222,6 +223,61 @@ def rollback(world: World) -> Job:
 
 
 @scenario
+@also_plain
+def rollback_of_damage(world: World) -> Job:
+    """The current snapshot's own header is gone bad: the directory is moved aside as if it were somebody else's."""
+    before = world.commit(**ONE)
+    world.commit(**TWO)
+    _replace(world.target / HEADER, b"{")
+    return Job({"snapshot": before}, "rollback", makes=ONE)
+
+
+@scenario
+def rollback_over_a_dead_attempt(world: World) -> Job:
+    """What the dead try swapped out is what shall come back."""
+    before = world.commit(**ONE)
+    world.crash(Strike("kill-after", 1, REPLACED), **TWO)
+    return Job({"snapshot": before}, "rollback", makes=ONE)
+
+
+@scenario
+@also_plain
+def repair(world: World) -> Job:
+    """One file is missing and one is damaged; the snapshot that was replaced has both."""
+    world.commit(**ONE)
+    world.target.chmod(0o750)
+    world.commit(**TWO | {"mark": "A"})
+    (world.target / "deep/b.bin").unlink()
+    _replace(world.target / "deep/er/c.bin", b"damaged")
+    return Job({}, "repair", makes=TWO | {"mark": "A"})
+
+
+@scenario
+@also_plain
+def removal_let_through(world: World) -> Job:
+    """More goes than may go, and somebody has let that through."""
+    world.commit(**ONE)
+    world.run("accept_removal")
+    return Job(FEW)
+
+
+@scenario
+def let_through(world: World) -> Job:
+    """The permission is given between two runs."""
+    world.commit(**ONE)
+    return Job(FEW, "let_through")
+
+
+@scenario
+@also_plain
+def lost_fence(world: World) -> Job:
+    """It cannot be read, so it is put aside, and nobody has claimed."""
+    world.commit(**ONE)
+    _replace(world.control / "fence.json", b"{")
+    return Job(TWO)
+
+
+@scenario
 def clean(world: World) -> Job:
     """A dead attempt, and a retired snapshot past its time."""
     retired = world.commit(**ONE)
@@ -260,6 +316,12 @@ def two_workers(world: World) -> Job:
 def process_durability(world: World) -> Job:
     world.commit(**ONE, durability="process")
     return Job(TWO | {"mark": "A", "durability": "process"})
+
+
+def _replace(path: Path, content: bytes) -> None:
+    """Not in place, since other snapshots have links to the file."""
+    path.unlink()
+    path.write_bytes(content)
 
 
 def _make_bare(directory: Path) -> None:

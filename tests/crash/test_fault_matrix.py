@@ -1,6 +1,6 @@
-"""The file system refuses a call of a stage: once, from then on, or that kind of call from then on.
+"""The file system refuses a call of a stage, or of upkeep: once, from then on, or that kind of call from then on.
 
-The stage commits, or fails with an error that says where; the target is the old snapshot or the new one, whole; and
+It commits, or fails with an error that says where; the target is the old snapshot or the new one, whole; and
 the next run, with the fault gone, commits and leaves nothing over. A failed fsync is never repeated, and nothing is
 committed after one.
 """
@@ -31,6 +31,9 @@ SCENARIOS = (
     "rerun",
     "resume",
     "retention",
+    "rollback",
+    "repair",
+    "removal_let_through",
 )
 WRITING = (errno.ENOSPC, errno.EIO, errno.EDQUOT, errno.EACCES, errno.EROFS, errno.ENOENT, errno.ESTALE)
 READING = (errno.EIO, errno.EACCES, errno.ESTALE)
@@ -84,7 +87,7 @@ def _some(strikes: list[Strike], site: str) -> list[Strike]:
 def _calls_of(scenario: Scenario, root: Path) -> list[Call]:
     trace = root.with_suffix(".trace")
     with scenario.world.copy(root) as world:
-        assert world.run(trace=trace, reads=True, **scenario.job.arguments).result
+        assert world.run(scenario.job.name, trace=trace, reads=True, **scenario.job.arguments).result
     return read_trace(trace)
 
 
@@ -100,10 +103,10 @@ def _verdict(ended: Ended, world: World) -> Iterator[str]:
 
 def _experiment(scenario: Scenario, world: World, strike: Strike) -> list[str]:
     trace = world.root.with_suffix(".trace")
-    ended = world.run(strike=strike, trace=trace, reads=True, **scenario.job.arguments)
+    ended = world.run(scenario.job.name, strike=strike, trace=trace, reads=True, **scenario.job.arguments)
     found = [*_verdict(ended, world), *scenario.expected.violations_after_crash(world.target)]
     found += _fsync_violations(read_trace(trace), world.target)
-    again = world.run(**scenario.job.new_run())
+    again = world.run(scenario.job.name, **scenario.job.new_run())
     if again.result is None:
         return [*found, f"the next run failed: {again}"]
     after = scenario.expected.violations_after_retry(world.target)

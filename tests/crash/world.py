@@ -164,7 +164,8 @@ class World:
 
 
 def make_sources(directory: Path) -> None:
-    """``one``; and ``two``, where a file is changed, one removed, one added, and the rest the very same."""
+    """``one``; ``two``, where a file is changed, one removed, one added, and the rest the very same; ``few``, with two.
+    """
     one, two = directory / "one", directory / "two"
     for name, content in FILES.items():
         _write(one / name, content)
@@ -173,6 +174,8 @@ def make_sources(directory: Path) -> None:
     (two / "deep/er/d.raw").unlink()
     _write(two / "deep/er/d.raw", b"changed")
     _write(two / "new/e.raw", b"added")
+    for name in ("a.raw", "deep/b.raw"):
+        _write(directory / "few" / name, FILES[name])
 
 
 def made_of(source: Path, mark: str) -> checker.Content:

@@ -216,8 +216,8 @@ SABOTAGES = [
     Sabotage(
         "a permission to remove results is for any snapshot",
         "control.py",
-        "accepted is not None and accepted.snapshot == snapshot",
-        "accepted is not None",
+        "return self._removal_accepted_for() == snapshot",
+        "return self._removal_accepted_for() is not None",
         f"{REMOVAL} -k for_one_snapshot",
     ),
     Sabotage(
