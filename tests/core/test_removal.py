@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 import shutil
 import subprocess
@@ -230,6 +231,18 @@ class TestLetThroughOnce:
         keep(raw, 1)
         with pytest.raises(errors.TooManyRemoved):
             copied()
+
+
+def test_a_permission_for_another_snapshot_that_comes_in_mid_run(copied: Run, target: Path) -> None:
+    """Somebody looked at the snapshot before, and was slow."""
+
+    def few(path: str) -> str | None:
+        permission = {"snapshot": "0190a5da-ac96-774b-bcce-b302099a8057"}
+        (control_of(target) / "accepted-removal.json").write_text(json.dumps(permission))
+        return read_text(path) if path.endswith("1.txt") else None
+
+    with nothing_lost(target), pytest.raises(errors.TooManyRemoved, match="36 of the 40 results"):
+        copied(read=few)
 
 
 def test_a_permission_outlives_a_run_that_failed(copied: Run, raw: Path, target: Path) -> None:

@@ -36,7 +36,8 @@ def main(words: list[str]) -> int:
         unsound = [test for test, answer in answers.items() if answer not in (PASSED, SKIPPED)]
         print(*(f"fails without any sabotage: {test}\n" for test in unsound), sep="", end="")
         tried = [sabotage for sabotage in chosen if answers[sabotage.test] != SKIPPED]
-        print(*(f"cannot be tried here: {one.what}: {one.test}\n" for one in chosen if one not in tried), sep="", end="")
+        skipped = [f"cannot be tried here: {one.what}: {one.test}\n" for one in chosen if one not in tried]
+        print(*skipped, sep="", end="")
         missed = [sabotage.what for sabotage in tried if not _is_noticed(copy, sabotage)]
     print(f"{len(tried) - len(missed)} of {len(tried)} sabotages were noticed")
     return int(bool(missed or unsound or not tried))

@@ -218,7 +218,7 @@ SABOTAGES = [
         "control.py",
         "return self._removal_accepted_for() == snapshot",
         "return self._removal_accepted_for() is not None",
-        f"{REMOVAL} -k for_one_snapshot",
+        f"{REMOVAL} -k mid_run",
     ),
     Sabotage(
         "a permission to remove results is for ever",
