@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from errno import ENOENT, ENOTDIR
 from itertools import islice
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ class Conditions:
         try:
             manifest = read_manifest(self.target)
         except errors.ManifestMissing:
-            return Finding(lacking=f"no snapshot has been committed there: {self._seen_instead()}")
+            return Finding(lacking=f"no snapshot has been committed there: {self._seen_instead()}{self._tried()}")
         if lacking := self._lacking(manifest):
             return Finding(lacking=lacking)
         return Finding(summary={"target": self.target, **manifest.summary()})
@@ -74,6 +75,17 @@ class Conditions:
             f"the directory is there and holds {many} files, but no stage has committed it. A sensor waits for what a "
             "stage writes; is this the target of one?"
         )
+
+    def _tried(self) -> str:
+        """Where to look if a stage is at work there, or has failed; one listing, however much it did."""
+        from airflow_dirops.core.commands import dirops_command
+        from airflow_dirops.core.control import ControlDirectory
+
+        with suppress(OSError):
+            if os.listdir(ControlDirectory(Path(os.path.realpath(self.target))).attempts):
+                failures = dirops_command("failures", self.target)
+                return f". A try at it has begun, and committed nothing; what failed in it, if anything did: {failures}"
+        return ""
 
     def _last_above(self) -> str:
         return deepest_directory(self.target)
