@@ -164,7 +164,7 @@ class World:
 
 
 def make_sources(directory: Path) -> None:
-    """``one``; ``two``, where one file is changed, one removed, one added, the rest the very same; ``few``, with two files."""
+    """``one``; ``two``, where a file is changed, one removed and one added; ``few``, which has two files."""
     one, two = directory / "one", directory / "two"
     for name, content in FILES.items():
         _write(one / name, content)
