@@ -253,6 +253,17 @@ def test_a_permission_outlives_a_run_that_failed(copied: Run, raw: Path, target:
     assert copied().counts["entries"] == 1
 
 
+def test_a_permission_that_a_commit_has_outlived_goes_with_the_next_run(copied: Run, raw: Path, target: Path) -> None:
+    permission = control_of(target) / "accepted-removal.json"
+    upkeep.accept_removal(target)
+    assert copied().outcome == "unchanged"
+    assert permission.exists()
+    keep(raw, 39)
+    copied()
+    copied()
+    assert not permission.exists()
+
+
 def test_nobody_can_permit_what_is_no_target(tmp_path: Path) -> None:
     with pytest.raises(errors.ManifestMissing):
         upkeep.accept_removal(tmp_path / "nothing")

@@ -37,7 +37,7 @@ SCENARIOS = (
 )
 WRITING = (errno.ENOSPC, errno.EIO, errno.EDQUOT, errno.EACCES, errno.EROFS, errno.ENOENT, errno.ESTALE)
 READING = (errno.EIO, errno.EACCES, errno.ESTALE)
-_CHANGING_NAME = re.compile(r"[0-9a-f]{8}-[0-9a-f-]{27}|unmanaged-\w+")
+_CHANGING_NAME = re.compile(r"[0-9a-f]{8}-[0-9a-f-]{27}|unmanaged-\w+|(?<=\.json\.)[0-9a-f]{16}(?=\.new)")
 
 
 @pytest.fixture(params=SCENARIOS)

@@ -228,6 +228,20 @@ SABOTAGES = [
         f"{REMOVAL} -k once",
     ),
     Sabotage(
+        "a permission to remove results outlives the snapshot that it is for",
+        "claim.py",
+        "        control.forget_outlived_removal(base.snapshot if base else None)\n",
+        "",
+        f"{REMOVAL} -k outlived",
+    ),
+    Sabotage(
+        "a fence that cannot be read is thrown away",
+        "control.py",
+        "            put_aside(self._fence)\n",
+        "",
+        f"{CONTROL_FILES} -k Fence",
+    ),
+    Sabotage(
         "a directory of somebody else's is taken for a dead attempt",
         "recovery.py",
         "                if _is_foreign(directory):\n                    continue\n",
