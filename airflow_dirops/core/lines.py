@@ -104,7 +104,9 @@ def _named(path: str) -> str | None:
 
 
 def _problem_of_input(item: Input) -> str | None:
-    return _named(item.path) or _first_problem(item.parts, _problem_of_input)
+    # Called for every line of every list: most inputs have no parts.
+    problem = _named(item.path)
+    return problem if problem or not item.parts else _first_problem(item.parts, _problem_of_input)
 
 
 def _problem_of_file(line: Any) -> str | None:
