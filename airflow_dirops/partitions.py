@@ -142,7 +142,8 @@ def form_description(partition_format: str | None = DAILY) -> str:
         what = f"The folder to work on, such as {example}, or a date in it, such as 2026-11-27."
     return (
         f"{what} Empty: the Partition Key under Advanced Options, else the last that has ended. "
-        "Leave it empty in a backfill."
+        "Leave it empty in a backfill; there the other fields count only if 'Override parameters on existing runs' "
+        "is ticked."
     )
 
 

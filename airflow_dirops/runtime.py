@@ -182,7 +182,8 @@ def form_choices(
     params = context["params"]
     on_error = params.get("on_error") or on_error
     allowed = _budget(params.get("max_failures"))
-    if allowed is not None and on_error != "quarantine":
+    # Of a DAG's stages only some may set files aside: the number is for those.
+    if allowed is not None and params.get("on_error") == "fail":
         raise errors.ArgumentRefused(
             f'the form says "How many may fail": {allowed!r}, and that the first failure stops the stage; '
             'choose "Set them aside" for "Files that fail", or leave the number out'

@@ -22,6 +22,7 @@ from demo.runs import Run, backfill, backfill_command, follow
 CHECKOUT = Path(__file__).resolve().parent.parent
 HOME = CHECKOUT / ".airflow"
 DATA = HOME / "data"
+DIROPS = CHECKOUT / ".venv" / "bin" / "dirops"
 DAGS = ("previews", "images", "curves")  # previews first: it has to wait for images
 # Else a scheduled run for the last of the days would come first, and the backfill find nothing left to do.
 SETTINGS = {"scheduler": {"use_job_schedule": "False"}}
@@ -75,7 +76,7 @@ def _where_to_look(cluster: Cluster, seconds: float) -> str:
 Done in {seconds:.0f} s. Where to look:
   files       {DATA / "final"}
   a manifest  {DATA / "interim/to_numpy" / DAYS[0] / "_dirops/manifest.json"}
-  set aside   {DATA / "interim/to_numpy" / DAYS[0] / "_dirops/quarantine.jsonl"}
+  set aside   {DIROPS} failures {DATA / "interim/to_numpy" / DAYS[0]}
   web UI      {cluster.url}/dags/images  the grid, and the trigger form
               {cluster.url}/dags/previews  the sensor, which waited without a worker"""
 

@@ -46,7 +46,7 @@ def _settings(dags: Path, data: Path, port: int, parallelism: int) -> dict[str, 
             "parallelism": str(parallelism),
             "simple_auth_manager_all_admins": "True",
         },
-        "api": {"base_url": url, "host": "127.0.0.1", "port": str(port), "workers": "1"},
+        "api": {"default_wrap": "True", "base_url": url, "host": "127.0.0.1", "port": str(port), "workers": "1"},
         "dag_processor": {
             "bundle_refresh_check_interval": "1",
             "min_file_process_interval": "60",

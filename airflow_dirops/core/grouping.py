@@ -1,7 +1,8 @@
-"""Many failures as few lines: those of one exception, from one place in the user's code, are one."""
+"""Many failures as few lines: those of one exception, one place in the user's code and one kind of message are one."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import takewhile
@@ -11,6 +12,10 @@ from airflow_dirops.core.shown import shown
 
 _MAX_GROUPS = 100
 _MAX_MESSAGE = 300
+_WORDS = 2
+"""By so many words at its beginning a message is told from others of the same place."""
+_MAX_BEGINNINGS = 10
+"""If one place has more of them, each file probably has its own."""
 
 
 class Failed(Protocol):
@@ -58,18 +63,27 @@ class Groups:
     """Counts failures; no more memory for a million of them than for a hundred."""
 
     def __init__(self) -> None:
-        self._groups: dict[tuple[str, str], Group] = {}
+        self._groups: dict[tuple[str, str, str], Group] = {}
+        self._beginnings: Counter[tuple[str, str]] = Counter()
         self._others = 0
 
     def add(self, path: str, failure: Failed) -> None:
-        kind = (failure.error, failure.place)
         message = shown(failure.message.strip().partition("\n")[0], _MAX_MESSAGE)
+        kind = self._kind(failure, message)
         if kind not in self._groups:
             if len(self._groups) == _MAX_GROUPS:
                 self._others += 1
                 return
             self._groups[kind] = Group(failure.error, message, failure.place, path)
+            self._beginnings[kind[:2]] += 1
         self._groups[kind].add(message)
+
+    def _kind(self, failure: Failed, message: str) -> tuple[str, str, str]:
+        origin = (failure.error, failure.place)
+        kind = (*origin, _beginning(message))
+        if kind in self._groups or self._beginnings[origin] < _MAX_BEGINNINGS:
+            return kind
+        return (*origin, "")
 
     def __iter__(self) -> Iterator[Group]:
         """The largest first."""
@@ -78,3 +92,8 @@ class Groups:
     def described(self) -> list[str]:
         """A line for each."""
         return [*map(str, self), *([f"{self._others:,} of other kinds"] if self._others else [])]
+
+
+def _beginning(message: str) -> str:
+    """The first words of a message; what is not of letters alone, such as a name or a number, may be any."""
+    return " ".join(word if word.isalpha() else "*" for word in message.split(maxsplit=_WORDS)[:_WORDS])

@@ -145,7 +145,9 @@ def _run_stage(stage: Stage, began: float) -> Outcome:
 
 def _log_end(outcome: Outcome, target: str) -> None:
     counts = ", ".join(f"{count} {name}" for name, count in outcome.counts.items() if count) or "nothing"
-    log.info("stage %s %s in %.1f s: %s", outcome.stage, outcome.outcome, outcome.seconds, counts)
+    # A task's log folds up what Airflow says of a skipped task: why it was has to be said before.
+    said = outcome.reason or counts
+    log.info("stage %s %s in %.1f s: %s", outcome.stage, outcome.outcome, outcome.seconds, said)
     if outcome.counts["quarantined"]:
         log.warning(
             "%d of %d inputs were set aside, since they failed; which and why: %s",

@@ -81,6 +81,7 @@ class Quarantine:
         return TooManyFailures(
             f"{self._failures:,} of {self._total:,} inputs of stage {stage.name} failed, and {budget}{stopped}. "
             "Nothing was committed; what is finished is kept for the next try. Each with its traceback: "
-            f"{dirops_command('failures', self._target)}. Mend the files or the function, or set max_failures= higher",
+            f"{dirops_command('failures', self._target)}. Mend the files or the function, or set max_failures= higher, "
+            "for one run as 'How many may fail' in the trigger form",
             self._groups.described(),
         )

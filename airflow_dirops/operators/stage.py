@@ -240,7 +240,9 @@ class StageOperator(fields.PathFields):
             else:
                 is_missing, where = bool(self.upstream_task_ids) and not isdir(source), source
             if is_missing:
-                raise AirflowSkipException(f"this is a dry run, and the source {where!r} is not there yet to plan on")
+                reason = f"this is a dry run, and the source {where!r} is not there yet to plan on"
+                self.log.info("Skipped: %s", reason)  # Airflow says it too, but folded up in the log's page
+                raise AirflowSkipException(reason)
 
     def _options(self, context: Context) -> dict[str, Any]:
         return {

@@ -5,11 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pytest
+
 import airflow_dirops
 from airflow_dirops import dirops_params
 from airflow_dirops.core import read_manifest
 from airflow_dirops.partitions import DRY_RUN
-from demo.cluster import Cluster
+from demo.cluster import Cluster, ClusterError
 from demo.raw import DAYS, IMAGES
 from demo.runs import Run, follow, trigger
 
@@ -99,6 +101,27 @@ def test_the_log_tells_in_words_what_was_read_and_written(visitor: Visitor, run:
         f"from {source} at snapshot {read_manifest(source).snapshot} to {target}, partition {day}",
         f"{IMAGES} inputs, {IMAGES} entries, {IMAGES} computed",
     )
+
+
+def test_a_failure_says_in_the_log_how_many_failed_and_what_to_run_and_the_form_lets_them_through(
+    visitor: Visitor, cluster: Cluster, data: Path
+) -> None:
+    day = "2026-11-01"
+    source, target = data / "raw/images" / day, data / "interim/to_numpy" / day
+    source.mkdir()
+    whole = (data / "raw/images" / DAYS[0] / "img_000001.png").read_bytes()
+    for number in range(10):
+        (source / f"img_{number:06}.png").write_bytes(whole[:1000] if number < 3 else whole)
+    run = trigger(cluster, "images", partition_key=day)
+    with pytest.raises(ClusterError):
+        follow(cluster, [run])
+    visitor.enlarge_window(height=1240)
+    visitor.open(*page_of(run, "to_numpy"))
+    visitor.sees("3 of 10 inputs of stage images.to_numpy failed", f"dirops failures {target}", "3 × OSError")
+    visitor.shoot_top("first-failure", height=716)  # what is below is the traceback
+
+    follow(cluster, [trigger(cluster, "images", conf={"partition": day, "max_failures": "3"})])
+    assert read_manifest(target).counts.quarantined == 3
 
 
 def test_an_asset_event_names_the_snapshot(visitor: Visitor, cluster: Cluster, data: Path) -> None:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from playwright.sync_api import Locator, Page
+    from playwright.sync_api import FloatRect, Locator, Page
 
 FLAGS = (
     "--no-sandbox",  # Chromium has none for root
@@ -83,6 +83,12 @@ class Visitor:
         """Take a screenshot of the window, or of a part of it, when nothing moves any more."""
         self.page.wait_for_load_state("networkidle")
         (part or self.page).screenshot(path=self.screenshots / f"{name}.png", animations="disabled")
+
+    def shoot_top(self, name: str, height: int) -> None:
+        """Take a screenshot of the upper part of the window."""
+        self.page.wait_for_load_state("networkidle")
+        clip: FloatRect = {"x": 0, "y": 0, "width": WIDTH, "height": height}
+        self.page.screenshot(path=self.screenshots / f"{name}.png", animations="disabled", clip=clip)
 
 
 @contextmanager

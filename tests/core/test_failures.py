@@ -80,6 +80,35 @@ class TestOverTheBudget:
         assert "1 × KeyError: 'no header'" in message
         assert "not tried" not in message
 
+    def test_what_one_line_of_code_raises_for_two_reasons_is_told_apart(
+        self, source: Path, target: Path, workers: int
+    ) -> None:
+        def read(path: str) -> str:
+            number = int(Path(path).stem)
+            raise ValueError("file is cut short" if number % 3 else f"cannot identify {path}")
+
+        with pytest.raises(errors.TooManyFailures) as caught:
+            stage(source, target, read=read, workers=workers)
+        assert "20 × ValueError: file is cut short (" in str(caught.value)
+        assert f"10 × ValueError: cannot identify {source}/00… (" in str(caught.value)
+
+    def test_messages_that_begin_with_each_files_name_are_one_line(
+        self, source: Path, target: Path, workers: int
+    ) -> None:
+        def read(path: str) -> str:
+            raise ValueError(f"{path}: cut short")
+
+        with pytest.raises(errors.TooManyFailures, match=rf"30 × ValueError: {source}/00… \("):
+            stage(source, target, read=read, workers=workers)
+
+    def test_messages_that_are_all_different_are_few_lines(self, source: Path, target: Path, workers: int) -> None:
+        def read(path: str) -> str:
+            raise ValueError(chr(ord("a") + int(Path(path).stem) % 26) * 3)
+
+        with pytest.raises(errors.TooManyFailures) as caught:
+            stage(source, target, read=read, workers=workers)
+        assert str(caught.value).count("× ValueError") == 11
+
     def test_its_command_shows_them(self, source: Path, target: Path, workers: int) -> None:
         with pytest.raises(errors.TooManyFailures) as caught:
             stage(source, target, workers=workers)
@@ -114,7 +143,7 @@ class TestOverTheBudget:
 
 
 def test_a_higher_budget_is_a_way_on(source: Path, target: Path) -> None:
-    with pytest.raises(errors.TooManyFailures, match="or set max_failures= higher"):
+    with pytest.raises(errors.TooManyFailures, match="or set max_failures= higher, for one run as 'How many may fail'"):
         stage(source, target)
     assert stage(source, target, max_failures=10).counts["quarantined"] == 10
 

@@ -33,10 +33,13 @@ class TestAMissingFolder:
         with nothing_lost(target), pytest.raises(errors.SourceMissing, match=r"if this one .*, set empty='skip'$"):
             run(source=missing)
 
-    def test_is_skipped(self, run: Run, target: Path, missing: Path) -> None:
+    def test_is_skipped_and_the_log_says_why(
+        self, run: Run, target: Path, missing: Path, caplog: pytest.LogCaptureFixture
+    ) -> None:
         first = run()
-        with nothing_lost(target):
+        with nothing_lost(target), caplog.at_level("INFO"):
             outcome = run(source=missing, empty="skip")
+        assert caplog.messages[-1].endswith(f" s: there is no folder '{missing}'")
         assert (outcome.outcome, outcome.snapshot) == ("skipped", first.snapshot)
         assert outcome.reason == f"there is no folder '{missing}'"
 

@@ -12,7 +12,7 @@ import pytest
 from airflow.sdk import DAG
 from airflow.serialization.serialized_objects import DagSerialization
 
-from airflow_dirops import DirectoryReadOperator, daily_partitions, dirops_params
+from airflow_dirops import DirectoryReadOperator, StagedTransformOperator, daily_partitions, dirops_params
 from airflow_dirops.partitions import DRY_RUN
 from airflow_dirops.run_names import on_dag_run_running
 from tests.doors.airflow_runs import Runs
@@ -142,6 +142,28 @@ def test_the_form_says_how_many_may_fail(runs: Runs, root: Path, form: dict[str,
     with DAG("failing", schedule=None, params=dirops_params()) as dag:
         DirectoryReadOperator(task_id="r", source="raw", target="out", read=read, codec="text")
     assert runs(dag, conf=form).state("r") == state
+
+
+def test_the_forms_number_is_for_the_stages_that_set_files_aside(runs: Runs, root: Path) -> None:
+    def read(path: str) -> str:
+        if "bad" in path:
+            raise ValueError("unreadable")
+        return read_text(path)
+
+    write(root / "raw", good="a", bad="b")
+    for form, states in (
+        ({"max_failures": "1"}, ["success", "success"]),
+        ({"max_failures": "1", "on_error": "fail"}, ["failed", "upstream_failed"]),
+    ):
+        with DAG("chain", schedule=None, params=dirops_params()) as dag:
+            first = DirectoryReadOperator(
+                task_id="r", source="raw", target="out", read=read, codec="text", on_error="quarantine", max_failures=0
+            )
+            StagedTransformOperator(
+                task_id="t", source=first.output, target="next", transform=lambda text: text, codec="text"
+            )
+        run = runs(dag, conf=form)
+        assert [run.state(task) for task in ("r", "t")] == states
 
 
 def test_the_form_may_be_stricter_than_the_dag(runs: Runs, root: Path) -> None:
