@@ -71,9 +71,9 @@ def _empty(root: int, last: Collection[str]) -> OSError | None:
 
     What lies deeper is moved up to the top first, so that no depth needs more descriptors, or a longer path.
     """
-    spared = last
+    spared, looked_again = last, False
     while True:
-        removed, stuck = 0, None
+        removed, stuck, gone = 0, None, None
         with os.scandir(root) as entries:
             for entry in entries:
                 if entry.name in spared:
@@ -81,14 +81,16 @@ def _empty(root: int, last: Collection[str]) -> OSError | None:
                 try:
                     _remove(entry, root)
                     removed += 1
-                except FileNotFoundError:  # another process deletes it too; not counted, or a lie would have no end
-                    continue
+                except FileNotFoundError as error:  # another process deletes it too; or that is a lie
+                    gone = error
                 except OSError as error:
                     stuck = error
-        if removed == 0 and (stuck or not spared):
+        if removed or (gone and not stuck and not looked_again):
+            looked_again = not removed
+            continue
+        if (stuck := stuck or gone) or not spared:
             return stuck
-        if removed == 0:
-            spared = ()
+        spared = ()
 
 
 def _remove(entry: os.DirEntry[str], root: int) -> None:

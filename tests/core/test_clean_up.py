@@ -238,6 +238,28 @@ class TestForeign:
         assert upkeep.rollback(target, current.manifest.snapshot).restored == current.manifest.snapshot
 
 
+def test_what_is_said_to_be_gone_and_is_not_is_removed_by_the_next_run(
+    run: Run, texts: Path, target: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whose it is stays known for as long as any of it does."""
+    run()
+    fail(run, full=True)
+    nest(control_of(target) / "attempts" / orphans_of(target)[0] / "tree", 4)
+    with monkeypatch.context() as patch:
+        rename = os.rename
+
+        def lie(*paths: Any, **options: Any) -> None:
+            if options:
+                raise FileNotFoundError(2, "No such file or directory")
+            rename(*paths)
+
+        patch.setattr(os, "rename", lie)
+        upkeep.clean(target)
+    assert os.listdir(control_of(target) / "removing")
+    upkeep.clean(target)
+    assert os.listdir(control_of(target) / "removing") == []
+
+
 def test_an_unreadable_manifest_in_a_retired_snapshot_keeps_it(run: Run, target: Path) -> None:
     run()
     run(full=True)
