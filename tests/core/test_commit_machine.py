@@ -156,7 +156,7 @@ class CommitMachine(AttemptMachine):
 
 TestCommitMachine = pytest.mark.timeout(0 if EXAMPLES else 300)(CommitMachine.TestCase)
 TestCommitMachine.settings = settings(
-    max_examples=EXAMPLES or 80,
+    max_examples=EXAMPLES or 50,
     stateful_step_count=40,
     derandomize=not EXAMPLES,
     phases=[Phase.generate, *([] if os.environ.get("DIROPS_MACHINE_RAW") else [Phase.shrink])],
