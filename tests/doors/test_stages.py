@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import ast
 import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -162,16 +162,27 @@ def test_the_advice_for_several_sources_does_what_it_says(runs: Runs, root: Path
         upper(source=sources, target="interim")
     with pytest.raises(ArgumentRefused) as refused:
         dag.get_task("upper").render_template_fields({"dag": dag, "params": {}})
-    advised = re.search(r"\.partial\(\.\.\.\)\.expand_kwargs\(\[(\{.*?\}), \.\.\.\]\)", str(refused.value))
+    advised = re.search(r"\.partial\(\.\.\.\)\.expand_kwargs\((\[.*?\])\)", str(refused.value))
     assert advised
-    one: dict[str, str] = json.loads(advised[1].replace("'", '"'))
-    other = {name: path.replace("2026-11-01", "2026-11-02") for name, path in one.items()}
     with DAG("several", schedule=None) as dag:
         fields = {"task_id": "upper", "read": read_text, "codec": "text"}
-        DirectoryReadOperator.partial(**fields).expand_kwargs([one, other])
+        DirectoryReadOperator.partial(**fields).expand_kwargs(ast.literal_eval(advised[1]))
     runs(dag)
     for day in ("2026-11-01", "2026-11-02"):
         assert values(root / "interim" / day) == {"one": day}
+
+
+@pytest.mark.parametrize(
+    ("sources", "targets"),
+    [(["north/raw", "south/raw"], ["north_raw", "south_raw"]), ([f"raw/{n}" for n in range(7)], list("01234"))],
+)
+def test_the_advice_for_several_sources_gives_each_a_target_of_its_own(sources: list[str], targets: list[str]) -> None:
+    with DAG("several", schedule=None) as dag:
+        upper(source=sources, target="interim")
+    with pytest.raises(ArgumentRefused) as refused:
+        dag.get_task("upper").render_template_fields({"dag": dag, "params": {}})
+    assert re.findall(r'"target": \'interim/(\w+)\'', str(refused.value)) == targets
+    assert ("and so on for the other 2" in str(refused.value)) == (len(sources) > len(targets))
 
 
 def test_a_chain_of_mapped_stages_keeps_each_day_apart(runs: Runs, root: Path) -> None:
