@@ -24,9 +24,15 @@ T = TypeVar("T")
 
 
 def _most_in_flight() -> int:
-    """Each holds a descriptor, and this process needs some for other things."""
+    """Each holds a descriptor; of those that are free, the work itself needs some, and so does the user's function."""
     allowed, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return _IN_FLIGHT if allowed == resource.RLIM_INFINITY else max(1, min(_IN_FLIGHT, allowed // 4))
+    if allowed == resource.RLIM_INFINITY:
+        return _IN_FLIGHT
+    try:
+        free = allowed - len(os.listdir("/proc/self/fd"))
+    except OSError:  # none is left to look with
+        free = 0
+    return max(1, min(_IN_FLIGHT, free // 4))
 
 
 class _Written(NamedTuple, Generic[T]):

@@ -116,10 +116,13 @@ def test_the_threads_that_run_do_the_work_of_those_that_cannot_be_started(place:
 
 
 @pytest.mark.parametrize("options", [FULL, FULL | {"workers": 2}], ids=["one process", "workers"])
-def test_few_open_files(place: Path, options: dict[str, Any]) -> None:
-    """Whichever file is the one too many."""
+@pytest.mark.parametrize("others", [0, 200], ids=["nothing else open", "two hundred others open"])
+def test_few_open_files(place: Path, options: dict[str, Any], others: int) -> None:
+    """Whichever file is the one too many, and whatever else the process has open."""
 
     def run_with(more: int) -> str:
+        for _ in range(others):
+            os.open("/dev/null", os.O_RDONLY)
         limit_to("NOFILE", len(os.listdir("/proc/self/fd")) + more)
         return run(place, target=place / str(more), **options)
 
