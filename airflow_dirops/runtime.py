@@ -7,6 +7,8 @@ errors are worth another try.
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -60,6 +62,17 @@ and mostly finds that nothing is left to do.
 def root() -> str | None:
     """The directory that relative paths are resolved against: ``[dirops] root``."""
     return conf.get("dirops", "root", fallback=None) or None
+
+
+@contextmanager
+def naming_root() -> Iterator[None]:
+    """Where a source is not there, say below which root it was looked for: it may be the wrong one."""
+    try:
+        yield
+    except (errors.SourceMissing, errors.ManifestMissing) as error:
+        if below := root():
+            error.args = (f"{error}. Relative paths are below [dirops] root, which is {below!r} here", *error.args[1:])
+        raise
 
 
 def retention(keep_snapshots: int | None, keep_hours: float | None) -> Retention:

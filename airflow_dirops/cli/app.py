@@ -19,10 +19,10 @@ import typer
 
 import airflow_dirops
 from airflow_dirops.cli.output import Output, output_of, outputs
-from airflow_dirops.cli.remains import what_is_left
 from airflow_dirops.cli.targets import Found, find_targets
 from airflow_dirops.core.errors import DiropsError, ManifestMissing
 from airflow_dirops.core.manifest import FORMAT
+from airflow_dirops.core.remains import with_what_is_left
 
 P = ParamSpec("P")
 
@@ -132,8 +132,9 @@ def _look(look: Callable[[Path, Output], int], found: Found, output: Output) -> 
     try:
         return look(Path(found.checked()), output)
     except DiropsError as error:
-        is_gone = found.error is None and isinstance(error, ManifestMissing)
-        output.error(error.kind, str(error) + (what_is_left(found.place) if is_gone else ""))
+        if found.error is None and isinstance(error, ManifestMissing):
+            error = with_what_is_left(error, found.place)
+        output.error(error.kind, str(error))
         return FAILED
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator
 from itertools import islice
 
 from airflow_dirops.core.entries import Input
 from airflow_dirops.core.errors import NothingMade, SourceEmpty
 from airflow_dirops.core.manifest import Counts
+from airflow_dirops.core.remains import what_is_left
 from airflow_dirops.core.sources import Source
 from airflow_dirops.core.stage import Stage
 
@@ -19,7 +21,8 @@ def why_empty(source: Source) -> str:
     """In one phrase, why there is no input."""
     missing = [single for single in source.singles if single.is_missing]
     if missing:
-        return f"there is no folder {' and no folder '.join(repr(str(single.path)) for single in missing)}"
+        folders = [os.path.abspath(single.path) for single in missing]
+        return f"there is no folder {' and no folder '.join(f'{each!r}{what_is_left(each)}' for each in folders)}"
     places = " and ".join(
         f"{str(single.path)!r} matches {single.selection.pattern!r}"
         for single in {(single.path, single.selection.pattern): single for single in source.singles}.values()

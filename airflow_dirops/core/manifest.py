@@ -229,7 +229,7 @@ def hold_snapshot(path: Path) -> HeldDirectory:
             return HeldDirectory.open(path)
     except StorageError as error:
         if is_damage(error):
-            raise ManifestMissing(f"there is no snapshot at {str(path)!r}: no such directory") from error
+            raise ManifestMissing(f"there is no snapshot at {os.path.abspath(path)!r}: no such directory") from error
         raise
 
 
@@ -242,7 +242,7 @@ def read_header(directory: HeldDirectory) -> Manifest:
     except StorageError as error:
         if is_absence(error):
             raise ManifestMissing(
-                f"{str(directory.path)!r} has no manifest ({HEADER}), so no stage committed it; "
+                f"{os.path.abspath(directory.path)!r} has no manifest ({HEADER}), so no stage committed it; "
                 "read it as a bare directory, or wait for the stage"
             ) from error
         if is_damage(error):

@@ -75,13 +75,14 @@ class Quarantine:
     def _too_many(self, untried: int) -> TooManyFailures:
         stage = self._stage
         stopped = f"; it stopped there, and {untried:,} inputs were not tried" if untried > 0 else ""
-        budget = f"max_failures={stage.max_failures!r} allows {self._allowed:,}"
-        if stage.max_failures is None:
-            budget = "max_failures=None allows any number but all"
+        what = f"{self._failures:,} of {self._total:,} inputs of stage {stage.name} failed"
+        budget, more = f", and max_failures={stage.max_failures!r} allows {self._allowed:,}", "set max_failures= higher"
+        if stage.max_failures is None:  # which allows any number but all
+            what = f"every input of stage {stage.name} failed, {self._total:,} of {self._total:,}"
+            budget, more = "", "set max_failures='100%' to commit even that"
         return TooManyFailures(
-            f"{self._failures:,} of {self._total:,} inputs of stage {stage.name} failed, and {budget}{stopped}. "
-            "Nothing was committed; what is finished is kept for the next try. Each with its traceback: "
-            f"{dirops_command('failures', self._target)}. Mend the files or the function, or set max_failures= higher, "
-            "for one run as 'How many may fail' in the trigger form",
+            f"{what}{budget}{stopped}. Nothing was committed; what is finished is kept for the next try. "
+            f"Each with its traceback: {dirops_command('failures', self._target)}. Mend the files or the function, or "
+            f"{more}, for one run as 'How many may fail' in the trigger form",
             self._groups.described(),
         )

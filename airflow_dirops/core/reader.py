@@ -42,6 +42,7 @@ from airflow_dirops.core.locations import checked_path
 from airflow_dirops.core.lock import stranger
 from airflow_dirops.core.manifest import HEADER, Manifest, hold_snapshot, read_header
 from airflow_dirops.core.members import is_id
+from airflow_dirops.core.remains import with_what_is_left
 from airflow_dirops.core.shown import logger
 from airflow_dirops.core.tracebacks import described
 
@@ -285,8 +286,11 @@ def _open_current(target: Path) -> tuple[HeldDirectory, Manifest]:
             if (intent := control.read_intent()) and not control.target.exists():
                 with suppress(ManifestMissing):
                     return _hold(control.tree_of(intent.attempt))
-        # The swap may have been finished since we looked.
-        return _hold(target)
+        try:
+            # The swap may have been finished since we looked.
+            return _hold(target)
+        except ManifestMissing as error:
+            raise with_what_is_left(error, os.path.abspath(target)) from error.__cause__
 
 
 def _open_pinned(target: Path, snapshot: str) -> tuple[HeldDirectory, Manifest]:

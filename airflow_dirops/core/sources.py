@@ -34,6 +34,7 @@ from airflow_dirops.core.manifest import HEADER, SourceRecord
 from airflow_dirops.core.ordering import Sorter
 from airflow_dirops.core.patterns import Selection
 from airflow_dirops.core.reader import Record, Snapshot, open_snapshot
+from airflow_dirops.core.remains import what_is_left
 from airflow_dirops.core.shown import logger
 
 log = logger(__name__)
@@ -130,12 +131,15 @@ def _may_be_missing(path: Path) -> bool:
 def _missing(path: Path) -> SourceMissing:
     if (leads_to := link_at(os.fspath(path))) is not None:
         return SourceMissing(f"the source {str(path)!r} is a link to {leads_to!r}, and nothing is there; mount that")
+    here = os.path.abspath(path)
+    if left := what_is_left(here):
+        return SourceMissing(f"the source {here!r} does not exist; a stage makes it{left}")
     if _may_be_missing(path):
         return SourceMissing(
-            f"the source {str(path)!r} does not exist; check the path and that it is mounted. The directory above it "
+            f"the source {here!r} does not exist; check the path and that it is mounted. The directory above it "
             "is there, so if this one is to be missing at times, set empty='skip'"
         )
-    return SourceMissing(f"the source {str(path)!r} does not exist; check the path and that it is mounted")
+    return SourceMissing(f"the source {here!r} does not exist; check the path and that it is mounted")
 
 
 class BareDirectory:

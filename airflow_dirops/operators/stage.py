@@ -212,7 +212,7 @@ class StageOperator(fields.PathFields):
             # Imported here: an operator in a DAG file must not cost the imports of a running task.
             from airflow_dirops.guard import airflow_out_of_reach
 
-            with airflow_out_of_reach():
+            with airflow_out_of_reach(), runtime.naming_root():
                 return self.run_stage(**options, on_progress=self._report)
         finally:
             self._is_running = False

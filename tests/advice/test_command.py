@@ -144,7 +144,7 @@ def test_a_target_whose_first_try_failed_leads_to_what_failed(run: Run, target: 
     with pytest.raises(TooManyFailures) as failed:
         run(read=broken, on_error="quarantine", max_failures=1)
     message = said("show", target, cwd=target.parents[1])
-    assert "the last try failed, with 5 inputs" in message
+    assert "the last try committed nothing: 5 inputs failed" in message
     found = dirops(*command_in(message), cwd=target.parents[1])
     assert found.returncode == 1
     assert "ValueError" in found.stdout

@@ -7,15 +7,14 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
-from uuid import UUID
 
 from airflow_dirops.core.attempts import time_of
 from airflow_dirops.core.control import ControlDirectory
 from airflow_dirops.core.errors import ManifestMissing
-from airflow_dirops.core.journal import read_journal
 from airflow_dirops.core.lists import QUARANTINE, QuarantineLine, iter_list
 from airflow_dirops.core.manifest import Manifest, read_manifest
 from airflow_dirops.core.reader import open_snapshot
+from airflow_dirops.core.remains import newest_failed_try
 from airflow_dirops.core.shown import shown
 from airflow_dirops.core.upkeep.door import Target, control_of, door
 
@@ -71,25 +70,10 @@ def list_failures(target: Target, path: str | None = None) -> Failures:
 
 def _of_newer_attempt(control: ControlDirectory, manifest: Manifest | None, path: str | None) -> Failures | None:
     newer_than = manifest.attempt.id if manifest else ""
-    for attempt in sorted(_attempts(control), reverse=True):
-        if attempt <= newer_than:
-            return None
-        failed = (
-            (line.input.path, line.failure)
-            for line in read_journal(control.attempts / attempt)
-            if line.failure is not None
-        )
-        if first := next(failed, None):
-            inputs = [_failed(*first), *(_failed(*one) for one in failed)]
-            return Failures(None, attempt, time_of(attempt), _only(inputs, path))
-    return None
-
-
-def _attempts(control: ControlDirectory) -> Iterator[str]:
-    with suppress(FileNotFoundError):
-        for name in os.listdir(control.attempts):
-            with suppress(ValueError):
-                yield str(UUID(name))
+    if (found := newest_failed_try(control, newer_than)) is None:
+        return None
+    attempt, failed = found
+    return Failures(None, attempt, time_of(attempt), _only([_failed(*one) for one in failed], path))
 
 
 def _of_snapshot(control: ControlDirectory, manifest: Manifest, path: str | None) -> Failures:
