@@ -213,6 +213,13 @@ def test_image_any_array(data: st.DataObject, dtype: Any, shape: tuple[int, ...]
         assert (again[0].dtype, again[0].shape, again[0].tobytes()) == (native.dtype, native.shape, native.tobytes())
 
 
+def test_image_black_and_white_is_made_of_zeros_and_ones() -> None:
+    mask = np.array([[True, False, True]])
+    again = back(mask, "image")[0]
+    assert again.tobytes() == mask.tobytes()
+    assert again.view(np.uint8).sum() == 2
+
+
 class Particular(Exception):
     """Can be pickled, and never read: its arguments are not those of ``__init__``."""
 

@@ -154,7 +154,7 @@ class CommitMachine(AttemptMachine):
             assert set(os.listdir(control_of(self.target) / "attempts")) == known
 
 
-TestCommitMachine = pytest.mark.timeout(0 if EXAMPLES else 300)(CommitMachine.TestCase)
+TestCommitMachine = pytest.mark.timeout(0 if EXAMPLES else 1_200)(CommitMachine.TestCase)
 TestCommitMachine.settings = settings(
     max_examples=EXAMPLES or 50,
     stateful_step_count=40,

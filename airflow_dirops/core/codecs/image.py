@@ -49,7 +49,9 @@ class ImageCodec:
                 raise ValueError(
                     f"{image.width:,} × {image.height:,} pixels are more than the {MAX_PIXELS:,} that are read"
                 )
-            return np.array(image)
+            pixels = np.array(image)
+        # Pillow gives a black-and-white image bytes of 0 and 255, of which NumPy's True is 1.
+        return pixels.view(np.uint8) != 0 if pixels.dtype == np.bool_ else pixels
 
 
 def _check(image: NDArray[Any]) -> None:
