@@ -1,11 +1,12 @@
-"""Gives a run that was triggered by hand the partition it works on, when the scheduler starts it.
+"""What the scheduler makes known of a run: as it starts its partition, as it ends whether it was a dry run.
 
-So the list of runs shows it, and other tasks have ``{{ partition_key }}``. Without this, as in ``dag.test()``, each
-stage comes to the same answer by itself.
+So the list of runs shows the partition, and other tasks have ``{{ partition_key }}``. Without this, as in
+``dag.test()``, each stage comes to the same answer by itself.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from airflow.listeners import hookimpl
@@ -16,6 +17,7 @@ from airflow_dirops.timetables import PartitionTimetable
 
 if TYPE_CHECKING:
     from airflow.models.dagrun import DagRun
+    from sqlalchemy.orm import Session
 
 
 @hookimpl
@@ -29,6 +31,18 @@ def on_dag_run_running(dag_run: DagRun) -> None:
         _give_key(dag_run, dag.timetable, form.get("partition"))
     if (note := _note(dag_run, form)) and not dag_run.note:
         dag_run.note = note
+
+
+@hookimpl
+def on_dag_run_success(dag_run: DagRun) -> None:
+    """Airflow says that a run has ended; what is set here is stored with its new state."""
+    _show_what_was_only_planned(dag_run)
+
+
+@hookimpl
+def on_dag_run_failed(dag_run: DagRun) -> None:
+    """As for one that ended well: of its stages some may have planned."""
+    _show_what_was_only_planned(dag_run)
 
 
 def form_of(params: Any, conf: dict[str, Any] | None) -> dict[str, Any]:
@@ -57,3 +71,31 @@ def _note(dag_run: DagRun, form: dict[str, Any]) -> str:
     named = form.get("partition") if dag_run.partition_key is None else None
     said = ([f"Partition {named}"] if named else []) + ([DRY_RUN] if form.get("dry_run") is True else [])
     return ". ".join(said)
+
+
+def _show_what_was_only_planned(dag_run: DagRun) -> None:
+    """Let the grid show the stages of a dry run as skipped: in green nobody would tell it from a real one.
+
+    Not before the end of the run, or Airflow would skip the stages behind them, which plan as well.
+    """
+    from airflow.utils.state import TaskInstanceState
+    from sqlalchemy.orm import object_session
+
+    dag: Any = dag_run.dag
+    session = object_session(dag_run)
+    if dag is None or session is None or form_of(dag.params, dag_run.conf).get("dry_run") is not True:
+        return
+    planned = set(_only_planned(dag_run, session))
+    for task in dag_run.get_task_instances(state=[TaskInstanceState.SUCCESS], session=session):
+        if (task.task_id, task.map_index) in planned:
+            task.state = TaskInstanceState.SKIPPED
+
+
+def _only_planned(dag_run: DagRun, session: Session) -> Iterator[tuple[str, int]]:
+    from airflow.models.xcom import XCOM_RETURN_KEY, XComModel
+
+    returned: Any = XComModel.get_many(run_id=dag_run.run_id, dag_ids=dag_run.dag_id, key=XCOM_RETURN_KEY)
+    for each in session.scalars(returned):
+        value = XComModel.deserialize_value(each)
+        if isinstance(value, dict) and value.get("outcome") == "planned":
+            yield each.task_id, each.map_index

@@ -63,7 +63,7 @@ def test_a_dry_run_on_defaults_says_which_day_it_planned_and_that_it_wrote_nothi
     run = trigger(cluster, "images", conf={"dry_run": True})
     follow(cluster, [run])
     visitor.open(*page_of(run))
-    visitor.sees(f"Partition Key {DAYS[-1]}", DRY_RUN, f"{DAYS[-1]} (dry run)")
+    visitor.sees(f"Partition Key {DAYS[-1]}", DRY_RUN, f"{DAYS[-1]} (dry run) Skipped")
     visitor.open(*page_of(run, "to_numpy"))
     visitor.sees(f"{DRY_RUN}.")
 

@@ -9,13 +9,14 @@ from typing import Any
 
 import pendulum
 import pytest
-from airflow.sdk import DAG
+from airflow.sdk import DAG, task
 from airflow.serialization.serialized_objects import DagSerialization
+from airflow.utils.session import create_session
 
 from airflow_dirops import DirectoryReadOperator, StagedTransformOperator, daily_partitions, dirops_params
 from airflow_dirops.partitions import DRY_RUN
-from airflow_dirops.run_names import on_dag_run_running
-from tests.doors.airflow_runs import Runs
+from airflow_dirops.run_names import on_dag_run_running, on_dag_run_success
+from tests.doors.airflow_runs import Run, Runs
 from tests.text_files import read_text, write
 
 DAYS = ["2026-11-01", "2026-11-02"]
@@ -75,6 +76,34 @@ def test_a_dry_run_is_noted_but_no_note_of_a_person_is_lost() -> None:
     assert started(DAILY, conf={"dry_run": True}).note == DRY_RUN
     assert started(DAILY, conf={"dry_run": True}, note="trying").note == "trying"
     assert started(DAILY).note is None
+
+
+def ended(dag: DAG, run: Run) -> None:
+    """Do as the scheduler does when a run has ended."""
+    with create_session() as session:
+        dag_run = session.merge(run.dag_run)
+        dag_run.dag = DagSerialization.from_dict(DagSerialization.to_dict(dag))
+        on_dag_run_success(dag_run)
+
+
+@pytest.mark.parametrize(("dry", "states"), [(True, ["skipped", "skipped", "success"]), (False, ["success"] * 3)])
+def test_the_grid_shows_the_stages_of_a_dry_run_as_skipped_and_what_did_run_as_it_was(
+    runs: Runs, root: Path, dry: bool, states: list[str]
+) -> None:
+    for day in DAYS:
+        write(root / "raw" / day, one="a")
+    with DAG("shown", schedule=None, params=dirops_params()) as dag:
+        fields = stage(map_index_template="mine")
+        made = DirectoryReadOperator.partial(task_id="r", **fields).expand(partition=DAYS)
+
+        @task
+        def tell() -> None:
+            """What a dry run does not keep from running."""
+
+        made >> tell()
+    run = runs(dag, conf={"dry_run": dry})
+    ended(dag, run)
+    assert [run.state("r", 0), run.state("r", 1), run.state("tell")] == states
 
 
 def test_params_of_that_name_that_are_somebody_elses_mean_nothing() -> None:
