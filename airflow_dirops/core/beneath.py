@@ -217,6 +217,13 @@ class HeldDirectory:
         target, _ = into._parent_of(path)
         os.rename(name, name, src_dir_fd=source, dst_dir_fd=target)
 
+    def is_still_named(self) -> bool:
+        """Whether the path that it was opened by leads to it now."""
+        try:
+            return os.path.samestat(os.fstat(self.descriptor), os.stat(self.path))
+        except FileNotFoundError:
+            return False
+
     def stable_path(self, path: str) -> str:
         """A path string that stays in this directory when its name moves on, for children of this process too.
 

@@ -26,7 +26,7 @@
     ├── TransientError          try again
     │   ├── TargetBusy              another process holds the target's lock
     │   ├── SourceChanged           a file vanished or changed while it was read
-    │   ├── StagingChanged          somebody removed or altered files of the staging area
+    │   ├── StagingChanged          somebody removed, altered or added files in the staging area
     │   ├── SnapshotExpired         a pinned snapshot is no longer kept
     │   ├── ResourcesExhausted      the machine has no memory, thread or process left
     │   └── StorageError            the file system refused: full, read-only, no permission, input/output error
@@ -158,7 +158,18 @@ class TargetBusy(TransientError): ...
 class SourceChanged(TransientError): ...
 
 
-class StagingChanged(TransientError): ...
+class StagingChanged(TransientError):
+    """Somebody changed what an attempt has written for itself, and nobody else has business with.
+
+    :param path: of what was changed.
+    :param what: what is wrong with it.
+    """
+
+    def __init__(self, path: str | PathLike[str], what: str) -> None:
+        super().__init__(
+            f"somebody changed the staging area while this attempt was at work: {fsdecode(path)!r}: {what}. "
+            "Nothing was committed; find what cleans up or writes there, then try again"
+        )
 
 
 class SnapshotExpired(TransientError): ...

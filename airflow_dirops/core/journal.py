@@ -137,10 +137,10 @@ class Journal:
                 count += 1
                 yield decode(line)
         except UNDECODABLE as error:
-            raise StagingChanged(disturbed(self._path, f"line {count} cannot be read: {error}")) from error
+            raise StagingChanged(self._path, f"line {count} cannot be read: {error}") from error
         if (count, offset, checksum) != (self._lines, self._bytes, self._checksum):
             what = f"{self._lines} lines were written, and what is there is not what was written"
-            raise StagingChanged(disturbed(self._path, what))
+            raise StagingChanged(self._path, what)
 
     def _check_name(self) -> None:
         with storage_errors("looking at the journal", self._path):
@@ -149,10 +149,10 @@ class Journal:
             found = os.stat(self._path, follow_symlinks=False)
         except OSError as error:
             if is_damage(error):
-                raise StagingChanged(disturbed(self._path, "it was removed")) from error
+                raise StagingChanged(self._path, "it was removed") from error
             raise StorageError("looking at the journal", self._path, error) from error
         if not os.path.samestat(mine, found):
-            raise StagingChanged(disturbed(self._path, "another file has its name"))
+            raise StagingChanged(self._path, "another file has its name")
 
 
 def read_journal(directory: Path) -> Iterator[JournalLine]:
@@ -177,10 +177,3 @@ def read_journal(directory: Path) -> Iterator[JournalLine]:
                     yield decode(line)
     finally:
         os.close(descriptor)
-
-
-def disturbed(path: Path | str, what: str) -> str:
-    return (
-        f"somebody changed the staging area while this attempt was at work: {str(path)!r}: {what}. "
-        "Nothing was committed; find what cleans up there, then try again"
-    )

@@ -6,17 +6,18 @@ Lines gather in memory up to a bound; beyond it they go to disk as sorted runs a
 from __future__ import annotations
 
 import heapq
+import zlib
 from collections.abc import Iterator
 from contextlib import suppress
 from itertools import islice
 from operator import itemgetter
 from pathlib import Path
-from struct import Struct
-from typing import BinaryIO
+from typing import NamedTuple
 
 import msgspec
 
-from airflow_dirops.core.errors import storage_errors
+from airflow_dirops.core.errors import StagingChanged, storage_errors
+from airflow_dirops.core.members import UNDECODABLE
 from airflow_dirops.core.permissions import make_shared_directory
 
 # Some 9,000 names, or 4,500 lines of a list; they sort in about 10 ms.
@@ -29,8 +30,17 @@ _MAX_RUNS = 128
 # Few enough that all runs together need little memory, and enough that a line costs little time.
 _LINES_PER_BLOCK = 32
 
-_LENGTH = Struct("<I")
+# In front of each block: how many bytes it has.
+_LENGTH_BYTES = 4
 Line = tuple[bytes, bytes]
+
+
+class _Run(NamedTuple):
+    """A sorted run on disk, and what it holds as long as nobody else has written to it."""
+
+    path: Path
+    size: int
+    checksum: int
 
 
 class Sorter:
@@ -47,7 +57,7 @@ class Sorter:
         self._max_in_memory = max_in_memory
         self._waiting: list[Line] = []
         self._waiting_bytes = 0
-        self._runs: list[Path] = []
+        self._runs: list[_Run] = []
         self._runs_written = 0
         self._count = 0
         self._is_sorted = True
@@ -86,30 +96,39 @@ class Sorter:
         if len(self._runs) >= _MAX_RUNS:
             merged = self._write_run(heapq.merge(*map(_read_run, self._runs), key=itemgetter(0)))
             for run in self._runs:
-                run.unlink()
+                run.path.unlink()
             self._runs = [merged]
 
-    def _write_run(self, lines: Iterator[Line]) -> Path:
+    def _write_run(self, lines: Iterator[Line]) -> _Run:
         with suppress(FileExistsError):
             make_shared_directory(self._directory)
         path = self._directory / f"{self._name}-{self._runs_written}"
         self._runs_written += 1
+        size = checksum = 0
         with storage_errors("writing a sorted run to", path), open(path, "wb") as file:
             while block := list(islice(lines, _LINES_PER_BLOCK)):
                 encoded = msgspec.msgpack.encode(block)
-                file.write(_LENGTH.pack(len(encoded)) + encoded)
-        return path
+                encoded = len(encoded).to_bytes(_LENGTH_BYTES) + encoded
+                file.write(encoded)
+                size += len(encoded)
+                checksum = zlib.crc32(encoded, checksum)
+        return _Run(path, size, checksum)
 
 
-def _read_run(path: Path) -> Iterator[Line]:
+def _read_run(run: _Run) -> Iterator[Line]:
+    """
+    :raises StagingChanged: here or at the end, if it is not what was written.
+    """
     decode = msgspec.msgpack.Decoder(list[Line]).decode
-    with storage_errors("reading a sorted run from", path), open(path, "rb") as file:
-        while length := file.read(_LENGTH.size):
-            yield from decode(_read_exactly(file, *_LENGTH.unpack(length)))
-
-
-def _read_exactly(file: BinaryIO, length: int) -> bytes:
-    content = file.read(length)
-    if len(content) != length:
-        raise OSError(f"a sorted run ends early: {file.name}")
-    return content
+    size = checksum = 0
+    try:
+        with storage_errors("reading a sorted run from", run.path), open(run.path, "rb") as file:
+            while head := file.read(_LENGTH_BYTES):
+                content = file.read(min(int.from_bytes(head), run.size))
+                size += len(head) + len(content)
+                checksum = zlib.crc32(content, zlib.crc32(head, checksum))
+                yield from decode(content)
+    except UNDECODABLE as error:
+        raise StagingChanged(run.path, f"it cannot be read: {error}") from error
+    if (size, checksum) != (run.size, run.checksum):
+        raise StagingChanged(run.path, "it is not what was written")

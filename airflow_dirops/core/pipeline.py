@@ -197,7 +197,7 @@ class _Run:
             )
             if not work.run(staging, reporter):
                 return self._nothing_new()
-            manifest = seal(staging, self._sealing(work.seen))
+            manifest = seal(staging, self._sealing(work.total, work.seen))
             if work.is_same(manifest):
                 return self._nothing_new()
             if is_nothing(manifest.counts) and self._stage.empty != "commit":
@@ -265,7 +265,7 @@ class _Run:
             reason=reason,
         )
 
-    def _sealing(self, seen: InputsSeen | None) -> Sealing:
+    def _sealing(self, planned: int, seen: InputsSeen | None) -> Sealing:
         return Sealing(
             stage=self._stage,
             claim=self._claim,
@@ -273,6 +273,7 @@ class _Run:
             fingerprint=self._fingerprint,
             ignored=self._source.ignored,
             began=self._began,
+            planned=planned,
             unmatched=self._source.list_unmatched(),
             seen=seen,
         )

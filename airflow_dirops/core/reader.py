@@ -342,7 +342,7 @@ def _share(directory: HeldDirectory) -> None:
         fcntl.flock(directory.descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError as error:
         here = directory.path
-        if not _is_still_named(directory):
+        if not directory.is_still_named():
             raise ManifestMissing(f"{str(here)!r} is being deleted: its retention is over") from error
         if CONTROL_DIRECTORY in here.parts:
             raise TargetBusy(f"{str(here)!r} cannot be read: it is being deleted, or {stranger(here)}") from error
@@ -351,13 +351,6 @@ def _share(directory: HeldDirectory) -> None:
     except OSError:
         # Not every network file system locks directories; the descriptor alone still pins what we have opened.
         return
-
-
-def _is_still_named(directory: HeldDirectory) -> bool:
-    try:
-        return os.path.samestat(os.fstat(directory.descriptor), os.stat(directory.path))
-    except FileNotFoundError:
-        return False
 
 
 def _damaged(where: Path, what: str) -> str:

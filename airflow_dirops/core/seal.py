@@ -14,6 +14,7 @@ import airflow_dirops
 from airflow_dirops.core.attempts import new_id
 from airflow_dirops.core.claim import Claim
 from airflow_dirops.core.entries import EVERY_INPUT, Input, key_of, order_of
+from airflow_dirops.core.errors import StagingChanged
 from airflow_dirops.core.journal import JournalLine
 from airflow_dirops.core.lines import encode_line
 from airflow_dirops.core.lists import (
@@ -45,7 +46,10 @@ from airflow_dirops.core.staging import StagingArea
 
 @dataclass
 class Sealing:
-    """What the header says besides what the lists hold."""
+    """What the header says besides what the lists hold.
+
+    :param planned: how many inputs there are, of which each has its line in the journal; without ``seen``.
+    """
 
     stage: Stage
     claim: Claim
@@ -53,6 +57,7 @@ class Sealing:
     fingerprint: str
     ignored: int
     began: float
+    planned: int
     unmatched: Iterable[tuple[Input, tuple[int, ...]]] = ()
     seen: InputsSeen | None = None
 
@@ -61,7 +66,7 @@ def seal(staging: StagingArea, sealing: Sealing) -> Manifest:
     """Write the lists from the journal, then the header with their digests, then sync every directory.
 
     :returns: the header, as written.
-    :raises StagingChanged: if somebody removed or altered what was journaled, or the journal.
+    :raises StagingChanged: if somebody removed or altered what was journaled, or the journal, or added files.
     :raises ArgumentRefused: if readers would refuse the manifest.
     :raises StorageError: if anything cannot be made durable; the attempt is dead then.
     """
@@ -77,6 +82,10 @@ def seal(staging: StagingArea, sealing: Sealing) -> Manifest:
         for name, path, encoded in _list_lines(line):
             sorters[name].add(order_of(path), encoded)
         size += sum(output.size for output in line.outputs)
+    if not sealing.seen and inputs != sealing.planned:
+        raise StagingChanged(staging.path, f"{inputs} inputs are through, and {sealing.planned} were planned")
+    listed = (output.path for line in staging.journal for output in line.outputs)
+    staging.check_names(len(sorters[FILES]), listed, sealing.claim.spill)
     unmatched = 0
     for item, lacking in sealing.unmatched:
         unmatched += 1

@@ -32,9 +32,10 @@ from airflow_dirops.core.errors import (
     storage_errors,
 )
 from airflow_dirops.core.fsync_pool import FsyncPool
-from airflow_dirops.core.journal import Journal, JournalLine, Output, disturbed
+from airflow_dirops.core.journal import Journal, JournalLine, Output
 from airflow_dirops.core.policies import Durability
-from airflow_dirops.core.tree import iter_unlisted, make_tree
+from airflow_dirops.core.reader import Snapshot
+from airflow_dirops.core.tree import check_names, iter_unlisted, make_tree
 
 Record = tuple[str, Any]
 # Gets a file that is written, by its descriptor and its path, and closes it.
@@ -65,6 +66,7 @@ class StagingArea:
         self.tree = HeldDirectory.open(self.path, directory_mode=inner_mode)
         self.journal = Journal.create(directory)
         self._pool = FsyncPool(self._journal_finished)
+        self._base_sealed_ns = 0
 
     def __enter__(self) -> Self:
         return self
@@ -111,20 +113,20 @@ class StagingArea:
         self._alive.touch()
         self.journal.append(line)
 
-    def carry_over(self, line: JournalLine, base: HeldDirectory, *, is_durable: bool) -> None:
-        """Take an input's outputs from the base snapshot: linked, or copied where links are refused.
-
-        :param is_durable: the base was committed so that its files survive a power loss.
-        """
-        for output in line.outputs:
-            if not self._link(output.path, base):
-                self._copy(output, base)
-        self._finish_all(line, () if is_durable else line.outputs)
+    def carry_over(self, line: JournalLine, base: Snapshot) -> None:
+        """Take an input's outputs from the base snapshot: linked, or copied where links are refused."""
+        self._base_sealed_ns = base.sealed_ns
+        outputs = tuple(
+            output if self._link(output.path, base.directory) else self._copy(output, base.directory)
+            for output in line.outputs
+        )
+        is_durable = base.manifest.durability == "full"
+        self._finish_all(msgspec.structs.replace(line, outputs=outputs), () if is_durable else outputs)
 
     def carry(self, entry: Entry, source: HeldDirectory, *, is_durable: bool) -> None:
         """Take one file from another snapshot, linked or copied, and journal nothing: a person does not resume.
 
-        :param is_durable: as for :meth:`carry_over`.
+        :param is_durable: that snapshot was committed so that its files survive a power loss.
         """
         if not self._link(entry.path, source):
             self._copy(entry, source)
@@ -183,7 +185,7 @@ class StagingArea:
         self._alive.touch()
         self._journal_finished([pending])
 
-    def _copy(self, output: Output | Entry, base: HeldDirectory) -> None:
+    def _copy(self, output: Output | Entry, base: HeldDirectory) -> Output:
         where = self._place(output.path)
         with storage_errors("copying an unchanged file to", where), base.reading(output.path) as source:
             target = self.tree.create_file(output.path)
@@ -194,6 +196,7 @@ class StagingArea:
                     write_all(target, block)
                 if self.durability == "full":
                     os.fsync(target)
+                copied = Output.of(output.path, os.fstat(target), output.digest)
             finally:
                 os.close(target)
         if digest.hexdigest() != output.digest:
@@ -201,6 +204,7 @@ class StagingArea:
                 f"{str(base.path / output.path)!r} is not what its manifest says: its digest differs; "
                 "run the stage with full=True"
             )
+        return copied
 
     def check(self, output: Output) -> None:
         """Look once at a file that was finished, before it is listed.
@@ -211,20 +215,37 @@ class StagingArea:
         try:
             status = self.tree.regular_status(output.path)
             if not self._is_the_finished(output, status):
-                raise StagingChanged(disturbed(where, "it is not the file that was finished"))
+                raise StagingChanged(where, "it is not the file that was finished")
         except OSError as error:
             if is_damage(error):
-                raise StagingChanged(disturbed(where, str(error.strerror))) from error
+                raise StagingChanged(where, str(error.strerror)) from error
             raise StorageError("looking at", where, error) from error
 
     def _is_the_finished(self, output: Output, status: os.stat_result) -> bool:
         if status.st_size != output.size:
             return False
-        # Of one that was carried over only the size was noted; some file systems do not keep number or time.
-        if not output.inode or output.is_still(status):
+        if output.is_still(status):
             return True
+        # Of one that was linked from the base no number was noted: it is older than that one's header.
+        if not output.inode and status.st_mtime_ns <= self._base_sealed_ns:
+            return True
+        # Some file systems do not keep number or time.
         with self.tree.reading(output.path) as descriptor, open(descriptor, "rb", closefd=False) as file:
             return hashlib.file_digest(file, "sha256").hexdigest() == output.digest
+
+    def check_names(self, count: int, listed: Iterable[str], spill: Path) -> None:
+        """Look, before the lists are written, for what nobody is going to list.
+
+        :param count: of the files that will be listed.
+        :param listed: their paths, which are asked for only where the count differs.
+        :param spill: where long lists are sorted.
+        :raises StagingChanged: if there are other files, or another directory has the tree's name.
+        """
+        with storage_errors("looking at", self.path):
+            is_still_named = self.tree.is_still_named()
+        if not is_still_named:
+            raise StagingChanged(self.path, "it was moved away or removed")
+        check_names(self.path, count, listed, spill)
 
     def sync_tree(self) -> None:
         """Give the tree its final mode, and make all its names durable."""

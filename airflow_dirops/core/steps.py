@@ -157,8 +157,7 @@ class Steps:
 
     def _keep(self, planned: Planned) -> Done | None:
         if planned.reason is None and planned.line is not None and self._plan.base is not None:
-            base = self._plan.base
-            self._staging.carry_over(planned.line, base.directory, is_durable=base.manifest.durability == "full")
+            self._staging.carry_over(planned.line, self._plan.base)
             return "carried"
         if planned.line is not None and planned.dead is not None:
             tree = self._dead[planned.dead]

@@ -7,14 +7,16 @@ import os
 import stat
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from itertools import groupby
+from itertools import groupby, islice
 from operator import itemgetter
 from pathlib import Path
 
 from airflow_dirops.core.entries import MANIFEST_DIRECTORY, order_of, path_at
-from airflow_dirops.core.errors import StorageError, storage_errors
+from airflow_dirops.core.errors import StagingChanged, StorageError, storage_errors
 from airflow_dirops.core.ordering import Sorter
 from airflow_dirops.core.permissions import is_shared
+
+_MAX_NAMED = 5
 
 
 def make_tree(path: Path, target: Path) -> tuple[int, int | None]:
@@ -79,3 +81,21 @@ def iter_unlisted(root: str, listed: Iterable[str], spill: Path) -> Iterator[str
     for order, lines in groupby(heapq.merge(present, named, key=itemgetter(0)), key=itemgetter(0)):
         if all(side == b"present" for _, side in lines):
             yield path_at(order)
+
+
+def check_names(root: Path, count: int, listed: Iterable[str], spill: Path) -> None:
+    """See that a tree without lists has these files and no others.
+
+    :param count: how many there are; mostly comparing that is all.
+    :param listed: their paths; each was seen there.
+    :param spill: where the names are sorted, if the count differs.
+    :raises StagingChanged: if there are other files.
+    """
+    if os.path.lexists(root / MANIFEST_DIRECTORY):
+        raise StagingChanged(root / MANIFEST_DIRECTORY, "this attempt did not make it, and will")
+    found = sum(1 for _ in iter_files(os.fspath(root)))
+    if found == count:
+        return
+    strays = ", ".join(map(repr, islice(iter_unlisted(os.fspath(root), listed, spill), _MAX_NAMED)))
+    what = f"this attempt did not make {strays}" if strays else "some of them were removed"
+    raise StagingChanged(root, f"it holds {found} files, and {count} were finished; {what}")

@@ -45,12 +45,14 @@ def restore(claim: Claim, action: Action, snapshot: Snapshot, holder_of: Callabl
     :param holder_of: tells which snapshot has an entry's bytes.
     """
     with StagingArea(claim.directory, claim.alive, durability="full", target=claim.target) as staging:
-        for name, record in snapshot.manifest.lists.items():
-            listing = Entry(f"{MANIFEST_DIRECTORY}/{name}", record.bytes, record.digest)
-            staging.carry(listing, snapshot.directory, is_durable=is_durable(snapshot))
         for entry in snapshot.iter_entries():
             holder = holder_of(entry)
             staging.carry(entry, holder.directory, is_durable=is_durable(holder))
+        paths = (entry.path for entry in snapshot.iter_entries())
+        staging.check_names(snapshot.manifest.counts.entries, paths, claim.spill)
+        for name, record in snapshot.manifest.lists.items():
+            listing = Entry(f"{MANIFEST_DIRECTORY}/{name}", record.bytes, record.digest)
+            staging.carry(listing, snapshot.directory, is_durable=is_durable(snapshot))
         manifest = _header(claim, action, snapshot.manifest)
         with HeldDirectory.open(staging.path) as tree:
             write_header(tree, manifest)
