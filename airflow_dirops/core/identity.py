@@ -22,8 +22,8 @@ class Mount(NamedTuple):
     """A line of the kernel's list: which directory of which file system is seen where."""
 
     device: str
-    root: Path
-    point: Path
+    root: str
+    point: str
 
 
 def identity_of(path: str | os.PathLike[str]) -> Identity | None:
@@ -35,55 +35,65 @@ def identity_of(path: str | os.PathLike[str]) -> Identity | None:
     return status.st_dev, status.st_ino
 
 
-def is_same(one: Path, other: Path) -> bool:
-    """Whether two paths lead to one directory, or would."""
-    identity = identity_of(one)
-    if identity is None:
-        return os.path.realpath(one) == os.path.realpath(other)
-    return identity == identity_of(other) or _location_of(one) == _location_of(other)
+class Mounts:
+    """What is mounted where, as it was when this was made.
+
+    Read once for a stage, which asks a dozen times: machines that run containers have hundreds of mounts.
+    """
+
+    def __init__(self) -> None:
+        self._all = _list_mounts()
+
+    def is_same(self, one: Path, other: Path) -> bool:
+        """Whether two paths lead to one directory, or would."""
+        identity = identity_of(one)
+        if identity is None:
+            return os.path.realpath(one) == os.path.realpath(other)
+        return identity == identity_of(other) or self._location_of(one) == self._location_of(other)
+
+    def lies_in(self, inner: Path, outer: Path) -> bool:
+        """Whether a path leads to a directory, or into it; it need not be there itself."""
+        real = Path(os.path.realpath(inner))
+        if real.is_relative_to(os.path.realpath(outer)):
+            return True
+        if (there := identity_of(outer)) is None:
+            return False
+        if any(identity_of(place) == there for place in (real, *real.parents)):
+            return True
+        (device, place), (outer_device, outer_place) = self._location_of(inner), self._location_of(outer)
+        return device == outer_device and _is_within(place, outer_place)
+
+    def below(self, outer: Path, shown: Path) -> Iterator[str]:
+        """Mount points beneath a directory that show another one, or a part of it."""
+        real, (device, place) = os.path.realpath(outer), self._location_of(shown)
+        for mount in self._all:
+            if mount.device != device or mount.point == real or not _is_within(mount.point, real):
+                continue
+            if _is_within(place, mount.root) or _is_within(mount.root, place):
+                yield mount.point
+
+    def is_point(self, path: Path) -> bool:
+        """Whether something is mounted there. A btrfs subvolume has a device number of its own, and is none."""
+        if not self._all:
+            return path.is_mount()
+        real = os.path.realpath(path)
+        return any(mount.point == real for mount in self._all)
+
+    def _location_of(self, path: Path) -> tuple[str, str]:
+        """The file system that a path lies on, and where in it, whatever it is mounted as."""
+        real = os.path.realpath(path)
+        # Of several mounts at one point the last hides the others.
+        covering = [mount for mount in self._all if _is_within(real, mount.point)]
+        if not covering:
+            return "", real
+        mount = max(reversed(covering), key=lambda mount: len(mount.point))
+        rest = real[len(mount.point) :].strip("/")
+        return mount.device, os.path.join(mount.root, rest) if rest else mount.root
 
 
-def lies_in(inner: Path, outer: Path) -> bool:
-    """Whether a path leads to a directory, or into it; it need not be there itself."""
-    real = Path(os.path.realpath(inner))
-    if real.is_relative_to(os.path.realpath(outer)):
-        return True
-    if (there := identity_of(outer)) is None:
-        return False
-    if any(identity_of(place) == there for place in (real, *real.parents)):
-        return True
-    (device, place), (outer_device, outer_place) = _location_of(inner), _location_of(outer)
-    return device == outer_device and place.is_relative_to(outer_place)
-
-
-def mounts_below(outer: Path, shown: Path) -> Iterator[Path]:
-    """Mount points beneath a directory that show another one, or a part of it."""
-    real, (device, place) = os.path.realpath(outer), _location_of(shown)
-    for mount in _list_mounts():
-        is_below = mount.point.is_relative_to(real) and mount.point != Path(real)
-        is_shown = place.is_relative_to(mount.root) or mount.root.is_relative_to(place)
-        if mount.device == device and is_below and is_shown:
-            yield mount.point
-
-
-def is_mount_point(path: Path) -> bool:
-    """Whether something is mounted there. A btrfs subvolume has a device number of its own, and is none."""
-    mounts = _list_mounts()
-    if not mounts:
-        return path.is_mount()
-    real = Path(os.path.realpath(path))
-    return any(mount.point == real for mount in mounts)
-
-
-def _location_of(path: Path) -> tuple[str, Path]:
-    """The file system that a path lies on, and where in it, whatever it is mounted as."""
-    real = Path(os.path.realpath(path))
-    # Of several mounts at one point the last hides the others.
-    covering = [mount for mount in _list_mounts() if real.is_relative_to(mount.point)]
-    if not covering:
-        return "", real
-    mount = max(reversed(covering), key=lambda mount: len(mount.point.parts))
-    return mount.device, mount.root / real.relative_to(mount.point)
+def _is_within(inner: str, outer: str) -> bool:
+    """Whether a real path is another one, or below it."""
+    return inner == outer or inner.startswith(outer if outer.endswith("/") else f"{outer}/")
 
 
 def _list_mounts() -> list[Mount]:
@@ -95,5 +105,5 @@ def _list_mounts() -> list[Mount]:
     return [Mount(line[2], _unescape(line[3]), _unescape(line[4])) for line in lines]
 
 
-def _unescape(text: str) -> Path:
-    return Path(_OCTAL.sub(lambda found: chr(int(found[1], 8)), text))
+def _unescape(text: str) -> str:
+    return _OCTAL.sub(lambda found: chr(int(found[1], 8)), text)

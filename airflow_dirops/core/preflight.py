@@ -10,7 +10,7 @@ from pathlib import Path
 from airflow_dirops.core.durable import make_directories
 from airflow_dirops.core.entries import CONTROL_DIRECTORY, MANIFEST_DIRECTORY, RESERVED
 from airflow_dirops.core.errors import ManifestDamaged, ManifestMissing, TargetRefused, storage_errors
-from airflow_dirops.core.identity import is_mount_point, is_same, lies_in, mounts_below
+from airflow_dirops.core.identity import Mounts
 from airflow_dirops.core.manifest import HEADER, Manifest, read_manifest
 
 
@@ -109,9 +109,10 @@ def _check_unmanaged(target: Path, error: ManifestMissing | ManifestDamaged, rep
 
 
 def _findings(path: Path, sources: Iterable[Path]) -> Iterator[str]:
+    mounts = Mounts()
     if path.exists() and not path.is_dir():
         yield f"{str(path)!r} is a file; a target is a directory"
-    if is_mount_point(path):
+    if mounts.is_point(path):
         yield f"{str(path)!r} is a mount point, which cannot be renamed; use a directory below it"
     for name in RESERVED.intersection(path.parts):
         yield f"it lies in {name!r}, which is reserved for manifests and staging"
@@ -121,22 +122,22 @@ def _findings(path: Path, sources: Iterable[Path]) -> Iterator[str]:
     if (path / CONTROL_DIRECTORY).exists():
         yield f"another target lies inside it, staged in {str(path / CONTROL_DIRECTORY)!r}"
     for source in sources:
-        yield from _nested(path, source)
+        yield from _nested(path, source, mounts)
 
 
-def _nested(path: Path, source: Path) -> Iterator[str]:
+def _nested(path: Path, source: Path, mounts: Mounts) -> Iterator[str]:
     control = path.parent / CONTROL_DIRECTORY / path.name
-    if is_same(path, source):
+    if mounts.is_same(path, source):
         yield f"it is the source, {str(source)!r}; a stage never writes where it reads"
-    elif lies_in(path, source):
+    elif mounts.lies_in(path, source):
         yield f"it lies inside the source, {str(source)!r}; the next run would read it"
-    elif lies_in(source, path):
+    elif mounts.lies_in(source, path):
         yield f"the source, {str(source)!r}, lies inside it and would be replaced"
-    elif lies_in(source, control):
+    elif mounts.lies_in(source, control):
         yield f"the source, {str(source)!r}, lies in its control directory, which is not kept"
     for shown in (path, control):
-        for point in mounts_below(source, shown):
-            yield f"a part of it is mounted inside the source, as {str(point)!r}; the next run would read it"
+        for point in mounts.below(source, shown):
+            yield f"a part of it is mounted inside the source, as {point!r}; the next run would read it"
 
 
 def _precious(target: Path) -> Iterator[str]:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from airflow_dirops.core import errors
-from airflow_dirops.core.identity import is_mount_point
+from airflow_dirops.core.identity import Mounts
 from tests.core.conftest import Run
 from tests.core.directories import control_of, nothing_lost, values_of, write_texts
 
@@ -100,7 +100,7 @@ END
 
 @pytest.mark.parametrize(("path", "expected"), [("/proc", True), ("/", True), ("/proc/self", False), ("/tmp/x", False)])
 def test_mount_points(path: str, expected: bool) -> None:
-    assert is_mount_point(Path(path)) is expected
+    assert Mounts().is_point(Path(path)) is expected
 
 
 def test_a_directory_in_other_letters(run: Run, public: Path) -> None:
