@@ -44,6 +44,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from os import PathLike, fsdecode, strerror
 from os.path import isabs
+from types import TracebackType
 
 from airflow_dirops.core.shown import shown, text_of
 from airflow_dirops.core.stops import Stopped as Stopped
@@ -215,15 +216,24 @@ class TargetConflict(ConflictError): ...
 class AttemptSuperseded(ConflictError): ...
 
 
-@contextmanager
-def storage_errors(doing: str, path: str | PathLike[str]) -> Iterator[None]:
+class storage_errors:  # noqa: N801 - a block, as in contextlib
     """Turn an ``OSError`` of the block into a :class:`StorageError` that names what was done, and to what."""
-    try:
-        yield
-    except StorageError:
-        raise
-    except OSError as error:
-        raise StorageError(doing, path, error) from error
+
+    # Not a generator, which costs five times as much: there are several such blocks for every file.
+    __slots__ = ("_doing", "_path")
+
+    def __init__(self, doing: str, path: str | PathLike[str]) -> None:
+        self._doing = doing
+        self._path = path
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if isinstance(error, OSError) and not isinstance(error, StorageError):
+            raise StorageError(self._doing, self._path, error) from error
 
 
 @contextmanager
