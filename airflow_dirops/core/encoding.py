@@ -23,24 +23,23 @@ def encode_into(descriptor: int, value: Any, key: str, codec: Codec, where: str)
     :raises EncodeError: if the codec cannot write it; names the key.
     :raises StorageError: if the file system refuses the bytes.
     """
-    raw = _DigestingWriter(descriptor)
-    file = io.BufferedWriter(raw, _WRITE_BUFFER)
+    file = _DigestingFile(descriptor)
     try:
         Home().call(codec.encode, value, cast("BinaryIO", file))
         file.flush()
     except Exception as error:
-        if raw.failure is None:
+        if file.failure is None:
             raise EncodeError(
                 f"the value of key {shown(key, 500)!r} cannot be written: {_reason(error, codec)}"
             ) from error
     except BaseException:
-        if raw.failure is None:
+        if file.failure is None:
             raise
     finally:
-        raw.descriptor = -1
-    if raw.failure is not None:
-        raise StorageError("writing", where, raw.failure) from raw.failure
-    return raw.digest.hexdigest()
+        file.let_go()
+    if file.failure is not None:
+        raise StorageError("writing", where, file.failure) from file.failure
+    return file.digest.hexdigest()
 
 
 def _reason(error: Exception, codec: Codec) -> str:
@@ -49,11 +48,15 @@ def _reason(error: Exception, codec: Codec) -> str:
     return f"codec {codec.name!r} raised {described(error, 2_000)}"
 
 
-class _DigestingWriter(io.RawIOBase):
-    """Writes to a descriptor that somebody else closes, and digests on the way."""
+class _DigestingFile(io.BufferedIOBase):
+    """Writes to a descriptor that somebody else closes, and digests on the way.
+
+    An ``io.BufferedWriter`` over a raw file would cost more than digesting and writing a small file does.
+    """
 
     def __init__(self, descriptor: int) -> None:
-        self.descriptor = descriptor
+        self._descriptor = descriptor
+        self._waiting = bytearray()
         self.digest = hashlib.sha256()
         self.failure: OSError | None = None
 
@@ -61,13 +64,42 @@ class _DigestingWriter(io.RawIOBase):
         return True
 
     def write(self, content: Any) -> int:
-        if self.descriptor < 0:
-            return len(memoryview(content).cast("B"))
-        view = memoryview(content).cast("B")
+        if self.closed:
+            raise ValueError("write to closed file")
+        view = content if isinstance(content, bytes) else _bytes_of(content)
+        if len(self._waiting) + len(view) <= _WRITE_BUFFER:
+            self._waiting += view
+        else:
+            self.flush()
+            self._write_out(view)
+        return len(view)
+
+    def flush(self) -> None:
+        if self.closed:
+            raise ValueError("flush of closed file")
+        waiting, self._waiting = self._waiting, bytearray()
+        self._write_out(waiting)
+
+    def let_go(self) -> None:
+        """Write nothing more, whoever still holds this: the descriptor may soon be another file's."""
+        self._descriptor = -1
+
+    def _write_out(self, content: Any) -> None:
+        if self._descriptor < 0:
+            return
         try:
-            write_all(self.descriptor, view)
+            write_all(self._descriptor, content)
         except OSError as error:
             self.failure = error
             raise
-        self.digest.update(view)
-        return len(view)
+        self.digest.update(content)
+
+
+def _bytes_of(content: Any) -> memoryview:
+    view = memoryview(content)
+    if not view.c_contiguous:
+        raise BufferError("what is written must be contiguous in memory")
+    try:
+        return view.cast("B")
+    except TypeError:  # of no bytes, or of a format that casts do not know, such as that of a structured array
+        return memoryview(view.tobytes())

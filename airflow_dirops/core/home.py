@@ -33,7 +33,9 @@ class Home:
         try:
             return function(*arguments)
         finally:
-            self._end_others()
+            # Written out, as it is called several times for each file.
+            if os.getpid() != self._process:
+                _end(sys.exc_info()[1])
 
     def hand_on(self, values: Iterator[T]) -> Iterator[T]:
         """The values of an iterator that runs the user's code; only this process gets them."""
