@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 FROM_SCHEDULE = "schedule"
 """The format of the DAG's schedule, where that has one; else that of days."""
 
-FORM_FIELDS = ("partition", "full", "verify", "on_error", "max_failures", "accept_removal", "dry_run")
+FORM_FIELDS = ("partition", "redo", "on_error", "max_failures", "accept_removal", "dry_run")
 """What :func:`dirops_params` puts into the trigger form; the operators read these names from ``params``."""
 
 FORM_MARK = "x-dirops"
@@ -87,17 +87,18 @@ def dirops_params() -> dict[str, Param]:
             description=form_description(),
             **{FORM_MARK: "partition"},  # type: ignore[arg-type]
         ),
-        "full": Param(
-            False,
-            type=["null", "boolean"],  # without "null" the form marks a switch as a field to be filled in
-            title="Redo everything",
-            description="Compute every file again, also what is unchanged.",
-        ),
-        "verify": Param(
-            False,
-            type=["null", "boolean"],
-            title="Check what is kept",
-            description="Compare unchanged files with their digests, and make damaged ones again.",
+        "redo": Param(
+            None,
+            type=["null", "string"],
+            enum=[None, "needed", "damaged", "all"],
+            values_display={
+                "null": "As the DAG says",
+                "needed": "What is new, changed or missing",
+                "damaged": "Also what is damaged",
+                "all": "Everything",
+            },
+            title="Redo",
+            description="Which files to compute. For damage, results that are kept are compared with their digests.",
         ),
         "on_error": Param(
             None,
@@ -116,7 +117,7 @@ def dirops_params() -> dict[str, Param]:
         ),
         "accept_removal": Param(
             False,
-            type=["null", "boolean"],
+            type=["null", "boolean"],  # without "null" the form marks a switch as a field to be filled in
             title="Accept removals",
             description="Let this run drop any number of results, where max_removed refused that.",
         ),

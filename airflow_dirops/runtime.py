@@ -177,8 +177,7 @@ def function_params(context: Context) -> dict[str, Any]:
 def form_choices(
     context: Context,
     *,
-    full: bool,
-    verify: bool,
+    redo: str,
     on_error: str,
     max_failures: int | str | None,
     max_removed: int | str | None,
@@ -186,8 +185,7 @@ def form_choices(
     """What the trigger form of :func:`~airflow_dirops.partitions.dirops_params` changes for this run.
 
     :param context: the task's context.
-    :param full: what the operator says.
-    :param verify: what the operator says.
+    :param redo: what the operator says.
     :param on_error: what the operator says.
     :param max_failures: what the operator says; it goes with quarantine alone.
     :param max_removed: what the operator says.
@@ -202,8 +200,7 @@ def form_choices(
             'choose "Set them aside" for "Files that fail", or leave the number out'
         )
     return {
-        "full": full or params.get("full") is True,
-        "verify": verify or params.get("verify") is True,
+        "redo": params.get("redo") or redo,
         "on_error": on_error,
         "max_failures": (max_failures if allowed is None else allowed) if on_error == "quarantine" else None,
         "max_removed": "100%" if params.get("accept_removal") is True else max_removed,

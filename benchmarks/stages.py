@@ -60,5 +60,5 @@ def commit_again(source: Path, scratch: Path) -> Notes:
 
     commit = pipeline.commit
     with mock.patch.object(pipeline, "commit", timed):
-        arrays_by_stage(source, scratch, full=True, durability="process")
+        arrays_by_stage(source, scratch, redo="all", durability="process")
     return {"commit ms": seconds * 1000}

@@ -111,7 +111,7 @@ def failures(
 def repair(target: Path, output: Output) -> int:
     """Finish a commit that a crash cut off, and restore damaged files from retired snapshots.
 
-    What no retired snapshot has must be made again: run the stage with verify=True.
+    What no retired snapshot has must be made again: run the stage with redo='damaged'.
     """
     result = upkeep.repair(target)
     if isinstance(output, Json):
@@ -119,7 +119,7 @@ def repair(target: Path, output: Output) -> int:
         return FOUND if result.remaining else 0
     output.facts(f"{target}", {"snapshot": result.snapshot, "restored": result.restored})
     if result.remaining:
-        output.rows("not restored; run the stage with verify=True to make them again", _rows(result.remaining))
+        output.rows("not restored; run the stage with redo='damaged' to make them again", _rows(result.remaining))
     return FOUND if result.remaining else 0
 
 

@@ -61,8 +61,10 @@ def plan(
     version: Annotated[str | None, typer.Option(help="Stands for the functions' code.")] = None,
     limit: Annotated[int | None, typer.Option(help="A trial run over the first so many inputs.")] = None,
     follow_symlinks: Annotated[bool, typer.Option("--follow-symlinks", help="Descend into links to folders.")] = False,
-    verify: Annotated[bool, typer.Option("--verify", help="Read what would be kept, and compare digests.")] = False,
-    full: Annotated[bool, typer.Option("--full", help="As if all of it were to be redone.")] = False,
+    redo: Annotated[
+        Literal["needed", "damaged", "all"],
+        typer.Option(help="Which inputs run: with damaged, outputs are read, and compared with their digests."),
+    ] = "needed",
     json: AsJson = False,
 ) -> int:
     """Show what a stage would do with each of its inputs, and why; nothing is written.
@@ -98,8 +100,7 @@ def plan(
         version=version,
         limit=limit,
         follow_symlinks=follow_symlinks,
-        verify=verify,
-        full=full,
+        redo=redo,
         take_over_stage=True,
         read=functions.read,
         transform=functions.transform,

@@ -80,10 +80,10 @@ class Aggregation:
     def reason(self) -> Reason | None:
         """Why everything is aggregated again, if it is."""
         if self._full:
-            return "full"
+            return "redo"
         if self._base is None:
             return "new"
-        manifest, verify = self._base.manifest, self._stage.verify
+        manifest, verify = self._base.manifest, self._stage.redoes_damaged
         if self._fingerprint not in ("", manifest.function.fingerprint):
             return "code"
         if manifest.inputs_digest != self.seen.digest:

@@ -45,7 +45,7 @@ class PlannedInput(NamedTuple):
     """One input, and what a run would do about it.
 
     :param path: relative to the source.
-    :param reason: why it would run: ``new``, ``changed``, ``code``, ``missing``, ``retry`` or ``full``; or that it
+    :param reason: why it would run: ``new``, ``changed``, ``code``, ``missing``, ``retry`` or ``redo``; or that it
         would not: ``carried`` over, or ``removed`` from the source.
     """
 
@@ -154,7 +154,7 @@ class _OfOne(_Preview):
         stage = self._stage
         inputs = list_inputs(stage, self._source, self._spill)
         base = self.base if is_own(stage, self.base) or not stage.name else None
-        return Aggregation(stage, self._source, inputs, base, stage.fingerprint(), full=stage.full)
+        return Aggregation(stage, self._source, inputs, base, stage.fingerprint(), full=stage.redoes_all)
 
 
 class _OfEach(_Preview):
@@ -181,7 +181,9 @@ class _OfEach(_Preview):
     def _plan(self) -> Plan:
         stage = self._stage
         fingerprint = stage.fingerprint()
-        return draw_up(stage, self._source, self.base, fingerprint=fingerprint, spill=self._spill, full=stage.full)
+        return draw_up(
+            stage, self._source, self.base, fingerprint=fingerprint, spill=self._spill, full=stage.redoes_all
+        )
 
 
 def _only_in_first(first: Iterable[bytes], second: Iterable[bytes]) -> Iterator[bytes]:

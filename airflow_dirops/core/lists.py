@@ -178,7 +178,7 @@ def _iter_lines(directory: HeldDirectory, name: str, where: Path, digest: Any) -
 
 
 def _damaged(where: Path, what: str) -> str:
-    return f"{str(where)!r} is damaged: {what}; run the stage that made it with full=True, or roll the target back"
+    return f"{str(where)!r} is damaged: {what}; run the stage that made it with redo='all', or roll the target back"
 
 
 def _write_out(descriptor: int, pending: bytearray, digest: Any) -> int:

@@ -136,7 +136,7 @@ def _run_stage(stage: Stage, began: float) -> Outcome:
             replace_unmanaged=stage.replace_unmanaged,
             take_over_stage=stage.take_over_stage,
             limit=stage.limit,
-            full=stage.full,
+            full=stage.redoes_all,
         ) as claim:
             outcome = _Run(stage, source, claim, fingerprint, began).finish()
     _log_end(outcome, os.path.realpath(control.target))
@@ -176,7 +176,7 @@ class _Run:
             if base is not None:
                 stack.enter_context(base)
             work = self._aggregation(base) if self._stage.aggregate else self._each_input(base)
-            why = " (this run had committed and was cleared)" if self._claim.full and not self._stage.full else ""
+            why = " (this run had committed and was cleared)" if self._claim.full and not self._stage.redoes_all else ""
             log.info("%d inputs in %s: %s%s", work.total, self._source.path, work.describe(), why)
             if work.total == 0 and self._stage.empty != "commit":
                 return self._empty()

@@ -22,7 +22,7 @@ from airflow_dirops.core.reader import Snapshot
 from airflow_dirops.core.recorded import Finished, Recorded
 
 T = TypeVar("T")
-Reason = Literal["new", "changed", "code", "missing", "retry", "full"]
+Reason = Literal["new", "changed", "code", "missing", "retry", "redo"]
 
 
 class Loss(NamedTuple):
@@ -157,7 +157,7 @@ class Plan:
 
     def _reason(self, item: Input, before: JournalLine | None) -> Reason | None:
         if self.full:
-            return "full"
+            return "redo"
         if before is None:
             return "new"
         if not before.input.is_same(item):

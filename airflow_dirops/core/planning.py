@@ -47,7 +47,7 @@ def draw_up(
         code_changed=is_other_code and not stage.accept_code_change,
         full=full,
         is_due=full or (is_other_code and stage.accept_code_change) or not is_own(stage, base),
-        verify=stage.verify,
+        verify=stage.redoes_damaged,
     )
 
 

@@ -9,12 +9,19 @@ from airflow_dirops.core.errors import ArgumentRefused
 
 Empty = Literal["fail", "skip", "commit"]
 OnError = Literal["fail", "quarantine"]
+Redo = Literal["needed", "damaged", "all"]
 Durability = Literal["full", "process"]
 Join = Literal["inner", "outer", "strict"]
 OnConflict = Literal["fail", "newest", "last"]
 
-_CHOICES = {"empty": Empty, "on_error": OnError, "durability": Durability, "on_conflict": OnConflict, "join": Join}
-
+_CHOICES = {
+    "empty": Empty,
+    "on_error": OnError,
+    "redo": Redo,
+    "durability": Durability,
+    "on_conflict": OnConflict,
+    "join": Join,
+}
 
 # Of a handful of results half are gone soon.
 _ENOUGH_TO_JUDGE = 20

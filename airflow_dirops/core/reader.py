@@ -355,5 +355,6 @@ def _share(directory: HeldDirectory) -> None:
 
 def _damaged(where: Path, what: str) -> str:
     return (
-        f"{str(where)!r} is not what its manifest says: {what}; run its stage with verify=True, or roll the target back"
+        f"{str(where)!r} is not what its manifest says: {what}; run its stage with redo='damaged', or roll the "
+        "target back"
     )

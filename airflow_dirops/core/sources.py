@@ -296,7 +296,7 @@ class SnapshotSource:
             raise RecordFailed(
                 f"{self.place_of(item)!r} cannot be decoded: there is no memory for what it says it holds. If it is "
                 "meant to be so large, give the task more memory, or use fewer workers; if not, it is damaged: run "
-                "the stage that made it with verify=True"
+                "the stage that made it with redo='damaged'"
             ) from error.__cause__
 
     def path_of(self, item: Input) -> str:

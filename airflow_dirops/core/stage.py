@@ -23,6 +23,7 @@ from airflow_dirops.core.policies import (
     Join,
     OnConflict,
     OnError,
+    Redo,
     check_policies,
     failure_budget,
 )
@@ -58,7 +59,8 @@ class StageOptions(TypedDict, total=False):
         that any has, ``strict`` expects every key in each. ``transform`` gets a positional argument from each source.
     :param durability: ``full`` survives a power loss, ``process`` a crash of the process.
     :param on_conflict: when another run committed meanwhile.
-    :param full: redo everything.
+    :param redo: which inputs run: those that need to, since they or the code are new, changed or missing in the target;
+        with ``"damaged"`` also those whose outputs no longer have their digests; or ``"all"``.
     :param accept_code_change: keep what was made by the code before, and go on with this one.
     :param limit: a trial run over the first so many inputs; never replaces a snapshot of all of them.
     :param dry_run: say what would run and why, and write nothing.
@@ -67,7 +69,6 @@ class StageOptions(TypedDict, total=False):
     :param replace_unmanaged: move a directory that is not ours aside.
     :param take_over_stage: replace another stage's snapshot.
     :param retention: how long replaced snapshots are kept.
-    :param verify: compare kept outputs with their digests, and make damaged ones again.
     :param on_progress: called about once a second. Without it, a bar is shown where stderr is a terminal.
     """
 
@@ -90,7 +91,7 @@ class StageOptions(TypedDict, total=False):
     join: Join | None
     durability: Durability
     on_conflict: OnConflict
-    full: bool
+    redo: Redo
     accept_code_change: bool
     limit: int | None
     dry_run: bool
@@ -99,7 +100,6 @@ class StageOptions(TypedDict, total=False):
     replace_unmanaged: bool
     take_over_stage: bool
     retention: Retention
-    verify: bool
     on_progress: Callable[[Progress], None] | None
 
 
@@ -137,7 +137,7 @@ class Stage:
     join: Join | None = None
     durability: Durability = "full"
     on_conflict: OnConflict = "fail"
-    full: bool = False
+    redo: Redo = "needed"
     accept_code_change: bool = False
     limit: int | None = None
     dry_run: bool = False
@@ -146,7 +146,6 @@ class Stage:
     replace_unmanaged: bool = False
     take_over_stage: bool = False
     retention: Retention = field(default_factory=Retention)
-    verify: bool = False
     on_progress: Callable[[Progress], None] | None = None
     functions: tuple[UserFunction, ...] = field(init=False, default=())
 
@@ -193,6 +192,14 @@ class Stage:
     @property
     def output_codec(self) -> Codec:
         return resolve_codec(self.codec)
+
+    @property
+    def redoes_all(self) -> bool:
+        return self.redo == "all"
+
+    @property
+    def redoes_damaged(self) -> bool:
+        return self.redo == "damaged"
 
     @property
     def worker_count(self) -> int:

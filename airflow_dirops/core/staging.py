@@ -202,7 +202,7 @@ class StagingArea:
         if digest.hexdigest() != output.digest:
             raise SnapshotDamaged(
                 f"{str(base.path / output.path)!r} is not what its manifest says: its digest differs; "
-                "run the stage with full=True"
+                "run the stage with redo='all'"
             )
         return copied
 

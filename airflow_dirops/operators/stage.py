@@ -52,7 +52,7 @@ class StageOperator(fields.PathFields):
 
     Relative paths are below ``[dirops] root``. ``{partition}`` in ``source`` and ``target`` stands for the
     run's partition: its partition key, else ``params["partition"]``, else the logical date in the timezone of the
-    schedule, else, in a run by hand, the last one that has ended. ``full``, ``verify``, ``on_error`` and
+    schedule, else, in a run by hand, the last one that has ended. ``redo``, ``on_error`` and
     ``max_failures`` of the trigger form (``dirops_params()``) override the arguments of the same name;
     ``accept_removal`` there lifts ``max_removed``; ``dry_run`` makes the stage log what would run and why, and write
     nothing. The user's function gets the run's other params if it takes ``params`` by keyword.
@@ -78,11 +78,11 @@ class StageOperator(fields.PathFields):
         ``file_timeout``, that is the task's own.
     :param durability: "full" survives power loss, "process" only crashes of processes.
     :param on_conflict: when another run committed meanwhile: "fail", or let the "newest" or the "last" win.
-    :param full: compute everything again, also what is unchanged.
+    :param redo: which files to compute: those "needed", as they are new, changed or missing; also those "damaged", by
+        digest; or "all".
     :param accept_code_change: keep what the function's code before made, and go on with this one: no rerun.
     :param limit: a trial run over the first so many files; it makes no event, and never replaces a full snapshot.
     :param version: stands for the function's code: change it when the outputs must be made again.
-    :param verify: compare kept outputs with their digests, and make damaged ones again.
     :param keep_snapshots: how many replaced snapshots to keep at least; by default ``[dirops] keep_snapshots``.
     :param keep_hours: for how long to keep each of them at least; by default ``[dirops] keep_hours``.
     :param follow_symlinks: follow links to directories in the source.
@@ -123,11 +123,10 @@ class StageOperator(fields.PathFields):
         workers: int | Literal["auto"] = 1,
         durability: Literal["full", "process"] = "full",
         on_conflict: Literal["fail", "newest", "last"] = "fail",
-        full: bool = False,
+        redo: Literal["needed", "damaged", "all"] = "needed",
         accept_code_change: bool = False,
         limit: int | None = None,
         version: str | None = None,
-        verify: bool = False,
         keep_snapshots: int | None = None,
         keep_hours: float | None = None,
         follow_symlinks: bool = False,
@@ -154,11 +153,10 @@ class StageOperator(fields.PathFields):
         self.workers = workers
         self.durability = durability
         self.on_conflict = on_conflict
-        self.full = full
+        self.redo = redo
         self.accept_code_change = accept_code_change
         self.limit = limit
         self.version = version
-        self.verify = verify
         self.keep_snapshots = keep_snapshots
         self.keep_hours = keep_hours
         self.follow_symlinks = follow_symlinks
@@ -253,8 +251,7 @@ class StageOperator(fields.PathFields):
             "attempt": runtime.attempt_of(context, self.partition),
             **runtime.form_choices(
                 context,
-                full=self.full,
-                verify=self.verify,
+                redo=self.redo,
                 on_error=self.on_error,
                 max_failures=self.max_failures,
                 max_removed=self.max_removed,

@@ -77,8 +77,8 @@ def test_a_file_that_was_changed_by_hand_is_made_again(run: Run, target: Path, r
     run()
     spoil(target / "a.txt")
     message = refused(values, target=target, verify=True)
-    (option,) = re.findall(r"run its stage with (\w+)=True", message)
-    run(**{option: True})
+    ((option, value),) = re.findall(r"run its stage with (\w+)=.(\w+)., or", message)
+    run(**{option: value})
     assert values(target, verify=True) == ["aaa", "bbb", "ccc"]
 
 

@@ -76,7 +76,7 @@ def test_repair_exits_with_1_when_the_stage_must_run(target):
     (target / "2.txt").unlink()
     code, text = dirops("repair", target)
     assert code == 1
-    assert "verify=True" in text
+    assert "redo='damaged'" in text
 
 
 def test_rollback_and_clean(target):

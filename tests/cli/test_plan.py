@@ -202,7 +202,7 @@ def test_what_is_unchanged_is_carried_over_whatever_made_it(stages: Path, argume
     [
         (("counted", "--aggregate", "together:sum_up"), "code"),
         (("counted", *COUNT, "--stage", "dag.other"), "new"),
-        (("counted", *COUNT, "--full"), "full"),
+        (("counted", *COUNT, "--redo", "all"), "redo"),
         (("joined", "--transform", "together:both", "--version", "2"), "code"),
         (("raised", "--transform", "together:upper", "--params", '{"by": 2}'), "code"),
         (("pointed", "--read", "functions:read", "--codec", "together:codec"), "code"),

@@ -59,7 +59,7 @@ def runs_for(cluster: Cluster, dag_id: str, days: tuple[str, ...]) -> list[dict[
 
 def test_a_dag_on_a_classic_schedule_takes_the_day_from_the_trigger_form(cluster: Cluster, data: Path) -> None:
     write(data / "raw/days" / OTHER_DAY, only="this day")
-    form = {"partition": OTHER_DAY, "full": False, "on_error": None}
+    form = {"partition": OTHER_DAY, "redo": None, "on_error": None}
     follow(cluster, [trigger(cluster, "classic", conf=form)])
     assert values(data / "interim/classic" / OTHER_DAY) == {"only": "this day"}
     assert read_manifest(data / "interim/classic" / OTHER_DAY).partition == OTHER_DAY

@@ -120,9 +120,9 @@ class TestAgain:
         assert transform_directory(source=numbers, target=target, aggregate=mean, version="2").outcome == "committed"
         assert_whole(target)
 
-    def test_full_redoes_it(self, numbers: Path, target: Path) -> None:
+    def test_redo_all_redoes_it(self, numbers: Path, target: Path) -> None:
         first = transform_directory(source=numbers, target=target, aggregate=mean)
-        again = transform_directory(source=numbers, target=target, aggregate=mean, full=True)
+        again = transform_directory(source=numbers, target=target, aggregate=mean, redo="all")
         assert again.snapshot != first.snapshot
 
 

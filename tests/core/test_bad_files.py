@@ -202,7 +202,7 @@ class TestFilesThatMove:
             os.remove(path)
             return "text"
 
-        assert run(read=vanish, on_error="quarantine", max_failures="100%", full=True).counts["quarantined"] == 3
+        assert run(read=vanish, on_error="quarantine", max_failures="100%", redo="all").counts["quarantined"] == 3
         assert {line["error"] for line in lines_of(target, "quarantine.jsonl")} == {"SourceChanged"}
         assert_whole(target)
 

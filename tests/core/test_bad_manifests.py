@@ -92,7 +92,7 @@ class TestNewerFormat:
         with pytest.raises(errors.ManifestTooNew, match=r"dirops/2.*reads up to dirops/1; upgrade airflow-dirops"):
             transform_directory(source=newer, target=tmp_path / "final", transform=shout, codec="text")
 
-    @pytest.mark.parametrize("options", [{}, {"full": True}, {"replace_unmanaged": True}, {"take_over_stage": True}])
+    @pytest.mark.parametrize("options", [{}, {"redo": "all"}, {"replace_unmanaged": True}, {"take_over_stage": True}])
     def test_of_the_target(self, run: Run, newer: Path, options: dict[str, bool]) -> None:
         with nothing_lost(newer), pytest.raises(errors.ManifestTooNew) as caught:
             run(**options)
@@ -131,7 +131,7 @@ class TestDamagedList:
         with pytest.raises(errors.ManifestDamaged, match=why) as caught:
             transform_directory(source=target, target=tmp_path / "final", transform=shout, codec="text")
         assert str(target / FILES) in str(caught.value)
-        assert "full=True" in str(caught.value)
+        assert "redo='all'" in str(caught.value)
         assert not (tmp_path / "final").exists()
 
     def test_of_the_target(self, run: Run, target: Path, change: Callable[[bytes], bytes], why: str) -> None:
@@ -139,7 +139,7 @@ class TestDamagedList:
         rewrite(target / FILES, change)
         with nothing_lost(target), pytest.raises(errors.ManifestDamaged, match=why):
             run()
-        assert run(full=True).outcome == "committed"
+        assert run(redo="all").outcome == "committed"
         assert_whole(target)
         assert orphans_of(target) == []
 
@@ -224,7 +224,7 @@ class TestOwnFolder:
         (target / "_dirops" / name).unlink()
         with nothing_lost(target), pytest.raises(errors.ManifestDamaged, match=f"{name}.*cannot be opened: No such"):
             run()
-        assert run(full=True).outcome == "committed"
+        assert run(redo="all").outcome == "committed"
 
     def test_that_is_a_file(self, run: Run, target: Path) -> None:
         target.mkdir(parents=True)

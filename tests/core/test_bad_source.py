@@ -75,10 +75,10 @@ class TestEmpty:
         assert run(source=empty, empty="commit").outcome == "committed"
         assert_whole(target)
 
-    @pytest.mark.parametrize("full", [False, True])
-    def test_is_committed(self, run: Run, target: Path, empty: Path, full: bool) -> None:
+    @pytest.mark.parametrize("redo", ["needed", "all"])
+    def test_is_committed(self, run: Run, target: Path, empty: Path, redo: str) -> None:
         run()
-        assert run(source=empty, empty="commit", full=full).outcome == "committed"
+        assert run(source=empty, empty="commit", redo=redo).outcome == "committed"
         assert values_of(target) == {}
         assert_whole(target)
         assert run(source=empty, empty="commit").outcome == "unchanged"

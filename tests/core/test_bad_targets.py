@@ -67,7 +67,7 @@ class TestRefused:
             run(stage="other")
         assert "take_over_stage=True" in str(caught.value)
         assert run(stage="other", take_over_stage=True).outcome in ("committed", "unchanged")
-        assert run(stage="other", full=True).outcome == "committed"
+        assert run(stage="other", redo="all").outcome == "committed"
         assert orphans_of(target) == []
 
 
@@ -84,7 +84,7 @@ class TestNotOurs:
     def test_is_moved_aside_and_kept(self, run: Run, foreign: Path) -> None:
         before = {Path(path).name: state for path, state in state_of(foreign).items() if path.endswith(".txt")}
         run(replace_unmanaged=True)
-        run(full=True)
+        run(redo="all")
         (kept,) = [path for path in retired_of(foreign) if path.name.startswith("unmanaged-")]
         assert {Path(path).name: state for path, state in state_of(kept).items() if path.endswith(".txt")} == before
         assert values_of(foreign)["a"] == "alpha"
@@ -121,9 +121,9 @@ class TestSurvivesTheSwap:
     def test_its_mode(self, run: Run, target: Path, mode: int) -> None:
         run()
         target.chmod(mode)
-        run(full=True)
+        run(redo="all")
         assert stat.S_IMODE(target.stat().st_mode) == mode
-        run(full=True)
+        run(redo="all")
         assert stat.S_IMODE(target.stat().st_mode) == mode
 
     def test_the_umask_decides_without_one(self, run: Run, target: Path) -> None:
@@ -141,7 +141,7 @@ class TestSurvivesTheSwap:
         group = next(entry.gr_gid for entry in grp.getgrall() if entry.gr_gid not in (0, NOBODY))
         os.chown(target, -1, group)
         target.chmod(0o2750)
-        run(full=True)
+        run(redo="all")
         status = target.stat()
         assert (status.st_gid, stat.S_IMODE(status.st_mode)) == (group, 0o2750)
         # The set-group-id bit hands the group on, as it would to files made there by hand.
@@ -155,7 +155,7 @@ class TestSurvivesTheSwap:
         except OSError:
             pytest.skip("this file system has no access lists")
         mode = stat.S_IMODE(target.stat().st_mode)
-        run(full=True)
+        run(redo="all")
         assert os.getxattr(target, name) == ACCESS_LIST
         assert stat.S_IMODE(target.stat().st_mode) == mode
 

@@ -117,7 +117,7 @@ def test_a_codec_whose_suffix_hides_the_key(tmp_path: Path, texts: Path) -> None
 def test_a_reader_over_a_snapshot(images: Path, tmp_path: Path) -> None:
     """It gets paths that stay on that snapshot, and may give them back."""
     source = read_directory(source=images, target=tmp_path / "1", read=read_image).to_dict()
-    read_directory(source=images, target=tmp_path / "1", read=read_image, full=True)
+    read_directory(source=images, target=tmp_path / "1", read=read_image, redo="all")
     read_directory(source=source, target=tmp_path / "2", read=lambda path: (path, np.load(path)))
     assert len(values_of(tmp_path / "2")) == 6
 

@@ -137,7 +137,7 @@ class TestManySnapshots:
     @pytest.fixture
     def many(self, run: Run, target: Path) -> None:
         run()
-        run(full=True)
+        run(redo="all")
         (first,) = retired_of(target)
         header = (first / "_dirops/manifest.json").read_text()
         for _ in range(MANY):
@@ -153,7 +153,7 @@ class TestManySnapshots:
 
     @pytest.mark.usefixtures("many", "few_descriptors")
     def test_expire_after_a_run_too(self, run: Run, target: Path, caplog: pytest.LogCaptureFixture) -> None:
-        run(full=True, retention=NOTHING_KEPT)
+        run(redo="all", retention=NOTHING_KEPT)
         assert retired_of(target) == []
         assert caplog.text.count("WARNING") == 0
 
@@ -179,10 +179,10 @@ class TestDepth:
 
     def test_in_a_staging_area_or_a_retired_snapshot_stops_no_run(self, run: Run, target: Path) -> None:
         run(version="1")
-        fail(run, full=True)
+        fail(run, redo="all")
         nest(control_of(target) / "attempts" / orphans_of(target)[0] / "tree", 1200)
         nest(target, 1200)
-        run(version="1", full=True, retention=NOTHING_KEPT)
+        run(version="1", redo="all", retention=NOTHING_KEPT)
         assert orphans_of(target) == []
         assert retired_of(target) == []
         assert os.listdir(control_of(target) / "removing") == []
@@ -192,7 +192,7 @@ class TestDepth:
 def foreign(request: pytest.FixtureRequest, run: Run, target: Path) -> dict[str, Path]:
     """What people and their desktops leave in the control directory's folders."""
     run()
-    run(full=True)
+    run(redo="all")
     folder = control_of(target) / request.param
     put = {
         "a file": folder / ".DS_Store",
@@ -218,7 +218,7 @@ class TestForeign:
 
     def test_things_stay(self, foreign: dict[str, Path], run: Run, texts: Path, target: Path) -> None:
         write_texts(texts, d="delta")
-        fail(run, full=True)
+        fail(run, redo="all")
         run(retention=NOTHING_KEPT)
         cleaned = upkeep.clean(target, NOTHING_KEPT)
         upkeep.repair(target)
@@ -243,7 +243,7 @@ def test_what_is_said_to_be_gone_and_is_not_is_removed_by_the_next_run(
 ) -> None:
     """Whose it is stays known for as long as any of it does."""
     run()
-    fail(run, full=True)
+    fail(run, redo="all")
     nest(control_of(target) / "attempts" / orphans_of(target)[0] / "tree", 4)
     with monkeypatch.context() as patch:
         rename = os.rename
@@ -262,7 +262,7 @@ def test_what_is_said_to_be_gone_and_is_not_is_removed_by_the_next_run(
 
 def test_an_unreadable_manifest_in_a_retired_snapshot_keeps_it(run: Run, target: Path) -> None:
     run()
-    run(full=True)
+    run(redo="all")
     (retired,) = retired_of(target)
     (retired / "_dirops/manifest.json").write_bytes(b"{")
     assert upkeep.clean(target, NOTHING_KEPT).snapshots == []
@@ -280,7 +280,7 @@ def test_clean_up_never_stops_a_run_and_warns_of_a_few(
     folder = control_of(target) / "removing"
     for _ in range(20):
         write_texts(folder / new_id() / "_dirops", stuck="mine")
-    run(target=target, full=True)
+    run(target=target, redo="all")
     for path in [*target.parent.parent.rglob("*")]:
         if not path.is_relative_to(folder):
             with suppress(FileNotFoundError):

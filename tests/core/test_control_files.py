@@ -37,7 +37,7 @@ class TestFence:
         run()
         fence = control_of(target) / "fence.json"
         fence.write_bytes(content)
-        assert run(full=True).outcome == "committed"
+        assert run(redo="all").outcome == "committed"
         assert_whole(target)
         (kept,) = control_of(target).glob("fence.json.unreadable-*")
         assert kept.read_bytes() == content
@@ -52,8 +52,8 @@ class TestFence:
 
         attempt = Attempt(run=LogicalRun("dag", "run", "task"))
         with nothing_lost(target), pytest.raises(errors.AttemptSuperseded, match="no longer owns the target"):
-            run(read=lose, full=True, attempt=attempt)
-        assert run(full=True).outcome == "committed"
+            run(read=lose, redo="all", attempt=attempt)
+        assert run(redo="all").outcome == "committed"
 
 
 class TestIntent:
@@ -62,7 +62,7 @@ class TestIntent:
         run()
         (control_of(target) / "intent.json").write_bytes(content)
         assert values_of(target)["a"] == "alpha"
-        assert run(full=True).outcome == "committed"
+        assert run(redo="all").outcome == "committed"
         assert len(list(control_of(target).glob("intent.json.unreadable-*"))) == 1
 
     @pytest.mark.parametrize("content", [b"", b"{"])
@@ -138,7 +138,7 @@ class TestLeftovers:
         for name in ("fence.json.0123456789abcdef.new", "intent.json.x.new", "fence.json.new"):
             (control_of(target) / name).write_bytes(b"")
         (control_of(target) / "mine.new").write_text("not ours")
-        run(full=True)
+        run(redo="all")
         assert sorted(path.name for path in control_of(target).glob("*.new")) == ["mine.new"]
 
     @pytest.mark.parametrize("content", GARBAGE)
@@ -276,7 +276,7 @@ class TestLockedByAStranger:
         run()
         monkeypatch.setattr("airflow_dirops.core.control.LOCK_TIMEOUT_SECONDS", 0.1)
         with held(control_of(target) / "lock"), pytest.raises(errors.TargetBusy) as caught:
-            run(full=True)
+            run(redo="all")
         assert "a process that is none of this package's" in str(caught.value)
         assert "lslocks" in str(caught.value)
         assert str(control_of(target) / "lock") in str(caught.value)
@@ -286,7 +286,7 @@ class TestLockedByAStranger:
         monkeypatch.setattr("airflow_dirops.core.control.LOCK_TIMEOUT_SECONDS", 0.1)
         named = rf"by the night watch, process {os.getpid()} on"
         with ControlDirectory(target).locked("the night watch"), pytest.raises(errors.TargetBusy, match=named):
-            run(full=True)
+            run(redo="all")
         assert (control_of(target) / "lock").read_bytes() == b""
 
 

@@ -90,7 +90,7 @@ class TestEveryWay:
         assert run(read=read, workers=workers, on_error="quarantine").outcome == "unchanged"
 
 
-@pytest.mark.parametrize("options", [{}, {"workers": 2}, {"batch_size": 2}, {"file_retries": 1}, {"full": True}])
+@pytest.mark.parametrize("options", [{}, {"workers": 2}, {"batch_size": 2}, {"file_retries": 1}, {"redo": "all"}])
 def test_what_was_made_before_stays(run: Run, store: Path, texts: Path, target: Path, options: dict[str, Any]) -> None:
     def copied(**changes: Any) -> Outcome:
         return transform_directory(

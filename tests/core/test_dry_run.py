@@ -83,7 +83,7 @@ class TestWithABase:
             ("e.txt", "carried"),
             ("f.txt", "new"),
         ]
-        assert outcome.counts == {"inputs": 5, "ignored": 0, "code": 0, "full": 0, **Counter(found.values())}
+        assert outcome.counts == {"inputs": 5, "ignored": 0, "code": 0, "redo": 0, **Counter(found.values())}
         assert (outcome.outcome, outcome.snapshot) == ("planned", header_of(target)["snapshot"])
 
     def test_is_what_the_run_then_does(self, run: Run, texts: Path) -> None:
@@ -95,7 +95,7 @@ class TestWithABase:
     def test_other_code_and_everything(self, texts: Path, target: Path) -> None:
         (texts / "b.txt").unlink()
         assert set(reasons(texts, target, read=ill, version="2").values()) == {"code", "removed"}
-        assert set(reasons(texts, target, read=ill, version="1", full=True).values()) == {"full", "removed"}
+        assert set(reasons(texts, target, read=ill, version="1", redo="all").values()) == {"redo", "removed"}
 
     def test_without_a_function_code_is_not_looked_at(self, texts: Path, target: Path) -> None:
         assert Counter(reasons(texts, target, stage=None).values()) == {"carried": 4, "retry": 1}
@@ -181,7 +181,7 @@ class TestAggregates:
         assert set(dict(iter_plan(**options)).values()) == {"new"}
         transform_directory(**options)
         assert set(dict(iter_plan(**options)).values()) == {"carried"}
-        assert set(dict(iter_plan(**options, full=True)).values()) == {"full"}
+        assert set(dict(iter_plan(**options, redo="all")).values()) == {"redo"}
         assert set(dict(iter_plan(**options, version="2")).values()) == {"code"}
         write_texts(texts, b="BETA")
         run()

@@ -186,7 +186,7 @@ def try_every_door(tmp: Path) -> None:
         lambda: stage(tmp),
         lambda: clean(target, Retention(0, 0)),
         lambda: rollback(target),
-        lambda: stage(tmp, replace_unmanaged=True, full=True, take_over_stage=True),
+        lambda: stage(tmp, replace_unmanaged=True, redo="all", take_over_stage=True),
     ]
     for door in doors:
         with suppress(errors.DiropsError):

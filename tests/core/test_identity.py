@@ -30,7 +30,7 @@ class TestLinksInTheSource:
     def test_to_a_control_directory(self, run: Run, texts: Path, tmp_path: Path, whose: str) -> None:
         for name in ("target", "other"):
             run(target=tmp_path / "out" / name)
-            run(target=tmp_path / "out" / name, full=True)
+            run(target=tmp_path / "out" / name, redo="all")
         (texts / "link").symlink_to(control_of(tmp_path / "out" / whose) / "retired")
         assert run(follow_symlinks=True).outcome == "unchanged"
         assert set(values_of(tmp_path / "out/target")) == {"a", "b", "c"}

@@ -155,7 +155,7 @@ class TestWhatRuns:
         assert did(run(version="2", read=lambda path: "quite another")) == (3, 0)
 
     def test_everything_on_request(self, run: Run, target: Path, first: Outcome) -> None:
-        outcome = run(full=True)
+        outcome = run(redo="all")
         assert did(outcome) == (3, 0)
         assert outcome.snapshot != first.snapshot
 
@@ -184,7 +184,7 @@ class TestChained:
             os.utime(texts / f"{name}.txt")
         assert did(run()) == (3, 0)
         assert did(final()) == (1, 2)
-        run(full=True)
+        run(redo="all")
         assert final().outcome == "unchanged"
 
 

@@ -113,7 +113,7 @@ class TestHome:
         assert read_manifest("~/out").snapshot == made.snapshot
         assert upkeep.verify("~/out").is_good
         assert [kept.manifest.snapshot for kept in upkeep.list_snapshots("~/out")] == [made.snapshot]
-        read_directory(source=Path("~/raw"), target="~/out", read=read_text, codec="text", stage="s", full=True)
+        read_directory(source=Path("~/raw"), target="~/out", read=read_text, codec="text", stage="s", redo="all")
         upkeep.rollback("~/out")
         upkeep.clean("~/out")
         assert not (here / "~").exists()

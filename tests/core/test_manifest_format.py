@@ -142,7 +142,7 @@ class TestWhatIsWritten:
         assert (target / "_dirops/manifest.json").read_text().endswith("}\n")
 
     def test_snapshots_are_named_in_the_order_they_are_made(self, run: Run) -> None:
-        names = [run(full=True).snapshot for _ in range(5)]
+        names = [run(redo="all").snapshot for _ in range(5)]
         assert names == sorted(names, key=str)
 
     @pytest.mark.parametrize("name", ["files.jsonl", "skipped.jsonl", "quarantine.jsonl", "manifest.json"])

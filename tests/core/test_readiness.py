@@ -61,7 +61,7 @@ class TestRoom:
     def test_only_for_what_is_computed(self, run: Run, texts: Path, free: Any) -> None:
         free(0)
         with pytest.raises(errors.StorageError):
-            run(read=tenfold, full=True)
+            run(read=tenfold, redo="all")
         (texts / "a.txt").unlink()
         (texts / "d.txt").unlink()
         assert run(read=tenfold).counts == {**run(read=tenfold).counts, "carried": 2}

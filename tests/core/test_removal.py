@@ -46,7 +46,7 @@ def keep(directory: Path, count: int) -> None:
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-@pytest.mark.parametrize("options", [{}, {"full": True}, {"version": "2"}, {"on_error": "quarantine"}])
+@pytest.mark.parametrize("options", [{}, {"redo": "all"}, {"version": "2"}, {"on_error": "quarantine"}])
 class TestHalfByDefault:
     def test_more_is_refused(self, copied: Run, raw: Path, target: Path, workers: int, options: dict[str, Any]) -> None:
         keep(raw, 19)
@@ -135,11 +135,11 @@ class TestWhatCounts:
         with nothing_lost(target), pytest.raises(errors.TooManyRemoved, match="30 of the 40 results"):
             copied(on_error="quarantine")
 
-    @pytest.mark.parametrize("full", [False, True])
-    def test_an_empty_source_that_is_committed(self, copied: Run, raw: Path, target: Path, full: bool) -> None:
+    @pytest.mark.parametrize("redo", ["needed", "all"])
+    def test_an_empty_source_that_is_committed(self, copied: Run, raw: Path, target: Path, redo: str) -> None:
         keep(raw, 0)
         with nothing_lost(target), pytest.raises(errors.TooManyRemoved, match="40 of the 40 results"):
-            copied(empty="commit", full=full)
+            copied(empty="commit", redo=redo)
         with nothing_lost(target):
             assert copied(empty="skip").outcome == "skipped"
 
@@ -227,7 +227,7 @@ class TestLetThroughOnce:
         keep(raw, 19)
         let()
         write_texts(raw, **numbered(40))
-        copied(full=True)
+        copied(redo="all")
         keep(raw, 1)
         with pytest.raises(errors.TooManyRemoved):
             copied()

@@ -29,7 +29,7 @@ def read(path):
 
 if __name__ == "__main__":
     outcome = read_directory(source=here / "texts", target=here / "out/target", read=read, codec="text",
-                             stage="copy", durability=durability, full=full)
+                             stage="copy", durability=durability, redo="all" if full else "needed")
     print(outcome.outcome, outcome.counts["computed"], outcome.counts["reused"], outcome.counts["carried"])
 """
 

@@ -111,7 +111,7 @@ class TestMappedInstances:
     """Instances of one run that name one target would replace each other, and all but one be lost in green."""
 
     @pytest.mark.parametrize("on_conflict", ["fail", "newest", "last"])
-    @pytest.mark.parametrize("changes", [{}, {"full": True}, {"source": "others"}])
+    @pytest.mark.parametrize("changes", [{}, {"redo": "all"}, {"source": "others"}])
     def test_one_never_replaces_another_s_snapshot(
         self, run: Run, target: Path, tmp_path: Path, on_conflict: str, changes: dict[str, Any]
     ) -> None:
@@ -135,7 +135,7 @@ class TestMappedInstances:
         write_texts(texts, d="delta")
         run()
         with nothing_lost(target), pytest.raises(errors.TargetRefused, match="instance 0"):
-            run(attempt=instance(1), on_conflict="last", full=True)
+            run(attempt=instance(1), on_conflict="last", redo="all")
 
     def test_nor_a_cleared_one(self, run: Run, target: Path) -> None:
         run(attempt=instance(0))
@@ -177,7 +177,7 @@ class TestTries:
             nothing_lost(target),
             pytest.raises(errors.AttemptSuperseded, match=r"claim is try 2, begun 20\d\d-\d\d-\d\dT"),
         ):
-            run(attempt=attempt(1), full=True)
+            run(attempt=attempt(1), redo="all")
 
     def test_a_try_that_died_after_its_commit_is_taken_over(self, run: Run, target: Path) -> None:
         first = run(attempt=attempt(1))
@@ -213,7 +213,7 @@ class TestTries:
         committed = run(attempt=attempt(5, at=1))
         again = run(attempt=attempt(1, at=2))
         assert (again.outcome, again.snapshot) == ("unchanged", committed.snapshot)
-        assert run(attempt=attempt(1, at=3), full=True).outcome == "committed"
+        assert run(attempt=attempt(1, at=3), redo="all").outcome == "committed"
 
     def test_the_manifest_names_the_try(self, run: Run, target: Path) -> None:
         mine = attempt(3, order="2026-11-01")
@@ -228,7 +228,7 @@ class TestWithoutAScheduler:
     def test_every_call_is_a_run_of_its_own(self, run: Run, target: Path) -> None:
         run()
         first = header_of(target)["attempt"]
-        run(full=True)
+        run(redo="all")
         assert header_of(target)["attempt"]["run_id"] != first["run_id"]
 
     def test_calls_that_name_a_run_are_tries_of_it(self, run: Run) -> None:

@@ -64,7 +64,7 @@ class TestOneAfterTheOther:
         assert shared.run(first) == "'committed, 3 computed, 0 reused'"
         write_texts(shared.texts / "deep", a="changed")
         assert shared.run(second) == "'committed, 1 computed, 0 reused'"
-        assert shared.run(first, full=True) == "'committed, 3 computed, 0 reused'"
+        assert shared.run(first, redo="all") == "'committed, 3 computed, 0 reused'"
         assert_whole(shared.target)
         assert len(retired_of(shared.target)) == 2
 
@@ -78,8 +78,8 @@ class TestOneAfterTheOther:
 
     def test_removes_what_the_other_left(self, shared: Shared, first: int, second: int) -> None:
         shared.run(first)
-        shared.run(first, full=True)
-        assert "RecordFailed" in shared.run(first, read=read_until_c, full=True)
+        shared.run(first, redo="all")
+        assert "RecordFailed" in shared.run(first, read=read_until_c, redo="all")
         assert shared.upkeep(second, upkeep.clean, Retention(0, 0)) == "True"
         assert orphans_of(shared.target) == []
         assert retired_of(shared.target) == []
@@ -95,12 +95,12 @@ class TestOneAfterTheOther:
         (shared.target / "deep/b.txt").unlink()
         assert shared.upkeep(second, upkeep.repair) == "True"
         assert values_of(shared.target)["deep/b"] == "beta"
-        assert shared.run(first, full=True) == "'committed, 3 computed, 0 reused'"
+        assert shared.run(first, redo="all") == "'committed, 3 computed, 0 reused'"
 
 
 def test_all_is_open_to_the_group_and_to_nobody_else(shared: Shared) -> None:
     shared.run(ALICE)
-    assert "RecordFailed" in shared.run(ALICE, read=read_until_c, full=True)
+    assert "RecordFailed" in shared.run(ALICE, read=read_until_c, redo="all")
     for top in (shared.target, shared.target.parent / ".dirops"):
         for path in [top, *top.rglob("*")]:
             status = path.lstat()
@@ -138,7 +138,7 @@ def test_a_directory_that_becomes_the_group_s_later(shared: Shared) -> None:
     advised = refusal.split("write it: ")[1]
     assert as_user(ALICE, GROUP, lambda: subprocess.run(advised, shell=True, check=True).returncode) == "0"
     shared.run(ALICE)  # opens what is beside it
-    assert shared.run(BOB, full=True) == "'committed, 3 computed, 0 reused'"
+    assert shared.run(BOB, redo="all") == "'committed, 3 computed, 0 reused'"
 
 
 def test_who_is_not_of_the_group_is_told(shared: Shared) -> None:
@@ -178,5 +178,5 @@ def test_an_access_list_that_the_folder_hands_on(shared: Shared) -> None:
     shared.run(ALICE)
     for path in (shared.target, shared.target / "deep", control_of(shared.target)):
         assert os.getxattr(path, "system.posix_acl_default") == DEFAULT_LIST
-    assert shared.run(BOB, full=True) == "'committed, 3 computed, 0 reused'"
-    assert shared.run(ALICE, full=True) == "'committed, 3 computed, 0 reused'"
+    assert shared.run(BOB, redo="all") == "'committed, 3 computed, 0 reused'"
+    assert shared.run(ALICE, redo="all") == "'committed, 3 computed, 0 reused'"

@@ -91,7 +91,7 @@ class TestPinned:
 
     def test_until_it_is_no_longer_kept(self, run: Run, target: Path, tmp_path: Path) -> None:
         pinned = run().to_dict()
-        run(full=True)
+        run(redo="all")
         (kept,) = retired_of(target)
         shutil.rmtree(kept)
         with pytest.raises(errors.SnapshotExpired, match="no longer kept; run the stage that made it") as caught:
@@ -103,7 +103,7 @@ class TestPinned:
     def test_through_a_link(self, run: Run, target: Path, tmp_path: Path) -> None:
         (tmp_path / "link").symlink_to(target)
         pinned = run(target=tmp_path / "link").to_dict()
-        run(target=tmp_path / "link", full=True)
+        run(target=tmp_path / "link", redo="all")
         assert values_of(pinned)["a"] == "alpha"
 
     def test_a_target_that_is_gone(self, run: Run, target: Path) -> None:

@@ -52,7 +52,7 @@ class TestLimit:
 
     def test_never_replaces_a_snapshot_of_all_inputs(self, run: Run, target: Path) -> None:
         run()
-        for options in ({}, {"take_over_stage": True, "stage": "other"}, {"full": True}, {"dry_run": True}):
+        for options in ({}, {"take_over_stage": True, "stage": "other"}, {"redo": "all"}, {"dry_run": True}):
             with nothing_lost(target), pytest.raises(errors.TargetRefused, match="or leave limit out"):
                 run(limit=2, **options)
 
@@ -159,7 +159,7 @@ class TestAcceptedCode:
 
     def test_everything_is_redone_where_that_is_asked_for(self, run: Run) -> None:
         run()
-        assert did(run(read=refactored, accept_code_change=True, full=True)) == ("committed", 3, 0)
+        assert did(run(read=refactored, accept_code_change=True, redo="all")) == ("committed", 3, 0)
 
 
 def test_a_header_without_a_limit_is_as_it_was(run: Run, target: Path) -> None:

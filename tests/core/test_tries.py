@@ -47,38 +47,38 @@ def counts(outcome: Outcome) -> tuple[int, int]:
 class TestMakingEverythingAnew:
     def test_a_retry_continues(self, run: Run, fail: Callable[..., None]) -> None:
         run(version="1")
-        fail(attempt=attempt(1), full=True)
-        fail(attempt=attempt(2), full=True)
-        assert counts(run(attempt=attempt(3), full=True, version="1")) == (1, 2)
+        fail(attempt=attempt(1), redo="all")
+        fail(attempt=attempt(2), redo="all")
+        assert counts(run(attempt=attempt(3), redo="all", version="1")) == (1, 2)
 
     def test_but_not_with_what_another_run_made(self, run: Run, fail: Callable[..., None]) -> None:
-        fail(attempt=attempt(run=OTHER), full=True)
+        fail(attempt=attempt(run=OTHER), redo="all")
         fail(attempt=attempt(run=OTHER))
-        assert counts(run(attempt=attempt(), full=True, version="1")) == (3, 0)
+        assert counts(run(attempt=attempt(), redo="all", version="1")) == (3, 0)
 
     def test_nor_with_what_this_run_had_not_made_anew(self, run: Run, fail: Callable[..., None]) -> None:
         fail(attempt=attempt(run=OTHER))
         fail(attempt=attempt(1))  # it reused the other's
-        assert counts(run(attempt=attempt(2), full=True, version="1")) == (3, 0)
+        assert counts(run(attempt=attempt(2), redo="all", version="1")) == (3, 0)
 
     def test_nor_with_what_was_made_before_the_task_was_cleared(self, run: Run, fail: Callable[..., None]) -> None:
-        fail(attempt=attempt(1), full=True)
-        assert counts(run(attempt=attempt(2, first=2), full=True, version="1")) == (3, 0)
+        fail(attempt=attempt(1), redo="all")
+        assert counts(run(attempt=attempt(2, first=2), redo="all", version="1")) == (3, 0)
 
     def test_nor_with_that_of_a_run_of_the_same_name_that_was_deleted(
         self, run: Run, fail: Callable[..., None]
     ) -> None:
-        fail(attempt=attempt(2), full=True)
-        fail(attempt=attempt(1), full=True)
-        assert counts(run(attempt=attempt(3), full=True, version="1")) == (1, 2)
-        fail(attempt=attempt(1, run=OTHER), full=True)
-        assert counts(run(attempt=attempt(1, run=OTHER), full=True, version="1")) == (3, 0)
+        fail(attempt=attempt(2), redo="all")
+        fail(attempt=attempt(1), redo="all")
+        assert counts(run(attempt=attempt(3), redo="all", version="1")) == (1, 2)
+        fail(attempt=attempt(1, run=OTHER), redo="all")
+        assert counts(run(attempt=attempt(1, run=OTHER), redo="all", version="1")) == (3, 0)
 
     def test_tries_outside_airflow_that_name_their_run_continue_too(self, run: Run, fail: Callable[..., None]) -> None:
-        fail(run="nightly", full=True)
-        assert counts(run(run="nightly", full=True, version="1")) == (1, 2)
+        fail(run="nightly", redo="all")
+        assert counts(run(run="nightly", redo="all", version="1")) == (1, 2)
 
-    @pytest.mark.parametrize("changes", [{"full": True}, {"version": "2"}])
+    @pytest.mark.parametrize("changes", [{"redo": "all"}, {"version": "2"}])
     def test_tries_that_fail_do_not_fill_the_disk(
         self, run: Run, fail: Callable[..., None], texts: Path, target: Path, changes: dict[str, Any]
     ) -> None:
@@ -107,7 +107,7 @@ class TestClearing:
 
     def test_the_retry_of_that_continues(self, run: Run, fail: Callable[..., None]) -> None:
         run(attempt=attempt(), version="1")
-        run(attempt=attempt(run=OTHER), version="1", full=True)
+        run(attempt=attempt(run=OTHER), version="1", redo="all")
         fail(attempt=attempt(2, first=2))
         assert counts(run(attempt=attempt(3, first=2), version="1")) == (1, 2)
 
@@ -115,7 +115,7 @@ class TestClearing:
         run(attempt=attempt())
         cleared = run(attempt=attempt(2, first=2))
         assert run(attempt=attempt(3, first=2)).snapshot == cleared.snapshot
-        run(attempt=attempt(run=OTHER), full=True)
+        run(attempt=attempt(run=OTHER), redo="all")
         assert run(attempt=attempt(4, first=2)).outcome == "unchanged"
 
     def test_of_a_task_that_had_failed_continues(self, run: Run, fail: Callable[..., None]) -> None:

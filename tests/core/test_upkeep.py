@@ -186,7 +186,7 @@ class TestRollback:
     def test_a_try_that_committed_is_taken_over_after_it_too(self, source, target):
         mine = LogicalRun("d", "r", "t")
         run(source, target, stage="s", attempt=Attempt(run=mine))
-        run(source, target, stage="s", full=True)
+        run(source, target, stage="s", redo="all")
         upkeep.rollback(target)
         assert run(source, target, stage="s", attempt=Attempt(run=mine, try_number=2)).outcome == "committed"
 
@@ -213,7 +213,7 @@ class TestRollback:
             return read_number(path)
 
         with pytest.raises(TargetConflict, match="committed after this attempt began"):
-            read_directory(source=source, target=target, read=read_late, stage="read_number", full=True)
+            read_directory(source=source, target=target, read=read_late, stage="read_number", redo="all")
         assert values(target)["a0"] == 0
 
     def test_without_an_earlier_snapshot_is_an_error_that_lists_what_is_kept(self, source, target):
@@ -262,7 +262,7 @@ class TestRepair:
         damage(target / "a1.npy")
         os.utime(target / "a1.npy", ns=(0, 0))  # nothing but the digest tells
         assert run(source, target).outcome == "unchanged"
-        outcome = run(source, target, verify=True)
+        outcome = run(source, target, redo="damaged")
         assert (outcome.counts["computed"], outcome.counts["carried"]) == (1, 4)
         assert upkeep.verify(target, deep=True).is_good
 
@@ -302,7 +302,7 @@ class TestAsARunWouldDoIt:
 
     def test_what_is_not_known_to_be_durable_is_synced(self, source, target, monkeypatch):
         run(source, target, durability="process")
-        run(source, target, durability="process", full=True)
+        run(source, target, durability="process", redo="all")
         synced, sync = set(), os.fsync
         monkeypatch.setattr(os, "fsync", lambda descriptor: (synced.add(os.fstat(descriptor).st_ino), sync(descriptor)))
         upkeep.rollback(target)

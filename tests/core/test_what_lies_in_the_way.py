@@ -86,11 +86,11 @@ def try_every_door(run: Run, target: Path, texts: Path, tmp_path: Path) -> None:
         lambda: transform_directory(source=target, target=tmp_path / "read", read=read_text, codec="text"),
         lambda: run(dry_run=True),
         lambda: repair(target),
-        lambda: run(verify=True),
+        lambda: run(redo="damaged"),
         lambda: (write_texts(texts, d="delta"), run()),
         lambda: clean(target, Retention(0, 0)),
         lambda: rollback(target),
-        lambda: run(replace_unmanaged=True, full=True),
+        lambda: run(replace_unmanaged=True, redo="all"),
     ]
     for door in doors:
         with suppress(errors.DiropsError):
@@ -164,11 +164,11 @@ class TestLinksThatLeadOut:
         before = state_of(elsewhere)
         put(control_of(target) / place if place else control_of(target), lambda path: path.symlink_to(elsewhere))
         with pytest.raises(errors.TargetRefused, match=r"such as a link.*remove it"):
-            run(full=True)
+            run(redo="all")
         try_every_door(run, target, texts, tmp_path)
         assert state_of(elsewhere) == before
         (control_of(target) / place if place else control_of(target)).unlink()
-        assert run(full=True).outcome == "committed"
+        assert run(redo="all").outcome == "committed"
 
     def test_in_the_place_of_the_lock(self, run: Run, target: Path, tmp_path: Path) -> None:
         run()
@@ -176,10 +176,10 @@ class TestLinksThatLeadOut:
         precious.write_text("thesis")
         put(control_of(target) / "lock", lambda path: path.symlink_to(precious))
         with pytest.raises(errors.TargetRefused, match=r"lock.*remove it"):
-            run(full=True)
+            run(redo="all")
         assert precious.read_text() == "thesis"
         (control_of(target) / "lock").unlink()
-        assert run(full=True).outcome == "committed"
+        assert run(redo="all").outcome == "committed"
 
     def test_in_the_place_of_an_entry(self, run: Run, target: Path, tmp_path: Path) -> None:
         run()

@@ -101,7 +101,7 @@ def test_members_of_the_header(stages: list[Path], tmp_path: Path) -> None:
     read_directory(source=tmp_path / "raw", target=trial, read=read, codec="text", on_error="quarantine", limit=10)
     rolled_back = stages[0]
     read_directory(
-        source=tmp_path / "raw", target=rolled_back, read=read, codec="text", on_error="quarantine", full=True
+        source=tmp_path / "raw", target=rolled_back, read=read, codec="text", on_error="quarantine", redo="all"
     )
     rollback(rolled_back)
     headers = [json.loads((stage / "_dirops/manifest.json").read_bytes()) for stage in (*stages, trial)]

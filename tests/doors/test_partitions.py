@@ -180,10 +180,10 @@ def test_in_a_backfill_the_runs_key_decides_and_the_log_says_that_the_form_does_
     ("conf", "is_valid"),
     [
         ({}, True),
-        ({"partition": "2026-11-01", "full": True, "on_error": "quarantine"}, True),
-        ({"partition": None, "full": None, "on_error": None, "dry_run": None}, True),
+        ({"partition": "2026-11-01", "redo": "all", "on_error": "quarantine"}, True),
+        ({"partition": None, "redo": None, "on_error": None, "dry_run": None}, True),
         ({"partition": "yesterday"}, False),
-        ({"full": "yes"}, False),
+        ({"redo": "yes"}, False),
         ({"on_error": "ignore"}, False),
         ({"max_failures": "5%"}, True),
         ({"max_failures": "20"}, True),

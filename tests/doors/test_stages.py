@@ -112,7 +112,7 @@ def test_a_manual_run_with_the_trigger_form(runs: Runs, root: Path) -> None:
         upper()
     assert runs(dag, conf={"partition": DAY}).output("upper")["outcome"] == "committed"
     assert runs(dag, conf={"partition": DAY}).output("upper")["outcome"] == "unchanged"
-    again = runs(dag, conf={"partition": DAY, "full": True}).output("upper")
+    again = runs(dag, conf={"partition": DAY, "redo": "all"}).output("upper")
     assert (again["outcome"], again["counts"]["computed"]) == ("committed", 1)
 
 
@@ -295,8 +295,8 @@ def test_replaced_snapshots_are_kept_as_configured_or_as_the_operator_says(
     monkeypatch.setenv("AIRFLOW__DIROPS__KEEP_SNAPSHOTS", "2")
     monkeypatch.setenv("AIRFLOW__DIROPS__KEEP_HOURS", "0")
     with DAG("kept", schedule=None, params=dirops_params()) as dag:
-        upper(full=True)
-        upper(task_id="none", target="other/{partition}", keep_snapshots=0, full=True)
+        upper(redo="all")
+        upper(task_id="none", target="other/{partition}", keep_snapshots=0, redo="all")
     write(root / "raw" / DAY, one="a")
     for _ in range(4):
         runs(dag, conf={"partition": DAY})
@@ -304,18 +304,18 @@ def test_replaced_snapshots_are_kept_as_configured_or_as_the_operator_says(
     assert [len(snapshots) for snapshots in kept] == [2, 0]
 
 
-def test_a_new_version_makes_everything_again_and_verify_what_is_damaged(runs: Runs, root: Path) -> None:
+def test_a_new_version_makes_everything_again_and_redo_what_is_damaged(runs: Runs, root: Path) -> None:
     write(root / "raw" / DAY, one="a", two="b")
     counts = []
     tries = (
         ({"version": "1"}, {}),
         ({"version": "1"}, {}),
         ({"version": "2"}, {}),
-        ({"version": "2", "verify": True}, {}),
-        ({"version": "2"}, {"verify": True}),
+        ({"version": "2", "redo": "damaged"}, {}),
+        ({"version": "2"}, {"redo": "damaged"}),
     )
     for options, form in tries:
-        if "verify" in options | form:
+        if "redo" in options | form:
             damage(root / "interim" / DAY / "one.txt")
         with DAG("again", schedule=None, params=dirops_params()) as dag:
             upper(**options)

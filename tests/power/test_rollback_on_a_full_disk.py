@@ -30,7 +30,7 @@ def test_the_advice_of_the_error_works(room: Room, tmp_path: Path) -> None:  # n
     read_directory(source=source, target=target, read=read, codec="bytes")
     (source / "z").touch()
     with pytest.raises(errors.RecordFailed):
-        read_directory(source=source, target=target, read=read, codec="bytes", full=True)
+        read_directory(source=source, target=target, read=read, codec="bytes", redo="all")
     multiply(target.parent / ".dirops/target/attempts" / orphans_of(target)[0], 3)
     with room.only(0):
         with pytest.raises(errors.StorageError) as caught:

@@ -46,7 +46,7 @@ def verify(target: Target, *, deep: bool = False) -> Verification:
 def repair(target: Target) -> Repaired:
     """Finish a swap that a crash cut off, and restore damaged entries from retired snapshots that have their bytes.
 
-    What is in none of them has to be made again: run the stage with ``verify=True``, and it recomputes only that.
+    What is in none of them has to be made again: run the stage with ``redo="damaged"``, and it recomputes only that.
 
     :raises ManifestMissing: if no stage committed there.
     """
