@@ -115,8 +115,8 @@ def test_what_repair_cannot_restore_is_made_by_the_stage(run: Run, target: Path)
     (target / "a.txt").unlink()
     found = dirops("repair", target, cwd=target.parent)
     assert found.returncode == 1
-    options = re.findall(r"run the stage with (\w+)=True to make them again", found.stdout)
-    run(**{options[0]: True})
+    ((option, value),) = re.findall(r"run the stage with (\w+)='(\w+)' to make them again", found.stdout)
+    run(**{option: value})
     done("verify", "--deep", target, cwd=target.parent)
 
 

@@ -190,4 +190,4 @@ def test_the_log_says_why_a_cleared_run_makes_all_again(run: Run, caplog: pytest
     caplog.clear()
     with caplog.at_level("INFO"):
         run(attempt=Attempt(run=logical, try_number=2, first_try_number=2))
-    assert any(message.endswith(": 3 full (this run had committed and was cleared)") for message in caplog.messages)
+    assert any(message.endswith(": 3 redo (this run had committed and was cleared)") for message in caplog.messages)
