@@ -65,9 +65,21 @@ def plan(
         Literal["needed", "damaged", "all"],
         typer.Option(help="Which inputs run: with damaged, outputs are read, and compared with their digests."),
     ] = "needed",
+    empty: Annotated[
+        Literal["fail", "skip", "commit"], typer.Option(help="What the stage does where no file matches.")
+    ] = "fail",
+    on_error: Annotated[
+        Literal["fail", "quarantine"], typer.Option(help="What the stage does with files that fail.")
+    ] = "fail",
+    max_removed: Annotated[
+        str | None,
+        typer.Option(
+            help="How many results of the target may go: a count, or such as 50%.", show_default="half, of 20 or more"
+        ),
+    ] = None,
     json: AsJson = False,
 ) -> int:
-    """Show what a stage would do with each of its inputs, and why; nothing is written.
+    """Show what a stage would do with each of its inputs, and why it would be refused; nothing is written.
 
     As in: dirops plan raw/2026-11-01 interim/to_numpy/2026-11-01
 
@@ -88,6 +100,7 @@ def plan(
     if made is not None:
         _check_kind(made, functions, sources, target, join)
     counts: Counter[str] = Counter()
+    refusals: list[str] = []
     planned = iter_plan(
         source=[*sources] if join else sources[0],
         target=target,
@@ -101,6 +114,10 @@ def plan(
         limit=limit,
         follow_symlinks=follow_symlinks,
         redo=redo,
+        empty=empty,
+        on_error=on_error,
+        max_removed=int(max_removed) if max_removed and max_removed.isdecimal() else max_removed,
+        on_objection=refusals.append,
         take_over_stage=True,
         read=functions.read,
         transform=functions.transform,
@@ -119,6 +136,7 @@ def plan(
             "target": target,
             "code": code,
             "counts": dict(sorted(counts.items())),
+            **({"refused": refusals} if refusals else {}),
         }
 
     output_of(json=json).stream("inputs", rows(), sum_up)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import time
+from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from functools import cached_property
@@ -53,10 +54,22 @@ class PlannedInput(NamedTuple):
     reason: Fate
 
 
-def iter_dry(stage: Stage, source: Source) -> Iterator[PlannedInput]:
-    """Every input that is or was in the source, in order and one at a time."""
+def iter_dry(stage: Stage, source: Source, on_objection: Callable[[str], None]) -> Iterator[PlannedInput]:
+    """Every input that is or was in the source, in order and one at a time.
+
+    :param on_objection: is told at the end why a run would be refused.
+    """
     with _preview(stage, source) as preview:
-        yield from preview.fates()
+        total = 0
+        for planned in preview.fates():
+            total += planned.reason != "removed"
+            yield planned
+        for objection in preview.objections(total):
+            on_objection(objection)
+
+
+def warn_of_objection(objection: str) -> None:
+    log.warning("a run would be refused: %s", objection)
 
 
 def dry_run(stage: Stage, source: Source, began: float) -> Outcome:
@@ -71,9 +84,8 @@ def dry_run(stage: Stage, source: Source, began: float) -> Outcome:
         total = sum(counts.values()) - counts["removed"]
         if total == 0 and stage.empty == "fail":
             raise empty_source(source)
-        if total or stage.empty == "commit":
-            for objection in preview.objections():
-                log.warning("a run would be refused: %s", objection)
+        for objection in preview.objections(total):
+            warn_of_objection(objection)
         base = preview.base
     log.info("a dry run, nothing is written: %d inputs in %s: %s", total, source.path, _described(counts))
     outcome = Outcome.of(
@@ -118,7 +130,7 @@ def _open_base(stage: Stage, target: Path) -> Snapshot | None:
     return open_snapshot({"target": os.fspath(target), "snapshot": base.snapshot}) if base else None
 
 
-class _Preview:
+class _Preview(ABC):
     def __init__(self, stage: Stage, source: Source, target: Path, base: Snapshot | None, spill: Path) -> None:
         self._stage = stage
         self._source = source
@@ -126,6 +138,24 @@ class _Preview:
         self.base = base
         self._spill = spill
         self._readiness = Readiness(stage, source)
+
+    def objections(self, total: int) -> Iterator[str]:
+        """Why a run would be refused.
+
+        :param total: how many inputs there are.
+        """
+        if total or self._stage.empty == "commit":
+            yield from self._objections_to(self._looked_at())
+        elif self._stage.empty == "fail":
+            yield str(empty_source(self._source))
+
+    @abstractmethod
+    def fates(self) -> Iterator[PlannedInput]:
+        """What would become of each input."""
+
+    @abstractmethod
+    def _looked_at(self) -> Loss:
+        """Look at the inputs that would run; returns what would go."""
 
     def _objections_to(self, loss: Loss) -> Iterator[str]:
         guard = LossGuard(
@@ -144,10 +174,10 @@ class _OfOne(_Preview):
         reason = self._aggregation.reason
         return (PlannedInput(item.path, reason or "carried") for item in self._aggregation.inputs)
 
-    def objections(self) -> Iterator[str]:
+    def _looked_at(self) -> Loss:
         if self._aggregation.has_work:
             self._readiness.look_at(self._aggregation.inputs)
-        return self._objections_to(self._aggregation.loss)
+        return self._aggregation.loss
 
     @cached_property
     def _aggregation(self) -> Aggregation:
@@ -173,9 +203,9 @@ class _OfEach(_Preview):
         both: Iterator[tuple[bytes, Fate]] = merge(present, removed, key=itemgetter(0))  # type: ignore[arg-type]
         return (PlannedInput(path_at(order), fate) for order, fate in both)
 
-    def objections(self) -> Iterator[str]:
+    def _looked_at(self) -> Loss:
         self._readiness.survey(self._plan)
-        return self._objections_to(self._plan.loss)
+        return self._plan.loss
 
     @cached_property
     def _plan(self) -> Plan:

@@ -13,7 +13,7 @@ from airflow_dirops.core.claim import Claim, claim_target
 from airflow_dirops.core.commands import dirops_command
 from airflow_dirops.core.commit import commit
 from airflow_dirops.core.control import ControlDirectory
-from airflow_dirops.core.dry_run import PlannedInput, dry_run, iter_dry
+from airflow_dirops.core.dry_run import PlannedInput, dry_run, iter_dry, warn_of_objection
 from airflow_dirops.core.emptiness import empty_source, is_nothing, nothing_made, why_empty, why_nothing_made
 from airflow_dirops.core.entries import Input
 from airflow_dirops.core.errors import ArgumentRefused, remaining_storage_errors
@@ -92,6 +92,7 @@ def iter_plan(
     read: Callable[..., Any] | None = None,
     transform: Callable[..., Any] | None = None,
     aggregate: Callable[..., Any] | None = None,
+    on_objection: Callable[[str], None] = warn_of_objection,
     **options: Unpack[StageOptions],
 ) -> Iterator[PlannedInput]:
     """What a stage would do with each input, and why, one at a time; nothing is written.
@@ -99,17 +100,20 @@ def iter_plan(
     :param read: as for :func:`read_directory`. With no function at all, a change of the code is not looked at.
     :param transform: as for :func:`transform_directory`.
     :param aggregate: as for :func:`transform_directory`; all inputs run for the same reason, or none does.
+    :param on_objection: is told, after the last input, each reason why a run would be refused before it computes
+        anything, such as ``max_removed``; by default the log is.
     :param options: those of the stage; ``stage`` is needed where a function is missing.
     :raises DiropsError: when the first one is asked for, where the stage itself could not begin.
     """
     return _iter_plan(
-        Stage(source=source, target=target, read=read, transform=transform, aggregate=aggregate, **options)
+        Stage(source=source, target=target, read=read, transform=transform, aggregate=aggregate, **options),
+        on_objection,
     )
 
 
-def _iter_plan(stage: Stage) -> Iterator[PlannedInput]:
+def _iter_plan(stage: Stage, on_objection: Callable[[str], None]) -> Iterator[PlannedInput]:
     with remaining_storage_errors(stage.target), closing(open_sources(stage)) as source:
-        yield from iter_dry(stage, source)
+        yield from iter_dry(stage, source, on_objection)
 
 
 def run_stage(stage: Stage) -> Outcome:

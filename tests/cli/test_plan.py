@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from airflow_dirops.core import read_directory, transform_directory
+from airflow_dirops.core import errors, read_directory, read_manifest, transform_directory
 from tests.cli.calls import dirops_process
 
 READ = """
@@ -258,3 +258,66 @@ def test_a_pattern_for_each_source(stages: Path) -> None:
     refused = run(stages, "pairs", "pairs", "of_pairs", "--join", "inner", *each, "--pattern", "x")
     assert (refused.returncode, "3 patterns for 2 sources" in refused.stderr) == (2, True)
     assert "a list, which is for joined sources" in run(stages, "pairs", "of_pairs", *each).stderr
+
+
+class TestWhatARunWouldRefuse:
+    """A plan says what the run would say, and takes what would make it go through."""
+
+    @pytest.fixture
+    def shrunk(self, place: Path) -> Path:
+        for number in range(20):
+            (place / f"raw/{number}.txt").write_text("x")
+        self.run(place)
+        for number in range(12):
+            (place / f"raw/{number}.txt").unlink()
+        return place
+
+    @staticmethod
+    def run(place: Path, **options: Any) -> Any:
+        return read_directory(
+            source=place / "raw",
+            target=place / "out",
+            codec="text",
+            read=lambda path: Path(path).read_text(),
+            version="1",
+            stage=read_manifest(place / "out").stage,
+            **options,
+        )
+
+    def test_results_that_would_go(self, shrunk: Path) -> None:
+        with pytest.raises(errors.TooManyRemoved) as refused:
+            self.run(shrunk)
+        message = str(refused.value).replace(str(shrunk) + "/", "")
+        (told,) = parsed(shrunk)["refused"]
+        assert told.replace(str(shrunk) + "/", "") == message
+        assert message in plan(shrunk).stdout.replace(str(shrunk) + "/", "")
+        assert "refused" not in parsed(shrunk, "--max-removed", "100%")
+        for bound, is_refused in (("50%", True), ("12", False), ("11", True), ("60%", False)):
+            assert ("refused" in parsed(shrunk, "--max-removed", bound)) == is_refused
+        assert parsed(shrunk, "--max-removed", "half")["error"] == "ArgumentRefused"
+        assert plan(shrunk).returncode == 0
+
+    def test_until_somebody_lets_it_through(self, shrunk: Path) -> None:
+        (told,) = parsed(shrunk)["refused"]
+        command = shlex.split(told.rpartition("or run: ")[2])
+        assert dirops_process(*command[1:], cwd=shrunk).returncode == 0
+        assert "refused" not in parsed(shrunk)
+        assert self.run(shrunk).outcome == "committed"
+
+    def test_inputs_that_cannot_be_opened(self, place: Path) -> None:
+        (place / "raw/away.txt").symlink_to(place / "nowhere")
+        (told,) = parsed(place)["refused"]
+        with pytest.raises(errors.DanglingLink) as refused:
+            self.run(place)
+        assert told.splitlines()[0] == str(refused.value).splitlines()[0]
+        assert "refused" not in parsed(place, "--on-error", "quarantine")
+
+    def test_a_source_without_a_match(self, place: Path) -> None:
+        (told,) = parsed(place, "--pattern", "*.png")["refused"]
+        with pytest.raises(errors.SourceEmpty) as refused:
+            self.run(place, pattern="*.png")
+        assert (
+            told.splitlines()[0].partition("matches")[2] == str(refused.value).splitlines()[0].partition("matches")[2]
+        )
+        for choice in ("skip", "commit"):
+            assert "refused" not in parsed(place, "--pattern", "*.png", "--empty", choice)
