@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 import lazy_loader
 
 if TYPE_CHECKING:
+    from airflow_dirops.core.retention import Retention as Retention
     from airflow_dirops.operators.directory_read import DirectoryReadOperator as DirectoryReadOperator
     from airflow_dirops.operators.staged_transform import StagedTransformOperator as StagedTransformOperator
     from airflow_dirops.partitions import daily_partitions as daily_partitions
@@ -17,6 +18,7 @@ __version__ = "0.1.0"
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
+        "core.retention": ["Retention"],
         "operators.directory_read": ["DirectoryReadOperator"],
         "operators.staged_transform": ["StagedTransformOperator"],
         "partitions": ["daily_partitions", "dirops_params"],

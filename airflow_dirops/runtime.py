@@ -75,20 +75,24 @@ def naming_root() -> Iterator[None]:
         raise
 
 
-def retention(keep_snapshots: int | None, keep_hours: float | None) -> Retention:
+def retention(given: Retention | None) -> Retention:
     """How long replaced snapshots are kept: as the operator says, else as the ``[dirops]`` section does.
 
-    :param keep_snapshots: what the operator says, or None.
-    :param keep_hours: what the operator says, or None.
+    :param given: what the operator says, or None.
     """
     from airflow_dirops.core import Retention
 
-    default = Retention()
-    if keep_snapshots is None:
-        keep_snapshots = conf.getint("dirops", "keep_snapshots", fallback=default.keep_snapshots)
-    if keep_hours is None:
-        keep_hours = conf.getfloat("dirops", "keep_hours", fallback=default.keep_hours)
-    return Retention(keep_snapshots, keep_hours)
+    if not isinstance(given, Retention | None):
+        raise errors.ArgumentRefused(
+            f"retention={given!r} is no Retention; write it as in retention=Retention(keep_snapshots=3), "
+            "which airflow_dirops has"
+        )
+
+    def setting(name: str, default: float) -> float:
+        get = conf.getint if isinstance(default, int) else conf.getfloat
+        return get("dirops", name, fallback=default)
+
+    return (given or Retention()).completed(setting)
 
 
 def partition_of(context: Context, partition_format: str | None = DAILY) -> str:

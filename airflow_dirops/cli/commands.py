@@ -164,10 +164,8 @@ def clean(
     ] = None,
 ) -> int:
     """Remove what dead attempts left, and snapshots whose retention is over."""
-    default = Retention()
-    retention = Retention(
-        number("keep_snapshots", int, default.keep_snapshots) if keep_snapshots is None else keep_snapshots,
-        number("keep_hours", float, default.keep_hours) if keep_hours is None else keep_hours,
+    retention = Retention(keep_snapshots, keep_hours).completed(
+        lambda name, default: number(name, type(default), default)
     )
     output.facts(f"{target} is clean", msgspec.to_builtins(upkeep.clean(target, retention)))
     return 0

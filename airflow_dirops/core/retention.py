@@ -6,15 +6,18 @@ import fcntl
 import os
 import re
 import time
+from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from itertools import islice
 from math import inf
 from pathlib import Path
+from typing import Any
 
 from airflow_dirops.core.control import ControlDirectory
 from airflow_dirops.core.entries import MANIFEST_DIRECTORY
 from airflow_dirops.core.errors import (
+    ArgumentRefused,
     DiropsError,
     ManifestDamaged,
     ManifestMissing,
@@ -27,6 +30,8 @@ from airflow_dirops.core.removal import Concerns, concerns, remove_tree
 from airflow_dirops.core.shown import logger
 
 UNMANAGED = "unmanaged-"
+KEEP_SNAPSHOTS, KEEP_HOURS = 1, 24.0
+"""What is kept where nobody says otherwise."""
 
 _ID_LENGTH = 36
 _NUMBER = re.compile(r"(-[0-9]{1,9})?", re.ASCII)
@@ -115,17 +120,38 @@ def is_own_name(name: str) -> bool:
 class Retention:
     """How long replaced snapshots are kept: both bounds hold.
 
-    :param keep_snapshots: at least so many.
-    :param keep_hours: at least for so long.
+    :param keep_snapshots: at least so many; None is 1, or what Airflow's configuration says where that is read.
+    :param keep_hours: at least for so long; None is 24, or what Airflow's configuration says where that is read.
+    :raises ArgumentRefused: if one of them is no such number.
     """
 
-    keep_snapshots: int = 1
-    keep_hours: float = 24.0
+    keep_snapshots: int | None = None
+    keep_hours: float | None = None
+
+    def __post_init__(self) -> None:
+        count, hours = self.keep_snapshots, self.keep_hours
+        if count is not None and not (isinstance(count, int) and not isinstance(count, bool) and count >= 0):
+            raise ArgumentRefused(f"keep_snapshots={count!r} is no count of snapshots; give one, such as 3, or 0")
+        if hours is not None and not (isinstance(hours, int | float) and not isinstance(hours, bool) and hours >= 0):
+            raise ArgumentRefused(f"keep_hours={hours!r} is no number of hours; give one, such as 48, or 0")
+
+    def completed(self, setting: Callable[[str, float], Any]) -> Retention:
+        """Both bounds as numbers.
+
+        :param setting: gives what is configured for a bound that was left open, by its name and its default,
+            whose type it has.
+        """
+        count, hours = self.keep_snapshots, self.keep_hours
+        return Retention(
+            setting("keep_snapshots", KEEP_SNAPSHOTS) if count is None else count,
+            setting("keep_hours", KEEP_HOURS) if hours is None else hours,
+        )
 
     def expired(self, control: ControlDirectory) -> list[Path]:
         """Retired snapshots past their retention, whether or not a reader holds them."""
-        oldest = time.time() - self.keep_hours * 3600
-        return [path for path in list_retired(control)[self.keep_snapshots :] if path.stat().st_mtime < oldest]
+        count = KEEP_SNAPSHOTS if self.keep_snapshots is None else self.keep_snapshots
+        oldest = time.time() - (KEEP_HOURS if self.keep_hours is None else self.keep_hours) * 3600
+        return [path for path in list_retired(control)[count:] if path.stat().st_mtime < oldest]
 
 
 def drop_expired(control: ControlDirectory, retention: Retention) -> list[str]:

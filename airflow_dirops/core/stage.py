@@ -273,6 +273,8 @@ class Stage:
                 yield f"{what} {shown(repr(text), 100)} cannot be written into a manifest: {problem}"
 
     def _contradictions(self) -> Iterator[str]:
+        if not isinstance(self.retention, Retention):
+            yield f"retention={self.retention!r} is no Retention; write it as in Retention(keep_snapshots=3)"
         if self.max_failures is not None and self.on_error == "fail":
             yield "max_failures= is for on_error='quarantine'; with 'fail' the first file that fails ends it all"
         if self.batch_size is not None and self.join is not None:

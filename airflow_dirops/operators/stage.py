@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from airflow.sdk import DAG, Context, XComArg
     from airflow.sdk.definitions.retry_policy import RetryPolicy
 
-    from airflow_dirops.core import Outcome, Progress
+    from airflow_dirops.core import Outcome, Progress, Retention
     from airflow_dirops.core.codecs.base import Codec
 
 _PASSED_ON = (
@@ -83,8 +83,8 @@ class StageOperator(fields.PathFields):
     :param accept_code_change: keep what the function's code before made, and go on with this one: no rerun.
     :param limit: a trial run over the first so many files; it makes no event, and never replaces a full snapshot.
     :param version: stands for the function's code: change it when the outputs must be made again.
-    :param keep_snapshots: how many replaced snapshots to keep at least; by default ``[dirops] keep_snapshots``.
-    :param keep_hours: for how long to keep each of them at least; by default ``[dirops] keep_hours``.
+    :param retention: how long to keep replaced snapshots, as ``Retention(keep_snapshots=3, keep_hours=48)``: at least
+        so many, each at least for so long. What is left out is as ``[dirops]`` says.
     :param follow_symlinks: follow links to directories in the source.
     :param replace_unmanaged: replace a target that no stage wrote; it is kept aside.
     :param take_over_stage: replace a target that another stage wrote.
@@ -127,8 +127,7 @@ class StageOperator(fields.PathFields):
         accept_code_change: bool = False,
         limit: int | None = None,
         version: str | None = None,
-        keep_snapshots: int | None = None,
-        keep_hours: float | None = None,
+        retention: Retention | None = None,
         follow_symlinks: bool = False,
         replace_unmanaged: bool = False,
         take_over_stage: bool = False,
@@ -157,8 +156,7 @@ class StageOperator(fields.PathFields):
         self.accept_code_change = accept_code_change
         self.limit = limit
         self.version = version
-        self.keep_snapshots = keep_snapshots
-        self.keep_hours = keep_hours
+        self.retention = retention
         self.follow_symlinks = follow_symlinks
         self.replace_unmanaged = replace_unmanaged
         self.take_over_stage = take_over_stage
@@ -168,6 +166,8 @@ class StageOperator(fields.PathFields):
     def check_arguments(cls, arguments: Mapping[str, Any], dag: DAG | None) -> None:
         """Refuse while the DAG file is read what no run could use."""
         super().check_arguments(arguments, dag)
+        if arguments.get("retention") is not None:
+            runtime.retention(arguments["retention"])
         if arguments.get("max_failures") is not None and arguments.get("on_error") == "fail":
             raise errors.ArgumentRefused(
                 f"max_failures={arguments['max_failures']!r} has no effect with on_error='fail', which stops at the "
@@ -247,7 +247,7 @@ class StageOperator(fields.PathFields):
             **{name: getattr(self, name) for name in _PASSED_ON},
             "stage": self.stage or f"{self.dag_id}.{self.task_id}",
             "params": runtime.function_params(context),
-            "retention": runtime.retention(self.keep_snapshots, self.keep_hours),
+            "retention": runtime.retention(self.retention),
             "attempt": runtime.attempt_of(context, self.partition),
             **runtime.form_choices(
                 context,

@@ -15,6 +15,7 @@ from airflow.sdk import DAG, Asset, AssetAlias, CronPartitionTimetable, Partitio
 from airflow_dirops import (
     DirectoryReadOperator,
     ManifestSensor,
+    Retention,
     StagedTransformOperator,
     daily_partitions,
     dirops_params,
@@ -296,7 +297,7 @@ def test_replaced_snapshots_are_kept_as_configured_or_as_the_operator_says(
     monkeypatch.setenv("AIRFLOW__DIROPS__KEEP_HOURS", "0")
     with DAG("kept", schedule=None, params=dirops_params()) as dag:
         upper(redo="all")
-        upper(task_id="none", target="other/{partition}", keep_snapshots=0, redo="all")
+        upper(task_id="none", target="other/{partition}", retention=Retention(keep_snapshots=0), redo="all")
     write(root / "raw" / DAY, one="a")
     for _ in range(4):
         runs(dag, conf={"partition": DAY})

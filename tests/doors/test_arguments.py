@@ -1,0 +1,96 @@
+"""Arguments of operators: from ``default_args`` and ``.partial()``, through Airflow's serialization, and refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from airflow.sdk import DAG, task
+from airflow.serialization.serialized_objects import DagSerialization
+
+from airflow_dirops import DirectoryReadOperator, Retention, StagedTransformOperator
+from airflow_dirops.core.errors import ArgumentRefused
+from tests.doors.airflow_runs import Runs
+from tests.text_files import damage, read_text, values, write
+
+DAY = "2026-11-01"
+SHARED = {
+    "codec": "text",
+    "on_error": "quarantine",
+    "max_failures": 1,
+    "redo": "damaged",
+    "retention": Retention(keep_snapshots=3),
+    "retries": 2,
+    "partition": DAY,
+}
+
+
+def read(path: str) -> str:
+    if path.endswith("bad.txt"):
+        raise ValueError(path)
+    return read_text(path)
+
+
+def serialized(dag: DAG) -> Any:
+    """As the DAG processor stores it, and the scheduler reads it."""
+    return DagSerialization.from_dict(DagSerialization.to_dict(dag))
+
+
+def test_default_args_reach_operators_decorators_and_mapped_tasks(runs: Runs, root: Path) -> None:
+    write(root / "raw" / DAY, one="a", bad="b")
+    with DAG("shared", schedule=None, default_args=SHARED) as dag:
+        texts = DirectoryReadOperator(
+            task_id="texts", source="raw/{partition}", target="texts/{partition}", read=read, workers=2
+        )
+
+        @task.staged_transform(source=texts.output, target="upper/{partition}")
+        def upper(text: str) -> str:
+            return text.upper()
+
+        upper()
+        DirectoryReadOperator.partial(task_id="mapped", read=read).expand_kwargs(
+            [{"source": "raw/{partition}", "target": f"mapped/{name}/{{partition}}"} for name in "ab"]
+        )
+    for each in ("texts", "upper"):
+        assert {name: getattr(dag.get_task(each), name) for name in SHARED} == SHARED
+    assert serialized(dag).task_ids == dag.task_ids
+    for quarantined in (1, 1):
+        run = runs(dag)
+        assert run.output("texts")["counts"]["quarantined"] == quarantined
+        assert values(root / "upper" / DAY) == {"one": "A"}
+        assert values(root / "mapped" / "b" / DAY) == {"one": "a"}
+        damage(root / "texts" / DAY / "one.txt")
+    runs(dag)
+    assert values(root / "texts" / DAY) == {"one": "a"}
+
+
+def test_what_an_operator_says_goes_before_default_args() -> None:
+    with DAG("own", schedule=None, default_args=SHARED):
+        own = DirectoryReadOperator(task_id="own", source="raw", target="texts", read=read, redo="all", codec="bytes")
+    assert (own.redo, own.codec, own.retention) == ("all", "bytes", Retention(keep_snapshots=3))
+
+
+@pytest.mark.parametrize("kind", [DirectoryReadOperator, StagedTransformOperator])
+@pytest.mark.parametrize("retention", [3, {"keep_snapshots": 3}, "1 day"])
+def test_a_retention_that_is_none_is_refused_when_the_dag_is_parsed(kind: Any, retention: Any) -> None:
+    with DAG("wrong", schedule=None), pytest.raises(ArgumentRefused, match=r"retention=Retention\(keep_snapshots=3\)"):
+        kind(task_id="wrong", source="raw", target="texts", retention=retention, **{_role(kind): read})
+    with DAG("mapped", schedule=None), pytest.raises(ArgumentRefused, match="no Retention"):
+        kind.partial(task_id="wrong", target="texts", retention=retention, **{_role(kind): read})
+
+
+@pytest.mark.parametrize(
+    "bounds",
+    [
+        *({"keep_snapshots": wrong} for wrong in (-1, 1.5, True)),
+        *({"keep_hours": wrong} for wrong in (-1, float("nan"), "24")),
+    ],
+)
+def test_bounds_that_are_no_such_numbers_are_refused(bounds: dict[str, Any]) -> None:
+    with pytest.raises(ArgumentRefused, match=f"{next(iter(bounds))}=.* is no (count|number)"):
+        Retention(**bounds)
+
+
+def _role(kind: Any) -> str:
+    return "read" if kind is DirectoryReadOperator else "transform"
