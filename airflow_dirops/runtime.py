@@ -80,19 +80,17 @@ def retention(given: Retention | None) -> Retention:
 
     :param given: what the operator says, or None.
     """
-    from airflow_dirops.core import Retention
+    from airflow_dirops.core.retention import Retention, check_retention
 
-    if not isinstance(given, Retention | None):
-        raise errors.ArgumentRefused(
-            f"retention={given!r} is no Retention; write it as in retention=Retention(keep_snapshots=3), "
-            "which airflow_dirops has"
-        )
+    retention = Retention() if given is None else given
+    check_retention(retention)
 
     def setting(name: str, default: float) -> float:
         get = conf.getint if isinstance(default, int) else conf.getfloat
-        return get("dirops", name, fallback=default)
+        value: float = get("dirops", name, fallback=default)
+        return value
 
-    return (given or Retention()).completed(setting)
+    return retention.completed(setting)
 
 
 def partition_of(context: Context, partition_format: str | None = DAILY) -> str:

@@ -130,9 +130,9 @@ class Retention:
 
     def __post_init__(self) -> None:
         count, hours = self.keep_snapshots, self.keep_hours
-        if count is not None and not (isinstance(count, int) and not isinstance(count, bool) and count >= 0):
+        if not _is_bound(count, int):
             raise ArgumentRefused(f"keep_snapshots={count!r} is no count of snapshots; give one, such as 3, or 0")
-        if hours is not None and not (isinstance(hours, int | float) and not isinstance(hours, bool) and hours >= 0):
+        if not _is_bound(hours, int | float):
             raise ArgumentRefused(f"keep_hours={hours!r} is no number of hours; give one, such as 48, or 0")
 
     def completed(self, setting: Callable[[str, float], Any]) -> Retention:
@@ -152,6 +152,17 @@ class Retention:
         count = KEEP_SNAPSHOTS if self.keep_snapshots is None else self.keep_snapshots
         oldest = time.time() - (KEEP_HOURS if self.keep_hours is None else self.keep_hours) * 3600
         return [path for path in list_retired(control)[count:] if path.stat().st_mtime < oldest]
+
+
+def check_retention(given: object) -> None:
+    """
+    :raises ArgumentRefused: if it is no retention.
+    """
+    if not isinstance(given, Retention):
+        raise ArgumentRefused(
+            f"retention={given!r} is no Retention; write it as in retention=Retention(keep_snapshots=3), "
+            "which airflow_dirops has"
+        )
 
 
 def drop_expired(control: ControlDirectory, retention: Retention) -> list[str]:
@@ -201,6 +212,10 @@ def remove_rest(control: ControlDirectory, found: Concerns | None = None, second
                     return
         except OSError as error:
             found.note("could not clean up", control.removing, error)
+
+
+def _is_bound(value: Any, kind: Any) -> bool:
+    return value is None or (isinstance(value, kind) and not isinstance(value, bool) and value >= 0)
 
 
 def _is_own(path: Path) -> bool:

@@ -27,7 +27,7 @@ from airflow_dirops.core.policies import (
     check_policies,
     failure_budget,
 )
-from airflow_dirops.core.retention import Retention
+from airflow_dirops.core.retention import Retention, check_retention
 from airflow_dirops.core.shown import shown
 from airflow_dirops.core.sources import SourceLike
 from airflow_dirops.core.workers import available_cpus
@@ -151,6 +151,7 @@ class Stage:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "target", checked_path("target", self.target))
+        check_retention(self.retention)
         check_policies({name: getattr(self, name) for name in StageOptions.__annotations__})
         self._check_sources()
         self._check_patterns()
@@ -273,8 +274,6 @@ class Stage:
                 yield f"{what} {shown(repr(text), 100)} cannot be written into a manifest: {problem}"
 
     def _contradictions(self) -> Iterator[str]:
-        if not isinstance(self.retention, Retention):
-            yield f"retention={self.retention!r} is no Retention; write it as in Retention(keep_snapshots=3)"
         if self.max_failures is not None and self.on_error == "fail":
             yield "max_failures= is for on_error='quarantine'; with 'fail' the first file that fails ends it all"
         if self.batch_size is not None and self.join is not None:
