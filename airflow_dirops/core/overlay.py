@@ -27,7 +27,7 @@ def check_not_in_lower_layer(target: Path, filled: Path) -> None:
         if error.errno == errno.EXDEV:
             raise TargetRefused(
                 f"the target {str(target)!r} comes from the lower layer of an overlay, as from a container's image, "
-                "and a directory there cannot be renamed, so nothing was computed; choose another target, mount a "
+                "and a directory there cannot be renamed, so nothing was begun; choose another target, mount a "
                 "volume above it, or put a copy in its place (cp -a, rm -r, mv)"
             ) from error
 

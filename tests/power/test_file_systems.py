@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
+from airflow_dirops.core import errors, upkeep
 from tests import needs
 from tests.crash import scenarios
 from tests.crash.checker import Expected, finished_inputs, look
@@ -95,6 +96,7 @@ def from_below(warm: Warm, here: Path, sources: Path) -> Iterator[World]:
     lower = World(warm, here / "lower", sources)
     lower.root.mkdir()
     lower.commit(**ONE)
+    lower.commit(**ONE | {"redo": "all"})
     (lower.root / "empty").mkdir()
     for name in ("upper", "work"):
         (here / name).mkdir()
@@ -109,7 +111,7 @@ def test_a_target_from_a_lower_layer_is_refused_before_any_work(from_below: Worl
     refused = from_below.run(**TWO)
     assert refused.error == "TargetRefused", refused
     assert "lower layer of an overlay" in refused.message
-    assert "nothing was computed" in refused.message
+    assert "nothing was begun" in refused.message
     assert finished_inputs(from_below.target) == {}
     assert look(from_below.target) == before
 
@@ -126,6 +128,29 @@ def test_what_to_do_with_a_target_from_a_lower_layer(from_below: World) -> None:
     run("mv", target.with_name("copy"), target)
     from_below.commit(**TWO)
     assert look(target).content == made_of(from_below.sources / "two", TWO["mark"])
+
+
+@pytest.mark.parametrize("act", [upkeep.rollback, upkeep.repair])
+def test_upkeep_refuses_it_as_well_until_that_is_done(from_below: World, act: Callable[[Path], object]) -> None:
+    target = from_below.target
+    entry = min(path for path in target.rglob("*.bin"))
+    if act is upkeep.repair:
+        # Damaged in the upper layer, so that its bytes are only in the retired snapshot.
+        entry.chmod(0o644)
+        entry.write_bytes(b"?" * entry.stat().st_size)
+    before = look(target)
+    with pytest.raises(errors.TargetRefused, match=r"lower layer of an overlay.*nothing was begun") as refused:
+        act(target)
+    assert look(target) == before
+    assert list(target.parent.glob(f".dirops/{target.name}/attempts/*/tree")) == []
+    assert "put a copy in its place (cp -a, rm -r, mv)" in str(refused.value)
+
+    run("cp", "-a", target, target.with_name("copy"))
+    run("rm", "-r", target)
+    run("mv", target.with_name("copy"), target)
+    act(target)
+    assert upkeep.verify(target, deep=True).is_good
+    assert len(upkeep.list_snapshots(target)) == 3
 
 
 def test_a_lower_layer_is_in_nobodys_way_where_nothing_is_renamed(from_below: World) -> None:

@@ -18,13 +18,17 @@ from airflow_dirops.core.commit import commit
 from airflow_dirops.core.control import ControlDirectory
 from airflow_dirops.core.entries import MANIFEST_DIRECTORY, Entry
 from airflow_dirops.core.manifest import Action, Manifest, UpkeepRecord, write_header
+from airflow_dirops.core.overlay import check_not_in_lower_layer
 from airflow_dirops.core.reader import Snapshot
 from airflow_dirops.core.staging import StagingArea
 
 
 @contextmanager
 def upkeep_claim(control: ControlDirectory, action: Action, stage: str) -> Iterator[Claim]:
-    """Claim a target for a person; what dead attempts finished stays for the next run of the stage."""
+    """Claim a target for a person; what dead attempts finished stays for the next run of the stage.
+
+    :raises TargetRefused: if it comes from the lower layer of an overlay, and cannot be replaced.
+    """
     run = LogicalRun(run_id=f"{action} {new_id()}", task_id=action)
     with claim_target(
         control,
@@ -35,6 +39,7 @@ def upkeep_claim(control: ControlDirectory, action: Action, stage: str) -> Itera
         replace_unmanaged=True,
         take_over_stage=True,
     ) as claim:
+        check_not_in_lower_layer(claim.target, claim.control.path)
         yield claim
 
 
