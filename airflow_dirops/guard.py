@@ -15,7 +15,7 @@ from airflow.sdk.exceptions import AirflowSecretsBackendAccessDenied
 from airflow.sdk.execution_time import task_runner
 
 from airflow_dirops.core.errors import SetupError
-from airflow_dirops.core.shown import masked_by
+from airflow_dirops.core.messages.shown import masked_by
 
 
 # Airflow passes on no other error than this one from where it looks for variables and connections.

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from airflow_dirops.core.errors import ArgumentRefused
-from airflow_dirops.core.locations import checked_path
+from airflow_dirops.core.stage.locations import checked_path
 
 _MAX_PAIRS = 5  # of a source and its target, in a message
 

@@ -80,15 +80,15 @@ def retention(given: Retention | None) -> Retention:
 
     :param given: what the operator says, or None.
     """
-    from airflow_dirops.core.retention import Retention, check_retention
+    from airflow_dirops.core.stage.retention import Retention, check_retention
 
     retention = Retention() if given is None else given
     check_retention(retention)
 
     def setting(name: str, default: float) -> float:
         get = conf.getint if isinstance(default, int) else conf.getfloat
-        value: float = get("dirops", name, fallback=default)
-        return value
+        configured: float = get("dirops", name, fallback=default)
+        return configured
 
     return retention.completed(setting)
 

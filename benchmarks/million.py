@@ -11,13 +11,16 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-from airflow_dirops.core import open_snapshot, pipeline, plan, read_directory, sources, steps, upkeep
+from airflow_dirops.core import open_snapshot, pipeline, read_directory, upkeep
+from airflow_dirops.core.plan.plan import plan
+from airflow_dirops.core.source import bare
+from airflow_dirops.core.work.worker import steps
 from benchmarks.work import read_bytes
 
 Notes = dict[str, float]
 
 _PHASES: tuple[tuple[str, Any, str], ...] = (
-    ("list s", sources.BareDirectory, "list_inputs"),
+    ("list s", bare.BareDirectory, "list_inputs"),
     ("plan s", plan.Plan, "survey"),
     ("work s", steps.Steps, "take"),
     ("seal s", pipeline, "seal"),

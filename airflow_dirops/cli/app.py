@@ -21,8 +21,8 @@ import airflow_dirops
 from airflow_dirops.cli.output import Output, output_of, outputs
 from airflow_dirops.cli.targets import Found, find_targets
 from airflow_dirops.core.errors import DiropsError, ManifestMissing
-from airflow_dirops.core.manifest import FORMAT
-from airflow_dirops.core.remains import with_what_is_left
+from airflow_dirops.core.format.manifest import FORMAT
+from airflow_dirops.core.places.directory.remains import with_what_is_left
 
 P = ParamSpec("P")
 

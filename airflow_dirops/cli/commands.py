@@ -15,10 +15,10 @@ from airflow_dirops.cli.output import Json, Output, Text, output_of
 from airflow_dirops.cli.settings import number
 from airflow_dirops.cli.targets import find_target
 from airflow_dirops.core import Manifest, read_manifest, upkeep
-from airflow_dirops.core.commands import dirops_command
 from airflow_dirops.core.errors import ArgumentRefused, DiropsError
-from airflow_dirops.core.retention import Retention
-from airflow_dirops.core.verify import Finding
+from airflow_dirops.core.messages.commands import dirops_command
+from airflow_dirops.core.stage.retention import Retention
+from airflow_dirops.core.upkeep.verify import Finding
 
 _SETTING = "as in [dirops] of Airflow, else {}"
 _LOOK, _MEND = "Look at targets", "Mend and clean targets"

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from airflow_dirops.cli.output import Output
-from airflow_dirops.core.grouping import Group, Groups
+from airflow_dirops.core.messages.grouping import Group, Groups
 from airflow_dirops.core.upkeep import FailedInput, Failures
 
 

@@ -16,8 +16,8 @@ from airflow_dirops.cli.functions import load_codec, load_function
 from airflow_dirops.cli.output import output_of
 from airflow_dirops.cli.targets import find_planned_target, find_source
 from airflow_dirops.core import Manifest, iter_plan, read_manifest
-from airflow_dirops.core.commands import dirops_command
 from airflow_dirops.core.errors import ArgumentRefused, ManifestDamaged, ManifestMissing
+from airflow_dirops.core.messages.commands import dirops_command
 
 _PATHS = (
     "What the stage reads, and last its target. A target alone: what it was made from. "

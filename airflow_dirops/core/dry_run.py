@@ -7,7 +7,7 @@ import time
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
 from functools import cached_property
 from heapq import merge
@@ -17,22 +17,25 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Literal, NamedTuple, get_args
 
-from airflow_dirops.core.aggregate import Aggregation
-from airflow_dirops.core.control import ControlDirectory
-from airflow_dirops.core.emptiness import empty_source
-from airflow_dirops.core.entries import order_of, path_at
-from airflow_dirops.core.losses import LossGuard
-from airflow_dirops.core.ordering import Sorter
-from airflow_dirops.core.outcome import Outcome
-from airflow_dirops.core.plan import Loss, Plan, Reason
-from airflow_dirops.core.planning import draw_up, is_own, list_inputs
-from airflow_dirops.core.preflight import check_target, read_base
-from airflow_dirops.core.reader import Snapshot, open_snapshot
-from airflow_dirops.core.readiness import Readiness
-from airflow_dirops.core.recorded import recorded_inputs
-from airflow_dirops.core.shown import logger
-from airflow_dirops.core.sources import Source
-from airflow_dirops.core.stage import Stage
+from airflow_dirops.core.disk.sorting import Sorter
+from airflow_dirops.core.format.entries import order_of, path_at
+from airflow_dirops.core.messages.shown import logger
+from airflow_dirops.core.place import Terms
+from airflow_dirops.core.places.directory.control import ControlDirectory
+from airflow_dirops.core.places.directory.preflight import check_target, read_base
+from airflow_dirops.core.plan.draw_up import draw_up, is_own, list_inputs
+from airflow_dirops.core.plan.emptiness import empty_source
+from airflow_dirops.core.plan.losses import LossGuard
+from airflow_dirops.core.plan.plan import Loss, Plan, Reason
+from airflow_dirops.core.plan.readiness import Readiness
+from airflow_dirops.core.plan.recorded import recorded_inputs
+from airflow_dirops.core.report.outcome import Outcome
+from airflow_dirops.core.snapshot.opening import open_snapshot
+from airflow_dirops.core.snapshot.reader import Snapshot
+from airflow_dirops.core.source.opening import check_readable, open_sources
+from airflow_dirops.core.source.source import Source
+from airflow_dirops.core.stage.stage import Stage
+from airflow_dirops.core.work.aggregate import Aggregation
 
 log = logger(__name__)
 
@@ -54,12 +57,12 @@ class PlannedInput(NamedTuple):
     reason: Fate
 
 
-def iter_dry(stage: Stage, source: Source, on_objection: Callable[[str], None]) -> Iterator[PlannedInput]:
+def iter_dry(stage: Stage, on_objection: Callable[[str], None]) -> Iterator[PlannedInput]:
     """Every input that is or was in the source, in order and one at a time.
 
     :param on_objection: is told at the end why a run would be refused.
     """
-    with _preview(stage, source) as preview:
+    with closing(open_sources(stage)) as source, _preview(stage, source) as preview:
         total = 0
         for planned in preview.fates():
             total += planned.reason != "removed"
@@ -72,13 +75,20 @@ def warn_of_objection(objection: str) -> None:
     log.warning("a run would be refused: %s", objection)
 
 
-def dry_run(stage: Stage, source: Source, began: float) -> Outcome:
+def dry_run(stage: Stage) -> Outcome:
     """Log what would run and why, and count it.
 
     :raises SourceEmpty: where the run itself would.
     """
+    began = time.monotonic()
     if stage.source_is_planned:
         log.info("the source has only been planned as well, so this is the plan for what is in it now")
+    with closing(open_sources(stage)) as source:
+        check_readable(stage, source)
+        return _dry_run(stage, source, began)
+
+
+def _dry_run(stage: Stage, source: Source, began: float) -> Outcome:
     with _preview(stage, source) as preview:
         counts = _told(preview.fates())
         total = sum(counts.values()) - counts["removed"]
@@ -119,14 +129,14 @@ def _is_aggregate(stage: Stage, base: Snapshot | None) -> bool:
 
 
 def _open_base(stage: Stage, target: Path) -> Snapshot | None:
-    base = read_base(
-        target,
-        stage.name,
+    terms = Terms(
+        stage=stage.name,
         limit=stage.limit,
         replace_unmanaged=stage.replace_unmanaged,
         # Where no function gives the stage a name, the plan is for whichever made the base.
         take_over_stage=stage.take_over_stage or not stage.name,
     )
+    base = read_base(target, terms)
     return open_snapshot({"target": os.fspath(target), "snapshot": base.snapshot}) if base else None
 
 

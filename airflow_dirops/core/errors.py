@@ -46,9 +46,9 @@ from os import PathLike, fsdecode, strerror
 from os.path import isabs
 from types import TracebackType
 
-from airflow_dirops.core.shown import shown, text_of
+from airflow_dirops.core.messages.shown import shown, text_of
+from airflow_dirops.core.messages.tracebacks import described, make_presentable
 from airflow_dirops.core.stops import Stopped as Stopped
-from airflow_dirops.core.tracebacks import described, make_presentable
 
 _MAX_MESSAGE = 8_000
 _MAX_FINDING = 2_000

@@ -4,144 +4,57 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable
 from contextlib import ExitStack, closing
-from typing import Any, Unpack
 
-from airflow_dirops.core.aggregate import Aggregation
-from airflow_dirops.core.claim import Claim, claim_target
-from airflow_dirops.core.commands import dirops_command
-from airflow_dirops.core.commit import commit
-from airflow_dirops.core.control import ControlDirectory
-from airflow_dirops.core.dry_run import PlannedInput, dry_run, iter_dry, warn_of_objection
-from airflow_dirops.core.emptiness import empty_source, is_nothing, nothing_made, why_empty, why_nothing_made
-from airflow_dirops.core.entries import Input
-from airflow_dirops.core.errors import ArgumentRefused, remaining_storage_errors
-from airflow_dirops.core.lists import InputsSeen
-from airflow_dirops.core.losses import LossGuard
-from airflow_dirops.core.manifest import Manifest
-from airflow_dirops.core.opening import check_readable, open_sources
-from airflow_dirops.core.outcome import Outcome, OutcomeName, Reporter
-from airflow_dirops.core.overlay import check_not_in_lower_layer
-from airflow_dirops.core.planning import draw_up, is_own, list_inputs
-from airflow_dirops.core.preflight import resolve_target
-from airflow_dirops.core.progress_bar import shown_progress
-from airflow_dirops.core.reader import Snapshot, open_snapshot
-from airflow_dirops.core.readiness import Readiness
-from airflow_dirops.core.retention import drop_expired
-from airflow_dirops.core.seal import Sealing, seal
-from airflow_dirops.core.shown import logger
-from airflow_dirops.core.sources import Source, SourceLike, describe_source
-from airflow_dirops.core.stage import Stage, StageOptions
-from airflow_dirops.core.staging import StagingArea
-from airflow_dirops.core.steps import EachInput
-from airflow_dirops.core.stops import note_handlers
-from airflow_dirops.core.strays import warn_of_strays
+from airflow_dirops.core.format.entries import Input
+from airflow_dirops.core.format.lists import InputsSeen
+from airflow_dirops.core.format.manifest import Manifest
+from airflow_dirops.core.messages.commands import dirops_command
+from airflow_dirops.core.messages.shown import logger
+from airflow_dirops.core.place import Terms
+from airflow_dirops.core.places.directory.claim import Claim, claim_target
+from airflow_dirops.core.places.directory.commit import commit
+from airflow_dirops.core.places.directory.control import ControlDirectory
+from airflow_dirops.core.places.directory.overlay import check_not_in_lower_layer
+from airflow_dirops.core.places.directory.preflight import resolve_target
+from airflow_dirops.core.places.directory.retention import drop_expired
+from airflow_dirops.core.plan.draw_up import draw_up, is_own, list_inputs
+from airflow_dirops.core.plan.emptiness import empty_source, is_nothing, nothing_made, why_empty, why_nothing_made
+from airflow_dirops.core.plan.losses import LossGuard
+from airflow_dirops.core.plan.readiness import Readiness
+from airflow_dirops.core.report.outcome import Outcome, OutcomeName, Reporter
+from airflow_dirops.core.report.progress_bar import shown_progress
+from airflow_dirops.core.snapshot.opening import open_snapshot
+from airflow_dirops.core.snapshot.reader import Snapshot
+from airflow_dirops.core.snapshot.strays import warn_of_strays
+from airflow_dirops.core.source.opening import check_readable, open_sources
+from airflow_dirops.core.source.source import Source, describe_source
+from airflow_dirops.core.stage.stage import Stage
+from airflow_dirops.core.staging.area import StagingArea
+from airflow_dirops.core.staging.seal import Sealing, seal
+from airflow_dirops.core.work.aggregate import Aggregation
+from airflow_dirops.core.work.steps import EachInput
 
 log = logger(__name__)
 
 
-def read_directory(
-    *,
-    source: SourceLike | list[SourceLike] | tuple[SourceLike, ...],
-    target: str | os.PathLike[str],
-    read: Callable[..., Any],
-    **options: Unpack[StageOptions],
-) -> Outcome:
-    """Read a directory file by file into a new snapshot of the target.
-
-    :param source: the directory; or an outcome's ``to_dict()``, which pins the snapshot that it names.
-    :param target: the directory that readers see, replaced as a whole.
-    :param read: called with each file's path; returns None to skip it, a value, ``(path, value)``, or, as a
-        generator, any number of ``(key, value)``.
-    :param options: see :class:`~airflow_dirops.core.stage.StageOptions`.
-    :raises DiropsError: of the families in :mod:`airflow_dirops.core.errors`; the target is untouched then.
-    """
-    return run_stage(Stage(source=source, target=target, read=read, **options))
-
-
-def transform_directory(
-    *,
-    source: SourceLike | list[SourceLike] | tuple[SourceLike, ...],
-    target: str | os.PathLike[str],
-    transform: Callable[..., Any] | None = None,
-    aggregate: Callable[..., Any] | None = None,
-    read: Callable[..., Any] | None = None,
-    **options: Unpack[StageOptions],
-) -> Outcome:
-    """Turn each record of a snapshot, or all of them together, into records of the target's new snapshot.
-
-    :param source: a target that a stage committed; or a bare directory, with ``read=``; or, with ``join=``, a list.
-    :param transform: called with each value; returns None, a value, or, as a generator, any number of
-        ``(key, value)``.
-    :param aggregate: instead of ``transform``: called once, with an iterator over all records, each with ``key``,
-        ``path`` and ``value``; returns one value, named as the function is, or yields ``(key, value)``.
-    :param read: decodes files that no stage wrote, as for :func:`read_directory`.
-    :param options: see :class:`~airflow_dirops.core.stage.StageOptions`.
-    :raises DiropsError: as :func:`read_directory`.
-    """
-    return run_stage(
-        Stage(source=source, target=target, read=read, transform=transform, aggregate=aggregate, **options)
-    )
-
-
-def iter_plan(
-    *,
-    source: SourceLike | list[SourceLike] | tuple[SourceLike, ...],
-    target: str | os.PathLike[str],
-    read: Callable[..., Any] | None = None,
-    transform: Callable[..., Any] | None = None,
-    aggregate: Callable[..., Any] | None = None,
-    on_objection: Callable[[str], None] = warn_of_objection,
-    **options: Unpack[StageOptions],
-) -> Iterator[PlannedInput]:
-    """What a stage would do with each input, and why, one at a time; nothing is written.
-
-    :param read: as for :func:`read_directory`. With no function at all, a change of the code is not looked at.
-    :param transform: as for :func:`transform_directory`.
-    :param aggregate: as for :func:`transform_directory`; all inputs run for the same reason, or none does.
-    :param on_objection: is told, after the last input, each reason why a run would be refused before it computes
-        anything, such as ``max_removed``; by default the log is.
-    :param options: those of the stage; ``stage`` is needed where a function is missing.
-    :raises DiropsError: when the first one is asked for, where the stage itself could not begin.
-    """
-    return _iter_plan(
-        Stage(source=source, target=target, read=read, transform=transform, aggregate=aggregate, **options),
-        on_objection,
-    )
-
-
-def _iter_plan(stage: Stage, on_objection: Callable[[str], None]) -> Iterator[PlannedInput]:
-    with remaining_storage_errors(stage.target), closing(open_sources(stage)) as source:
-        yield from iter_dry(stage, source, on_objection)
-
-
 def run_stage(stage: Stage) -> Outcome:
     """Run one stage: its target is then one new snapshot, or the one it was."""
-    if not stage.functions:
-        raise ArgumentRefused("this stage has no function; give transform=, aggregate= or read=")
-    note_handlers()
-    with remaining_storage_errors(stage.target):
-        return _run_stage(stage, began=time.monotonic())
-
-
-def _run_stage(stage: Stage, began: float) -> Outcome:
+    began = time.monotonic()
     with closing(open_sources(stage)) as source:
         check_readable(stage, source)
-        if stage.dry_run:
-            return dry_run(stage, source, began)
         control = ControlDirectory(resolve_target(stage.target, [single.path for single in source.singles]))
         fingerprint = stage.fingerprint()
-        with claim_target(
-            control,
-            stage.identify(),
+        terms = Terms(
             stage=stage.name,
             fingerprint=fingerprint,
             replace_unmanaged=stage.replace_unmanaged,
             take_over_stage=stage.take_over_stage,
             limit=stage.limit,
             full=stage.redoes_all,
-        ) as claim:
+        )
+        with claim_target(control, stage.identify(), terms) as claim:
             outcome = _Run(stage, source, claim, fingerprint, began).finish()
     _log_end(outcome, os.path.realpath(control.target))
     return outcome
@@ -194,7 +107,7 @@ class _Run:
             staging = stack.enter_context(
                 StagingArea(
                     self._claim.directory,
-                    self._claim.alive,
+                    self._claim.alive.touch,
                     durability=self._stage.durability,
                     target=self._claim.target,
                 )
@@ -272,7 +185,9 @@ class _Run:
     def _sealing(self, planned: int, seen: InputsSeen | None) -> Sealing:
         return Sealing(
             stage=self._stage,
-            claim=self._claim,
+            attempt=self._claim.attempt,
+            base=self._claim.base,
+            spill=self._claim.spill,
             sources=tuple(describe_source(single, self._claim.target) for single in self._source.singles),
             fingerprint=self._fingerprint,
             ignored=self._source.ignored,

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 
 import msgspec
 
-from airflow_dirops.core.attempts import Attempt, LogicalRun, Owner
-from airflow_dirops.core.control import FencedRun
-from airflow_dirops.core.errors import TargetRefused
-from airflow_dirops.core.manifest import AttemptRecord, Manifest
+from airflow_dirops.core.errors import (
+    AttemptSuperseded,
+    TargetConflict,
+    TargetRefused,
+)
+from airflow_dirops.core.format.control import FencedRun, Owner
+from airflow_dirops.core.format.manifest import AttemptRecord, Manifest
+from airflow_dirops.core.format.runs import Attempt, LogicalRun, time_of
+from airflow_dirops.core.place import Terms
+from airflow_dirops.core.stage.policies import OnConflict
 
 # Of so many commits of one run it is known which try made them.
 COMMITS_KNOWN = 8
@@ -87,11 +92,12 @@ def can_reuse(owner: Owner, attempt: Attempt, row: FencedRun, fingerprint: str, 
 
 
 def refuse_sibling(
-    target: Path, run: LogicalRun, committer: AttemptRecord | None, fence: Mapping[str, FencedRun]
+    place: str, run: LogicalRun, committer: AttemptRecord | None, fence: Mapping[str, FencedRun]
 ) -> None:
     """Mapped instances of one run must not replace each other's snapshots: all but one would be lost, and all be green.
 
-    :param run: who wants the target.
+    :param place: the target, for messages.
+    :param run: who wants it.
     :param committer: who committed the snapshot that is there.
     :param fence: the claims on this target, by logical run.
     :raises TargetRefused: if another instance of the same mapped task in the same run has committed there.
@@ -100,7 +106,7 @@ def refuse_sibling(
     if sibling is None:
         return
     raise TargetRefused(
-        f"instance {run.map_index} of the mapped task {run.dag_id}.{run.task_id} wants the target {str(target)!r}, "
+        f"instance {run.map_index} of the mapped task {run.dag_id}.{run.task_id} wants the target {place!r}, "
         f"where instance {sibling.map_index} of the same run {run.run_id!r} has committed. Each would replace what the "
         "one before made, so this one changes nothing, whatever on_conflict says. Give each instance a target of its "
         'own: .partial(...).expand_kwargs([{"source": "raw/a", "target": "interim/a"}, {"source": "raw/b", "target": '
@@ -124,3 +130,98 @@ def _are_siblings(run: LogicalRun, other: LogicalRun) -> bool:
     if run.map_index == other.map_index or min(run.map_index, other.map_index) < 0:
         return False
     return (run.dag_id, run.run_id, run.task_id) == (other.dag_id, other.run_id, other.task_id)
+
+
+def numbered(attempt: Attempt, fence: Mapping[str, FencedRun]) -> Attempt:
+    """The attempt with its number among the tries of its run, where no scheduler has counted them."""
+    if attempt.try_number:
+        return attempt
+    before = fence.get(attempt.run.fence_key)
+    return msgspec.structs.replace(attempt, try_number=before.try_number + 1 if before else 1)
+
+
+def claiming_row(place: str, attempt: Attempt, fence: Mapping[str, FencedRun]) -> FencedRun:
+    """As :func:`next_row`.
+
+    :param place: the target, for messages.
+    :raises AttemptSuperseded: if a newer try of the same run has claimed it already.
+    """
+    before = fence.get(attempt.run.fence_key)
+    row = next_row(attempt, before)
+    if row is None:
+        raise AttemptSuperseded(_superseded(place, attempt, before))
+    return row
+
+
+def refuse_superseded(place: str, attempt: Attempt, fence: Mapping[str, FencedRun]) -> None:
+    """
+    :param place: the target, for messages.
+    :raises AttemptSuperseded: unless the newest claim of this run is this very attempt's.
+    """
+    newest = fence.get(attempt.run.fence_key)
+    if newest is None or newest.attempt != attempt.id:
+        raise AttemptSuperseded(_superseded(place, attempt, newest))
+
+
+def _superseded(place: str, attempt: Attempt, newest: FencedRun | None) -> str:
+    winner = f"try {newest.try_number}, begun {time_of(newest.attempt)}" if newest else "nobody's: it was removed"
+    return (
+        f"try {attempt.try_number} of {attempt.run} no longer owns the target {place!r}; "
+        f"the newest claim is {winner}. Nothing of this try was committed; leave the target to the newer one"
+    )
+
+
+def refuse_foreign(place: str, found: Manifest, terms: Terms) -> None:
+    """
+    :param place: the target, for messages.
+    :param found: the snapshot that would be replaced.
+    :raises TargetRefused: if it is another stage's, and nobody allowed that; or if a trial run would replace a full
+        one.
+    """
+    if found.stage != terms.stage and not terms.take_over_stage:
+        raise TargetRefused(
+            f"the target {place!r} belongs to stage {found.stage!r}, and this is stage {terms.stage!r}; "
+            "choose another target, or set take_over_stage=True to replace that stage's snapshot"
+        )
+    if terms.limit is not None and found.limit is None:
+        raise TargetRefused(
+            f"the target {place!r} holds a full snapshot, and limit={terms.limit} is for a trial run; "
+            "choose another target for the trial, or leave limit out"
+        )
+
+
+def refuse_conflict(
+    place: str,
+    attempt: Attempt,
+    base: Manifest | None,
+    current: Manifest | None,
+    sealed: Manifest,
+    on_conflict: OnConflict,
+) -> None:
+    """Who wins when another run has committed since the claim.
+
+    :param place: the target, for messages.
+    :param base: what was there when the claim was made.
+    :param current: what is there now.
+    :param sealed: what would replace it.
+    :raises TargetConflict: if this attempt loses.
+    """
+    if current is None:
+        return
+    if on_conflict == "newest" and current.attempt.order > attempt.order:
+        raise TargetConflict(_conflict(place, current, "it stands for a later time than this run"))
+    if base is not None and current.snapshot == base.snapshot:
+        return
+    is_trial = sealed.limit is not None and current.limit is None
+    if on_conflict == "fail" or is_trial or current.stage != sealed.stage:
+        raise TargetConflict(_conflict(place, current, "it was committed after this attempt began"))
+
+
+def _conflict(place: str, current: Manifest, why: str) -> str:
+    who = current.attempt
+    name = f"{who.dag_id}.{who.task_id}" if who.dag_id else current.stage
+    return (
+        f"the target {place!r} holds snapshot {current.snapshot} of {name}, run {who.run_id!r}, "
+        f"try {who.try_number}, committed {current.created}; {why}, so this attempt changes nothing. "
+        "Run the task again to build on that snapshot, or set on_conflict='last' to replace it"
+    )

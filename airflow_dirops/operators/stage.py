@@ -11,7 +11,7 @@ from airflow.sdk.exceptions import AirflowSkipException
 
 from airflow_dirops import fields, runtime
 from airflow_dirops.core import errors
-from airflow_dirops.core.shown import shown
+from airflow_dirops.core.messages.shown import shown
 from airflow_dirops.partitions import DRY_RUN, FROM_SCHEDULE, check_partition
 from airflow_dirops.paths import pairs, source_text
 from airflow_dirops.templates import PLACEHOLDER, has_partition, mentions_partition, varies_by

@@ -11,7 +11,7 @@ from airflow.sdk.configuration import conf
 
 from airflow_dirops import fields, runtime
 from airflow_dirops.core import errors
-from airflow_dirops.core.shown import shown
+from airflow_dirops.core.messages.shown import shown
 from airflow_dirops.partitions import FROM_SCHEDULE
 from airflow_dirops.triggers.conditions import Conditions, deepest_directory
 

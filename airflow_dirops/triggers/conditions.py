@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from airflow_dirops.core.manifest import Manifest
+    from airflow_dirops.core.format.manifest import Manifest
 
 _COUNTED = 1000  # a look must stay cheap, also beside a million files
 
@@ -78,8 +78,8 @@ class Conditions:
 
     def _tried(self) -> str:
         """Where to look if a stage is at work there, or has failed; one listing, however much it did."""
-        from airflow_dirops.core.commands import dirops_command
-        from airflow_dirops.core.control import ControlDirectory
+        from airflow_dirops.core.messages.commands import dirops_command
+        from airflow_dirops.core.places.directory.control import ControlDirectory
 
         with suppress(OSError):
             if os.listdir(ControlDirectory(Path(os.path.realpath(self.target))).attempts):

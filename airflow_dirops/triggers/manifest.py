@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from airflow_dirops.core.errors import DiropsError, SetupError, StorageError, is_exhaustion
-from airflow_dirops.core.shown import shown
+from airflow_dirops.core.messages.shown import shown
 from airflow_dirops.triggers.conditions import Conditions, Finding
 
 if TYPE_CHECKING:

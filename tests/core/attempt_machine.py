@@ -19,9 +19,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
 from airflow_dirops.core import Attempt, LogicalRun, Snapshot, open_snapshot
-from airflow_dirops.core.attempts import new_id
 from airflow_dirops.core.errors import DiropsError, SnapshotExpired
-from airflow_dirops.core.retention import Retention
+from airflow_dirops.core.format.runs import new_id
+from airflow_dirops.core.stage.retention import Retention
 from tests.core.directories import assert_whole, control_of, values_of
 from tests.core.paced import PacedStage
 from tests.core.target_model import NOTHING, Identity, Made, Options, Target, Tried, options_of

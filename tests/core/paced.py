@@ -11,9 +11,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from airflow_dirops.core import pipeline, read_directory, swap
-from airflow_dirops.core.durable import ExchangeUnsupported
+from airflow_dirops.core import pipeline, read_directory
+from airflow_dirops.core.disk.durable import ExchangeUnsupported
 from airflow_dirops.core.errors import DiropsError
+from airflow_dirops.core.places.directory import swap
 
 # What changes names, and so what a crash can fall between; exchanging names is the one that Python does not audit.
 _CHANGES = frozenset({"os.rename", "os.remove", "os.rmdir", "os.mkdir", "os.link"})

@@ -15,10 +15,10 @@ from typing import Any
 import pytest
 
 from airflow_dirops.core import errors, upkeep
-from airflow_dirops.core.attempts import new_id
-from airflow_dirops.core.removal import concerns, remove_tree
-from airflow_dirops.core.retention import Retention
-from airflow_dirops.core.shown import logger
+from airflow_dirops.core.disk.removal import concerns, remove_tree
+from airflow_dirops.core.format.runs import new_id
+from airflow_dirops.core.messages.shown import logger
+from airflow_dirops.core.stage.retention import Retention
 from tests.core.conftest import Run
 from tests.core.directories import assert_whole, control_of, orphans_of, retired_of, values_of, write_texts
 

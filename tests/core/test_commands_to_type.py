@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from airflow_dirops.core import errors, read_directory, upkeep
-from airflow_dirops.core.commands import dirops_command
+from airflow_dirops.core.messages.commands import dirops_command
 from airflow_dirops.core.upkeep.door import Target, door
 from tests.core.directories import write_texts
 from tests.core.seed import read_text

@@ -18,7 +18,7 @@ from hypothesis.stateful import invariant, rule
 
 from airflow_dirops.core import open_snapshot
 from airflow_dirops.core.errors import SnapshotDamaged, TargetRefused
-from airflow_dirops.core.retention import Retention
+from airflow_dirops.core.stage.retention import Retention
 from airflow_dirops.core.upkeep import clean, repair, rollback
 from tests.core.attempt_machine import NAMES, AttemptMachine, exists, files_below, one_of, pick
 from tests.core.directories import control_of, values_of

@@ -14,10 +14,11 @@ from typing import Any
 
 import pytest
 
-from airflow_dirops.core import Attempt, LogicalRun, open_snapshot, read_directory, reader, swap
-from airflow_dirops.core.durable import ExchangeUnsupported
+from airflow_dirops.core import Attempt, LogicalRun, open_snapshot, read_directory
+from airflow_dirops.core.disk.durable import ExchangeUnsupported
 from airflow_dirops.core.errors import ConflictError, DiropsError, ManifestMissing
-from airflow_dirops.core.retention import Retention
+from airflow_dirops.core.places.directory import holding, swap
+from airflow_dirops.core.stage.retention import Retention
 from tests.core.directories import assert_whole, header_of, orphans_of, retired_of, values_of, write_texts
 from tests.core.paced import PacedStage
 
@@ -218,7 +219,7 @@ def test_a_pinned_snapshot_that_is_replaced_while_it_is_looked_for_is_found(
     source: Path, target: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pinned = {"target": str(target), "snapshot": header_of(target)["snapshot"]}
-    hold, replaced = reader._hold, []
+    hold, replaced = holding._hold, []
 
     def replace_then_hold(path: Path) -> Any:
         if not replaced:
@@ -226,7 +227,7 @@ def test_a_pinned_snapshot_that_is_replaced_while_it_is_looked_for_is_found(
             stage(source, target, "second", "second")
         return hold(path)
 
-    monkeypatch.setattr(reader, "_hold", replace_then_hold)
+    monkeypatch.setattr(holding, "_hold", replace_then_hold)
     with open_snapshot(pinned) as snapshot:
         assert {record.value for record in snapshot} == {"first"}
     assert replaced == [target]

@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 
 from airflow_dirops.core import Attempt, LogicalRun, Retention, errors, open_snapshot, read_manifest
-from airflow_dirops.core.control import ControlDirectory, Intent
+from airflow_dirops.core.format.control import Intent
+from airflow_dirops.core.places.directory.control import ControlDirectory
 from airflow_dirops.core.upkeep import clean, list_snapshots, verify
 from tests.core.conftest import Run
 from tests.core.directories import (
@@ -274,7 +275,7 @@ class TestLockedByAStranger:
 
     def test_the_lock_blames_nobody_who_has_ended(self, run: Run, target: Path, monkeypatch: Any) -> None:
         run()
-        monkeypatch.setattr("airflow_dirops.core.control.LOCK_TIMEOUT_SECONDS", 0.1)
+        monkeypatch.setattr("airflow_dirops.core.places.directory.control.LOCK_TIMEOUT_SECONDS", 0.1)
         with held(control_of(target) / "lock"), pytest.raises(errors.TargetBusy) as caught:
             run(redo="all")
         assert "a process that is none of this package's" in str(caught.value)
@@ -283,7 +284,7 @@ class TestLockedByAStranger:
 
     def test_the_lock_names_who_holds_it(self, run: Run, target: Path, monkeypatch: Any) -> None:
         run()
-        monkeypatch.setattr("airflow_dirops.core.control.LOCK_TIMEOUT_SECONDS", 0.1)
+        monkeypatch.setattr("airflow_dirops.core.places.directory.control.LOCK_TIMEOUT_SECONDS", 0.1)
         named = rf"by the night watch, process {os.getpid()} on"
         with ControlDirectory(target).locked("the night watch"), pytest.raises(errors.TargetBusy, match=named):
             run(redo="all")

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from airflow_dirops.core import errors, iter_plan, transform_directory
-from airflow_dirops.core.ordering import Sorter
+from airflow_dirops.core.disk.sorting import Sorter
 from tests.core.children import as_nobody
 from tests.core.conftest import Run
 from tests.core.directories import header_of, state_of, write_texts

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from airflow_dirops.core import errors, read_directory, transform_directory, upkeep
-from airflow_dirops.core.quarantine import MOST_FAILURES
-from airflow_dirops.core.shown import is_shown
+from airflow_dirops.core.messages.shown import is_shown
+from airflow_dirops.core.work.quarantine import MOST_FAILURES
 from tests.core.children import ROOT
 from tests.core.conftest import Run
 from tests.core.directories import assert_whole, control_of, header_of, lines_of, nothing_lost, orphans_of, values_of

@@ -8,8 +8,8 @@ from queue import Queue
 
 import pytest
 
+from airflow_dirops.core.disk.fsync_pool import FsyncPool
 from airflow_dirops.core.errors import StorageError
-from airflow_dirops.core.fsync_pool import FsyncPool
 
 
 def written(path: Path) -> int:

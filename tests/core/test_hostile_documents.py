@@ -20,7 +20,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from airflow_dirops.core import Retention, errors, open_snapshot, read_directory, transform_directory
-from airflow_dirops.core.control import ControlDirectory
+from airflow_dirops.core.places.directory.control import ControlDirectory
 from airflow_dirops.core.upkeep import clean, list_snapshots, repair, rollback, verify
 from airflow_dirops.triggers.conditions import Conditions
 from tests.core.directories import assert_whole, control_of, state_of, write_texts

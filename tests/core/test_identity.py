@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from airflow_dirops.core import errors
-from airflow_dirops.core.identity import Mounts
+from airflow_dirops.core.disk.identity import Mounts
 from tests.core.conftest import Run
 from tests.core.directories import control_of, nothing_lost, values_of, write_texts
 
@@ -71,7 +71,7 @@ mount --bind data bind
 mount --bind data/out/deep deep
 exec {sys.executable} - <<'END'
 from airflow_dirops.core import errors, read_directory
-from airflow_dirops.core.preflight import check_target
+from airflow_dirops.core.places.directory.preflight import check_target
 from pathlib import Path
 import subprocess
 for target, source in [

@@ -13,7 +13,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from airflow_dirops.core.holder import Holder, boot_id
+from airflow_dirops.core.places.directory.holder import Holder, boot_id
 from airflow_dirops.core.upkeep import clean
 from tests import needs
 from tests.core.children import ROOT, as_nobody, run_python

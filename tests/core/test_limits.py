@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from airflow_dirops.core import read_directory
+from airflow_dirops.core.disk.fsync_pool import FsyncPool
 from airflow_dirops.core.errors import DiropsError
-from airflow_dirops.core.fsync_pool import FsyncPool
-from airflow_dirops.core.workers.process import children
+from airflow_dirops.core.processes.process import children
 from tests.core.children import limit_to, limited
 from tests.core.directories import assert_whole, values_of, write_texts
 

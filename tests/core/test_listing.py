@@ -10,9 +10,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from airflow_dirops.core import errors
-from airflow_dirops.core.listing import Listing
-from airflow_dirops.core.ordering import Sorter
-from airflow_dirops.core.patterns import Selection
+from airflow_dirops.core.disk.sorting import Sorter
+from airflow_dirops.core.source.listing import Listing
+from airflow_dirops.core.stage.patterns import Selection
 from tests.core.conftest import Run
 from tests.core.directories import header_of, lines_of, path_in, values_of
 

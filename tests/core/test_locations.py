@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_dirops.core import errors, open_snapshot, read_directory, read_manifest, upkeep
-from airflow_dirops.core.attempts import new_id
-from airflow_dirops.core.locations import checked_path
+from airflow_dirops.core.format.runs import new_id
+from airflow_dirops.core.stage.locations import checked_path
 from tests.core.conftest import Run
 from tests.core.directories import values_of, write_texts
 from tests.core.seed import read_text

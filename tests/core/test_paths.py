@@ -8,7 +8,7 @@ import posixpath
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from airflow_dirops.core.entries import MAX_NAME_BYTES, RESERVED, key_of, order_of, path_at, path_problem
+from airflow_dirops.core.format.entries import MAX_NAME_BYTES, RESERVED, key_of, order_of, path_at, path_problem
 
 # Few letters, so that dots and slashes meet; and names whose bytes are not UTF-8.
 PATHS = st.text("a.b/_- \n\udce9é", max_size=12) | st.sampled_from(sorted(RESERVED)).map(lambda name: f"a/{name}")

@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_dirops.core import Outcome, errors, read_directory, transform_directory, upkeep
-from airflow_dirops.core.policies import removal_bound
+from airflow_dirops.core.stage.policies import removal_bound
 from tests.core.conftest import Run
 from tests.core.directories import assert_whole, control_of, header_of, nothing_lost, values_of, write_texts
 from tests.core.seed import read_text

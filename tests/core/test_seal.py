@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from airflow_dirops.core import errors, read_directory, transform_directory
-from airflow_dirops.core.journal import Journal, JournalLine
+from airflow_dirops.core.staging.journal import Journal, JournalLine
 from tests.core.conftest import Run
 from tests.core.directories import assert_whole, control_of, nothing_lost, orphans_of, values_of, write_texts
 from tests.core.seed import read_text

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from airflow_dirops.core import Outcome, read_directory, upkeep
-from airflow_dirops.core.retention import Retention
+from airflow_dirops.core.stage.retention import Retention
 from tests import needs
 from tests.core.children import as_user
 from tests.core.directories import assert_whole, control_of, header_of, orphans_of, retired_of, values_of, write_texts

@@ -12,7 +12,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from airflow_dirops.core import errors
-from airflow_dirops.core.shown import MAX_SHOWN, is_shown, logger, masked_by, shown
+from airflow_dirops.core.messages.shown import MAX_SHOWN, is_shown, logger, masked_by, shown
 
 SECRET = "hunter2/+="
 ANY_TEXT = st.text(st.characters(), max_size=300)

@@ -19,8 +19,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from airflow_dirops.core import errors, read_directory, transform_directory
-from airflow_dirops.core.shown import is_shown
-from airflow_dirops.core.tracebacks import ErrorInWords, make_presentable, shown_traceback
+from airflow_dirops.core.messages.shown import is_shown
+from airflow_dirops.core.messages.tracebacks import ErrorInWords, make_presentable, shown_traceback
 from tests.core.conftest import Run
 from tests.core.directories import assert_whole, lines_of, nothing_lost, values_of
 from tests.core.seed import read_text

@@ -21,7 +21,7 @@ from airflow_dirops.core.errors import (
     TargetConflict,
     TargetRefused,
 )
-from airflow_dirops.core.retention import Retention
+from airflow_dirops.core.stage.retention import Retention
 
 DAY = 24 * 3600
 

@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 
 from airflow_dirops.core.errors import DiropsError, KeyTaken, RecordFailed, SetupError, StorageError, TransientError
-from airflow_dirops.core.workers import Done, Job, WorkerPool, pack_error, unpack_error
+from airflow_dirops.core.processes import Done, Job, WorkerPool, pack_error, unpack_error
 
 
 class Calling:

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from airflow_dirops.core.workers import available_cpus
-from airflow_dirops.core.workers.cpus import _quota
+from airflow_dirops.core.processes import available_cpus
+from airflow_dirops.core.processes.cpus import _quota
 from tests.core.children import ROOT
 
 NONE = sys.maxsize
@@ -53,7 +53,7 @@ def test_affinity_counts() -> None:
     assert 1 <= available_cpus() <= len(os.sched_getaffinity(0))
     script = (
         "import os; os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})\n"
-        "from airflow_dirops.core.workers import available_cpus; print(available_cpus())"
+        "from airflow_dirops.core.processes import available_cpus; print(available_cpus())"
     )
     environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT), *sys.path])}
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, env=environment, check=True)

@@ -16,10 +16,10 @@ from pathlib import Path
 import pytest
 
 from airflow_dirops.core.errors import SetupError
-from airflow_dirops.core.workers import Done, Job, Lost, WorkerPool
-from airflow_dirops.core.workers.handle import Handle
-from airflow_dirops.core.workers.ledger import make_pages
-from airflow_dirops.core.workers.process import children
+from airflow_dirops.core.processes import Done, Job, Lost, WorkerPool
+from airflow_dirops.core.processes.handle import Handle
+from airflow_dirops.core.processes.ledger import make_pages
+from airflow_dirops.core.processes.process import children
 from tests.core.children import ROOT, run_python
 
 Function = Callable[[bytes], bytes]
@@ -87,7 +87,7 @@ def test_a_segfault_shows_in_the_log_where_it_was(capfd: pytest.CaptureFixture[s
 
 SEGFAULT = """
 import ctypes, faulthandler, signal
-from airflow_dirops.core.workers import WorkerPool
+from airflow_dirops.core.processes import WorkerPool
 
 class Job:
     def run(self, item):
@@ -241,7 +241,7 @@ def test_what_a_hung_function_started_ends_with_it(tmp_path: Path) -> None:
 PARENT = """
 import os, signal, sys, time
 from airflow_dirops.core.errors import Stopped
-from airflow_dirops.core.workers import WorkerPool
+from airflow_dirops.core.processes import WorkerPool
 
 class Sleeping:
     def run(self, item):

@@ -9,8 +9,9 @@ import traceback
 from collections.abc import Iterator
 from typing import Any
 
-from airflow_dirops.core import Attempt, LogicalRun, Retention, control, open_snapshot, read_directory, upkeep
+from airflow_dirops.core import Attempt, LogicalRun, Retention, open_snapshot, read_directory, upkeep
 from airflow_dirops.core.errors import DiropsError, TooManyRemoved
+from airflow_dirops.core.places.directory import control
 
 STAGE = "crash.stage"
 

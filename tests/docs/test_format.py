@@ -10,12 +10,14 @@ from typing import Any
 
 import pytest
 
-from airflow_dirops.core import entries, manifest, read_directory, transform_directory
-from airflow_dirops.core.attempts import FOREIGN_HOST_GRACE_SECONDS
-from airflow_dirops.core.control import _MAX_FENCED_RUNS, ControlDirectory, Intent
+from airflow_dirops.core import read_directory, transform_directory
+from airflow_dirops.core.disk.sorting import MAX_IN_MEMORY
 from airflow_dirops.core.errors import Stopped
-from airflow_dirops.core.ordering import MAX_IN_MEMORY
-from airflow_dirops.core.recovery import MOST_KEPT
+from airflow_dirops.core.format import entries, manifest
+from airflow_dirops.core.format.control import Intent
+from airflow_dirops.core.places.directory.alive import FOREIGN_HOST_GRACE_SECONDS
+from airflow_dirops.core.places.directory.control import _MAX_FENCED_RUNS, ControlDirectory
+from airflow_dirops.core.places.directory.recovery import MOST_KEPT
 from airflow_dirops.core.rules import COMMITS_KNOWN
 from airflow_dirops.core.upkeep import rollback
 from tests.docs.markdown import code_in, page

@@ -14,7 +14,7 @@ from airflow_dirops import core, guard, runtime
 from airflow_dirops.core import errors
 from airflow_dirops.core.codecs import resolve_codec
 from airflow_dirops.core.codecs.registry import _BUILT_IN, ENTRY_POINT_GROUP
-from airflow_dirops.core.functions import BY_NAME
+from airflow_dirops.core.stage.functions import BY_NAME
 from airflow_dirops.provider_info import get_provider_info
 from airflow_dirops.testing import codecs as codec_tests
 from tests.docs.markdown import CHECKOUT, Page, code_in, page, pages

@@ -88,7 +88,7 @@ def test_a_stopped_stage_leaves_its_target_as_it_was(
 def test_a_function_that_catches_everything_is_stopped_after_it(
     runs: Runs, root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("airflow_dirops.core.outcome._REPORT_EVERY_SECONDS", 0.0)
+    monkeypatch.setattr("airflow_dirops.core.report.outcome._REPORT_EVERY_SECONDS", 0.0)
     seen = root / "seen"
     write(root / "raw", a="a", b="b", c="c")
     with DAG("careless", schedule=None) as dag:

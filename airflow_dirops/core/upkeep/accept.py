@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from airflow_dirops.core.manifest import Manifest, read_manifest
+from airflow_dirops.core.format.manifest import Manifest
+from airflow_dirops.core.places.directory.header import read_manifest
 from airflow_dirops.core.upkeep.door import Target, control_of, door
 
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from airflow_dirops.core.attempts import LeftAlone
-from airflow_dirops.core.control import ControlDirectory
-from airflow_dirops.core.recovery import describe_left, finish_swap, take_dead
-from airflow_dirops.core.removal import concerns
-from airflow_dirops.core.retention import Retention, drop_expired, list_foreign, list_unmanaged
-from airflow_dirops.core.shown import logger
+from airflow_dirops.core.disk.removal import concerns
+from airflow_dirops.core.messages.shown import logger
+from airflow_dirops.core.places.directory.alive import LeftAlone
+from airflow_dirops.core.places.directory.control import ControlDirectory
+from airflow_dirops.core.places.directory.recovery import describe_left, finish_swap, take_dead
+from airflow_dirops.core.places.directory.retention import drop_expired, list_foreign, list_unmanaged
+from airflow_dirops.core.stage.retention import Retention
 from airflow_dirops.core.upkeep.door import Target, control_of, door
 
 log = logger(__name__)

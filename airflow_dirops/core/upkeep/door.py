@@ -9,10 +9,10 @@ from functools import wraps
 from pathlib import Path
 from typing import Concatenate, ParamSpec, TypeVar
 
-from airflow_dirops.core.commands import dirops_command
-from airflow_dirops.core.control import ControlDirectory
 from airflow_dirops.core.errors import StorageError, remaining_storage_errors
-from airflow_dirops.core.locations import checked_path
+from airflow_dirops.core.messages.commands import dirops_command
+from airflow_dirops.core.places.directory.control import ControlDirectory
+from airflow_dirops.core.stage.locations import checked_path
 
 P = ParamSpec("P")
 T = TypeVar("T")

@@ -8,14 +8,16 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
-from airflow_dirops.core.attempts import time_of
-from airflow_dirops.core.control import ControlDirectory
 from airflow_dirops.core.errors import ManifestMissing
-from airflow_dirops.core.lists import QUARANTINE, QuarantineLine, iter_list
-from airflow_dirops.core.manifest import Manifest, read_manifest
-from airflow_dirops.core.reader import open_snapshot
-from airflow_dirops.core.remains import newest_failed_try
-from airflow_dirops.core.shown import shown
+from airflow_dirops.core.format.lists import QUARANTINE, QuarantineLine
+from airflow_dirops.core.format.manifest import Manifest
+from airflow_dirops.core.format.runs import time_of
+from airflow_dirops.core.messages.shown import shown
+from airflow_dirops.core.places.directory.control import ControlDirectory
+from airflow_dirops.core.places.directory.header import read_manifest
+from airflow_dirops.core.places.directory.remains import newest_failed_try
+from airflow_dirops.core.snapshot.contents import iter_list
+from airflow_dirops.core.snapshot.opening import open_snapshot
 from airflow_dirops.core.upkeep.door import Target, control_of, door
 
 

@@ -7,10 +7,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from airflow_dirops.core.control import ControlDirectory
 from airflow_dirops.core.errors import DiropsError, ManifestMissing, StorageError, TransientError
-from airflow_dirops.core.manifest import Manifest, read_manifest
-from airflow_dirops.core.retention import list_retired
+from airflow_dirops.core.format.manifest import Manifest
+from airflow_dirops.core.places.directory.control import ControlDirectory
+from airflow_dirops.core.places.directory.header import read_manifest
+from airflow_dirops.core.places.directory.retention import list_retired
 from airflow_dirops.core.upkeep.door import Target, control_of, door
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from airflow_dirops.core.control import ControlDirectory
-from airflow_dirops.core.recovery import finish_swap, take_dead
+from airflow_dirops.core.places.directory.control import ControlDirectory
+from airflow_dirops.core.places.directory.recovery import finish_swap, take_dead
 
 
 def finish_what_crashed(control: ControlDirectory, who: str) -> None:

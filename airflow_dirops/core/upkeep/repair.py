@@ -6,15 +6,16 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from airflow_dirops.core.control import ControlDirectory
 from airflow_dirops.core.errors import DiropsError, TransientError
-from airflow_dirops.core.manifest import Manifest
-from airflow_dirops.core.reader import Snapshot, open_snapshot
-from airflow_dirops.core.retention import list_retired
+from airflow_dirops.core.format.manifest import Manifest
+from airflow_dirops.core.places.directory.control import ControlDirectory
+from airflow_dirops.core.places.directory.retention import list_retired
+from airflow_dirops.core.snapshot.opening import open_snapshot
+from airflow_dirops.core.snapshot.reader import Snapshot
 from airflow_dirops.core.upkeep.door import Target, control_of, door
 from airflow_dirops.core.upkeep.recovering import finish_what_crashed
 from airflow_dirops.core.upkeep.restoring import restore, upkeep_claim
-from airflow_dirops.core.verify import Finding, Verification, verify_snapshot
+from airflow_dirops.core.upkeep.verify import Finding, Verification, verify_snapshot
 
 
 @dataclass(frozen=True)

@@ -11,16 +11,18 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from airflow_dirops.core.attempts import Attempt, LogicalRun, new_id
-from airflow_dirops.core.beneath import HeldDirectory
-from airflow_dirops.core.claim import Claim, claim_target
-from airflow_dirops.core.commit import commit
-from airflow_dirops.core.control import ControlDirectory
-from airflow_dirops.core.entries import MANIFEST_DIRECTORY, Entry
-from airflow_dirops.core.manifest import Action, Manifest, UpkeepRecord, write_header
-from airflow_dirops.core.overlay import check_not_in_lower_layer
-from airflow_dirops.core.reader import Snapshot
-from airflow_dirops.core.staging import StagingArea
+from airflow_dirops.core.disk.held import HeldDirectory
+from airflow_dirops.core.format.entries import MANIFEST_DIRECTORY, Entry
+from airflow_dirops.core.format.manifest import Action, Manifest, UpkeepRecord
+from airflow_dirops.core.format.runs import Attempt, LogicalRun, new_id
+from airflow_dirops.core.place import Terms
+from airflow_dirops.core.places.directory.claim import Claim, claim_target
+from airflow_dirops.core.places.directory.commit import commit
+from airflow_dirops.core.places.directory.control import ControlDirectory
+from airflow_dirops.core.places.directory.overlay import check_not_in_lower_layer
+from airflow_dirops.core.snapshot.reader import Snapshot
+from airflow_dirops.core.staging.area import StagingArea
+from airflow_dirops.core.staging.manifest_files import write_header
 
 
 @contextmanager
@@ -30,15 +32,9 @@ def upkeep_claim(control: ControlDirectory, action: Action, stage: str) -> Itera
     :raises TargetRefused: if it comes from the lower layer of an overlay, and cannot be replaced.
     """
     run = LogicalRun(run_id=f"{action} {new_id()}", task_id=action)
-    with claim_target(
-        control,
-        Attempt(run=run),
-        stage=stage,
-        fingerprint=None,
-        # A target whose own manifest is damaged is the first thing that one rolls back; it is moved aside.
-        replace_unmanaged=True,
-        take_over_stage=True,
-    ) as claim:
+    # A target whose own manifest is damaged is the first thing that one rolls back; it is moved aside.
+    terms = Terms(stage=stage, replace_unmanaged=True, take_over_stage=True)
+    with claim_target(control, Attempt(run=run), terms) as claim:
         check_not_in_lower_layer(claim.target, claim.control.path)
         yield claim
 
@@ -49,7 +45,7 @@ def restore(claim: Claim, action: Action, snapshot: Snapshot, holder_of: Callabl
     :param snapshot: whose lists it gets.
     :param holder_of: tells which snapshot has an entry's bytes.
     """
-    with StagingArea(claim.directory, claim.alive, durability="full", target=claim.target) as staging:
+    with StagingArea(claim.directory, claim.alive.touch, durability="full", target=claim.target) as staging:
         for entry in snapshot.iter_entries():
             holder = holder_of(entry)
             staging.carry(entry, holder.directory, is_durable=is_durable(holder))

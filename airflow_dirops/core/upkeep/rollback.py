@@ -5,16 +5,17 @@ from __future__ import annotations
 from contextlib import closing
 from pathlib import Path
 
-from airflow_dirops.core.control import ControlDirectory
 from airflow_dirops.core.errors import SnapshotDamaged, SnapshotExpired
-from airflow_dirops.core.manifest import Manifest
-from airflow_dirops.core.reader import Snapshot, open_snapshot
-from airflow_dirops.core.shown import logger
+from airflow_dirops.core.format.manifest import Manifest
+from airflow_dirops.core.messages.shown import logger
+from airflow_dirops.core.places.directory.control import ControlDirectory
+from airflow_dirops.core.snapshot.opening import open_snapshot
+from airflow_dirops.core.snapshot.reader import Snapshot
 from airflow_dirops.core.upkeep.door import Target, control_of, door
 from airflow_dirops.core.upkeep.history import Kept, current_of, in_order_of_replacement, retired_of
 from airflow_dirops.core.upkeep.recovering import finish_what_crashed
 from airflow_dirops.core.upkeep.restoring import restore, upkeep_claim
-from airflow_dirops.core.verify import verify_snapshot
+from airflow_dirops.core.upkeep.verify import verify_snapshot
 
 log = logger(__name__)
 

@@ -1,0 +1,1 @@
+"""What a file system offers, each call named by what it promises."""

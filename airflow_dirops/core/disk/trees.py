@@ -1,0 +1,49 @@
+"""Walk a directory: every file in it, or those that a list does not name."""
+
+from __future__ import annotations
+
+import heapq
+import os
+from collections.abc import Iterable, Iterator
+from itertools import groupby
+from operator import itemgetter
+from pathlib import Path
+
+from airflow_dirops.core.disk.sorting import Sorter
+from airflow_dirops.core.errors import StorageError
+from airflow_dirops.core.format.entries import MANIFEST_DIRECTORY, order_of, path_at
+
+
+def iter_files(root: str) -> Iterator[str]:
+    """Every file below a directory but those of its manifest, as a relative path.
+
+    Hidden ones too; a link counts as a file, since no snapshot has links.
+    """
+    waiting = [""]
+    while waiting:
+        prefix = waiting.pop()
+        try:
+            with os.scandir(os.path.join(root, prefix)) as entries:
+                for entry in entries:
+                    path = prefix + entry.name
+                    if not entry.is_dir(follow_symlinks=False):
+                        yield path
+                    elif path != MANIFEST_DIRECTORY:
+                        waiting.append(path + "/")
+        except OSError as error:
+            raise StorageError("listing", os.path.join(root, prefix), error) from error
+
+
+def iter_unlisted(root: str, listed: Iterable[str], spill: Path) -> Iterator[str]:
+    """The files below a directory that a list does not name.
+
+    :param spill: where the two are sorted, if they are long.
+    """
+    present, named = Sorter(spill, "present"), Sorter(spill, "listed")
+    for path in iter_files(root):
+        present.add(order_of(path), b"present")
+    for path in listed:
+        named.add(order_of(path), b"listed")
+    for order, lines in groupby(heapq.merge(present, named, key=itemgetter(0)), key=itemgetter(0)):
+        if all(side == b"present" for _, side in lines):
+            yield path_at(order)

@@ -1,0 +1,58 @@
+"""The small documents beside a target: who has claimed it, what was under way, what somebody has let through."""
+
+from __future__ import annotations
+
+import msgspec
+
+from airflow_dirops.core.format.members import Id, Number, RetiredName, Text
+from airflow_dirops.core.format.runs import LogicalRun
+
+
+class FencedRun(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The newest claim of one logical run, and the snapshots that its tries committed.
+
+    :param committed: the try of each, of the latest few.
+    :param done: the latest of its tries whose snapshot was there until another one replaced it.
+    :param began: the ``ti_id`` of its first claim; what is older was another run of the same name, deleted since.
+    """
+
+    try_number: Number
+    ti_id: Text
+    attempt: Id
+    committed: dict[Id, Number] = {}
+    done: Number = 0
+    began: Text = ""
+
+
+class Intent(msgspec.Struct, frozen=True):
+    """A two-rename swap under way: the attempt whose tree becomes the target, and where the old one goes."""
+
+    attempt: Id
+    snapshot: Id
+    retired: RetiredName
+
+
+class AcceptedRemoval(msgspec.Struct, frozen=True):
+    """Somebody let the next run drop many results of this snapshot."""
+
+    snapshot: Id
+
+
+class Owner(msgspec.Struct, frozen=True, kw_only=True):
+    """The process behind an attempt, and what its finished files were made with and for.
+
+    :param run: which try of which run it is.
+    :param full: whether it made everything anew.
+    """
+
+    host: Text
+    boot: Text
+    process: Number
+    fingerprint: Text
+    run: LogicalRun | None = None
+    try_number: Number = 0
+    ti_id: Text = ""
+    full: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.run}, try {self.try_number}" if self.run else f"process {self.process} on {self.host}"

@@ -1,0 +1,88 @@
+"""The lists of a manifest: a line for each entry, for each input that gave nothing, for each that failed.
+
+Lines are JSON, sorted bytewise by key, and written and read one at a time.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import msgspec
+
+from airflow_dirops.core.format.entries import Input
+from airflow_dirops.core.format.lines import (
+    encode_line,
+)
+from airflow_dirops.core.format.manifest import ListName
+from airflow_dirops.core.format.members import Count, Digest, InputDigest, Number
+
+FILES: ListName = "files.jsonl"
+SKIPPED: ListName = "skipped.jsonl"
+QUARANTINE: ListName = "quarantine.jsonl"
+LISTS: tuple[ListName, ...] = (FILES, SKIPPED, QUARANTINE)
+
+# An entry of 100,000 joined inputs has a line of that length; ordinary ones have 200 bytes.
+MAX_LINE_BYTES = 16 << 20
+
+
+class FileLine(msgspec.Struct, frozen=True):
+    """A line of ``files.jsonl``: an entry, and the inputs it was made from."""
+
+    path: str
+    size: Count
+    digest: Digest
+    inputs: tuple[Input, ...]
+
+
+class SkippedLine(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A line of ``skipped.jsonl``: an input that gave nothing, so that the next run knows it was seen.
+
+    With a ``reason`` it was not even read: an inner join left it out.
+    """
+
+    path: str
+    size: Count
+    mtime_ns: Number | None = None
+    digest: InputDigest | None = None
+    beside: Digest | None = None
+    reason: str = ""
+
+
+class QuarantineLine(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A line of ``quarantine.jsonl``: an input that failed, and why."""
+
+    path: str
+    size: Count
+    error: str
+    message: str
+    traceback: str
+    tries: Count = 1
+    mtime_ns: Number | None = None
+    digest: InputDigest | None = None
+    place: str = ""
+    beside: Digest | None = None
+
+
+LINE_TYPES: dict[str, type[msgspec.Struct]] = {
+    FILES: FileLine,
+    SKIPPED: SkippedLine,
+    QUARANTINE: QuarantineLine,
+}
+
+
+@dataclass(frozen=True)
+class InputsSeen:
+    """All inputs of an aggregate as one: how many there are, and a digest over their names and what they hold."""
+
+    count: int
+    digest: str
+
+    @classmethod
+    def of(cls, inputs: Iterable[Input]) -> InputsSeen:
+        digest, count = hashlib.sha256(), 0
+        for item in inputs:
+            digest.update(encode_line(item) + b"\n")
+            count += 1
+        return cls(count, digest.hexdigest())

@@ -1,0 +1,1 @@
+"""What people read: text that can be shown anywhere, tracebacks, many failures as few lines, commands to type."""

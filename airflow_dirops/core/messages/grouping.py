@@ -1,0 +1,99 @@
+"""Many failures as few lines: those of one exception, one place in the user's code and one kind of message are one."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import takewhile
+from typing import Protocol
+
+from airflow_dirops.core.messages.shown import shown
+
+_MAX_GROUPS = 100
+_MAX_MESSAGE = 300
+_WORDS = 2
+"""By so many words at its beginning a message is told from others of the same place."""
+_MAX_BEGINNINGS = 10
+"""If one place has more of them, each file probably has its own."""
+
+
+class Failed(Protocol):
+    """Why an input failed, as a journal has it, or a list."""
+
+    @property
+    def error(self) -> str: ...
+
+    @property
+    def message(self) -> str: ...
+
+    @property
+    def place(self) -> str: ...
+
+
+@dataclass
+class Group:
+    """Failures that are alike.
+
+    :param message: what their messages begin with.
+    :param place: where in the user's code they were raised, if they were.
+    :param example: the path of the first input.
+    """
+
+    error: str
+    message: str
+    place: str
+    example: str
+    count: int = 0
+
+    def add(self, message: str) -> None:
+        self.count += 1
+        if message != self.message:
+            both = zip(self.message.removesuffix("…"), message, strict=False)
+            self.message = "".join(one for one, _ in takewhile(lambda pair: pair[0] == pair[1], both)) + "…"
+
+    def __str__(self) -> str:
+        message = f": {self.message}" if self.message not in ("", "…") else ""
+        place = f" ({self.place})" if self.place else ""
+        example = f", such as {self.example!r}" if self.count > 1 else f", {self.example!r}"
+        return f"{self.count:,} × {self.error}{message}{place}{example}"
+
+
+class Groups:
+    """Counts failures; no more memory for a million of them than for a hundred."""
+
+    def __init__(self) -> None:
+        self._groups: dict[tuple[str, str, str], Group] = {}
+        self._beginnings: Counter[tuple[str, str]] = Counter()
+        self._others = 0
+
+    def add(self, path: str, failure: Failed) -> None:
+        message = shown(failure.message.strip().partition("\n")[0], _MAX_MESSAGE)
+        kind = self._kind(failure, message)
+        if kind not in self._groups:
+            if len(self._groups) == _MAX_GROUPS:
+                self._others += 1
+                return
+            self._groups[kind] = Group(failure.error, message, failure.place, path)
+            self._beginnings[kind[:2]] += 1
+        self._groups[kind].add(message)
+
+    def _kind(self, failure: Failed, message: str) -> tuple[str, str, str]:
+        origin = (failure.error, failure.place)
+        kind = (*origin, _beginning(message))
+        if kind in self._groups or self._beginnings[origin] < _MAX_BEGINNINGS:
+            return kind
+        return (*origin, "")
+
+    def __iter__(self) -> Iterator[Group]:
+        """The largest first."""
+        return iter(sorted(self._groups.values(), key=lambda group: -group.count))
+
+    def described(self) -> list[str]:
+        """A line for each."""
+        return [*map(str, self), *([f"{self._others:,} of other kinds"] if self._others else [])]
+
+
+def _beginning(message: str) -> str:
+    """The first words of a message; what is not of letters alone, such as a name or a number, may be any."""
+    return " ".join(word if word.isalpha() else "*" for word in message.split(maxsplit=_WORDS)[:_WORDS])

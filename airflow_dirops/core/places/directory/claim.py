@@ -1,0 +1,186 @@
+"""Claim a target: one attempt says that it means to replace what is there now."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from airflow_dirops.core.disk.permissions import make_shared_directory
+from airflow_dirops.core.errors import AttemptSuperseded, storage_errors
+from airflow_dirops.core.format.control import FencedRun
+from airflow_dirops.core.format.manifest import Manifest
+from airflow_dirops.core.format.runs import Attempt
+from airflow_dirops.core.messages.shown import logger
+from airflow_dirops.core.place import Terms
+from airflow_dirops.core.places.directory.alive import AliveLock, LeftAlone, owner_here, write_owner
+from airflow_dirops.core.places.directory.control import ControlDirectory
+from airflow_dirops.core.places.directory.preflight import check_same_device, is_vacant, read_base
+from airflow_dirops.core.places.directory.recovery import (
+    DeadAttempt,
+    finish_swap,
+    release_all,
+    sort_out,
+    swapped_out,
+    take_dead,
+    warn_of,
+)
+from airflow_dirops.core.places.directory.retention import discard, remove_rest
+from airflow_dirops.core.rules import (
+    can_reuse,
+    claiming_row,
+    numbered,
+    refuse_sibling,
+    try_that_committed,
+    was_cleared,
+)
+
+log = logger(__name__)
+
+# A claim deletes what dead attempts left for so long; what is left then, the next one deletes.
+_CLEANING_SECONDS = 10.0
+
+
+@dataclass
+class Claim:
+    """A claim on a target, until it is released.
+
+    :param base: the snapshot that was there when the claim was made.
+    :param directory: the attempt's own directory.
+    :param fenced: this claim's line in the fence.
+    :param full: everything is made anew: the stage says so, or a user cleared a task that had committed.
+    :param dead: what earlier attempts left; ours while we hold their locks.
+    """
+
+    control: ControlDirectory
+    attempt: Attempt
+    base: Manifest | None
+    directory: Path
+    fenced: FencedRun
+    alive: AliveLock
+    full: bool = False
+    replaces_unmanaged: bool = False
+    dead: list[DeadAttempt] = field(default_factory=list)
+
+    @property
+    def target(self) -> Path:
+        return self.control.target
+
+    @property
+    def spill(self) -> Path:
+        """Where sorted runs go."""
+        return self.directory / "sort"
+
+    @property
+    def committed_before(self) -> bool:
+        """Whether the base was committed by an earlier try that nobody has cleared since."""
+        return try_that_committed(self.fenced, self.base) >= self.attempt.first_try_number
+
+    @property
+    def reusable(self) -> list[DeadAttempt]:
+        """Dead attempts whose finished files may stand for work of this one."""
+        return [dead for dead in self.dead if dead.is_reusable]
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Let go. What a failed attempt finished stays for the next one; what is of no more use is removed."""
+        if error is None:
+            self._discard()
+        release_all(self.dead)
+        self.alive.release()
+        if error is None:
+            remove_rest(self.control)
+
+    @contextmanager
+    def or_released(self) -> Iterator[None]:
+        """Let go of the claim if the block fails."""
+        with ExitStack() as stack:
+            stack.push(self)
+            yield
+            stack.pop_all()
+
+    def _discard(self) -> None:
+        # A replaced snapshot that could not be retired stays: the next run does it.
+        if swapped_out(self.directory) is None:
+            discard(self.control, self.directory)
+        for attempt in self.dead:
+            attempt.discard()
+
+
+def claim_target(control: ControlDirectory, attempt: Attempt, terms: Terms) -> Claim:
+    """Claim a target for an attempt.
+
+    :raises AttemptSuperseded: if a newer try of the same run has claimed it already.
+    :raises TargetRefused: if what is there is not ours, or another stage's, or another mapped instance's of
+        this very run.
+    :raises TargetBusy: if the lock cannot be had.
+    """
+    control.create()
+    check_same_device(control.target, control.path)
+    full = terms.full
+    with control.locked(f"{attempt.run}, try {attempt.try_number}"):
+        finish_swap(control)
+        base = read_base(control.target, terms)
+        control.forget_outlived_removal(base.snapshot if base else None)
+        fence = control.read_fence()
+        refuse_sibling(str(control.target), attempt.run, base.attempt if base else None, fence)
+        attempt = numbered(attempt, fence)
+        fenced = claiming_row(str(control.target), attempt, fence)
+        control.write_fence(fence, {attempt.run.fence_key: fenced})
+        if was_cleared(attempt, fenced, base) and not full:
+            log.info("%s had committed and was cleared, so everything is made again", attempt.run)
+            full = True
+        dead = _sort_out(control, attempt, fenced, terms.fingerprint, full=full)
+        try:
+            directory, alive = _make_directory(control, attempt, terms.fingerprint, full=full)
+        except BaseException:
+            release_all(dead)
+            raise
+    claim = Claim(
+        control=control,
+        attempt=attempt,
+        base=base,
+        directory=directory,
+        fenced=fenced,
+        alive=alive,
+        full=full,
+        replaces_unmanaged=base is None and not is_vacant(control.target),
+        dead=dead,
+    )
+    with claim.or_released():
+        remove_rest(control, seconds=_CLEANING_SECONDS)
+    return claim
+
+
+def _sort_out(
+    control: ControlDirectory, attempt: Attempt, fenced: FencedRun, fingerprint: str | None, *, full: bool
+) -> list[DeadAttempt]:
+    if fingerprint is None:
+        for dead in take_dead(control, warn_of(control)):
+            dead.lock.release()
+        return []
+    return sort_out(
+        control,
+        is_useful=lambda owner: owner.fingerprint == fingerprint,
+        is_reusable=lambda owner: can_reuse(owner, attempt, fenced, fingerprint, full=full),
+    )
+
+
+def _make_directory(
+    control: ControlDirectory, attempt: Attempt, fingerprint: str | None, *, full: bool
+) -> tuple[Path, AliveLock]:
+    directory = control.attempts / attempt.id
+    with storage_errors("making the staging area", directory):
+        make_shared_directory(directory)
+    alive = AliveLock.take(directory)
+    if isinstance(alive, LeftAlone):
+        raise AttemptSuperseded(f"another process already works in {str(directory)!r}")
+    write_owner(directory, owner_here(attempt, fingerprint or "", full=full))
+    return directory, alive

@@ -1,0 +1,49 @@
+"""The one step that makes a sealed attempt visible, and who wins a conflict.
+
+The lock is a courtesy, the fence and the base decide: an attempt commits only if nobody claimed its run after it,
+and only onto the snapshot it began with.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from pathlib import Path
+
+from airflow_dirops.core.errors import ManifestDamaged, ManifestMissing
+from airflow_dirops.core.format.manifest import Manifest
+from airflow_dirops.core.places.directory.claim import Claim
+from airflow_dirops.core.places.directory.header import read_manifest
+from airflow_dirops.core.places.directory.recovery import finish_swap
+from airflow_dirops.core.places.directory.swap import keep_replaced, swap
+from airflow_dirops.core.processes.signals import held_back
+from airflow_dirops.core.rules import refuse_conflict, refuse_sibling, refuse_superseded, rows_after
+from airflow_dirops.core.stage.policies import OnConflict
+
+
+def commit(claim: Claim, manifest: Manifest, on_conflict: OnConflict = "fail") -> None:
+    """Make a sealed tree the target: the same few calls for any number of files.
+
+    :param manifest: the header that was sealed into the tree.
+    :raises AttemptSuperseded: if a newer try of the same run has claimed the target.
+    :raises TargetRefused: if another mapped instance of the same run has committed there.
+    :raises TargetConflict: if another run committed since the claim, and ``on_conflict`` lets it win.
+    :raises StorageError: if the file system refused; the target is as it was.
+    """
+    control, attempt = claim.control, claim.attempt
+    with control.locked(f"{attempt.run}, try {attempt.try_number}"), held_back():
+        finish_swap(control)
+        fence = control.read_fence()
+        refuse_superseded(str(control.target), attempt, fence)
+        current = _current(control.target)
+        refuse_sibling(str(control.target), attempt.run, current.attempt if current else None, fence)
+        refuse_conflict(str(control.target), attempt, claim.base, current, manifest, on_conflict)
+        # Before the swap, so that a try that dies right after it is recognised by the next one.
+        control.write_fence(fence, rows_after(attempt, fence, current, manifest.snapshot))
+        swap(claim, manifest.snapshot)
+        keep_replaced(claim, current)
+
+
+def _current(target: Path) -> Manifest | None:
+    with suppress(ManifestMissing, ManifestDamaged):
+        return read_manifest(target)
+    return None

@@ -1,0 +1,86 @@
+"""What is left of a target that is not there: a try that committed nothing, or snapshots that can be brought back."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import suppress
+from itertools import chain
+from pathlib import Path
+from typing import NamedTuple
+from uuid import UUID
+
+from airflow_dirops.core.errors import DiropsError, ManifestMissing
+from airflow_dirops.core.format.journal import Failure
+from airflow_dirops.core.messages.commands import dirops_command
+from airflow_dirops.core.places.directory.control import ControlDirectory
+from airflow_dirops.core.places.directory.header import snapshot_in
+from airflow_dirops.core.places.directory.retention import list_retired
+from airflow_dirops.core.staging.journal import read_journal
+
+_MAX_NAMED = 3
+
+
+class FailedInTry(NamedTuple):
+    """An input that failed in a try that was not committed."""
+
+    path: str
+    failure: Failure
+
+
+def newest_failed_try(control: ControlDirectory, newer_than: str = "") -> tuple[str, Iterator[FailedInTry]] | None:
+    """The newest try with inputs that failed: its id, and those, in the order in which they did.
+
+    :param newer_than: the id of an attempt; older ones do not count.
+    """
+    for attempt in sorted(_attempts(control), reverse=True):
+        if attempt <= newer_than:
+            break
+        failed = (
+            FailedInTry(line.input.path, line.failure)
+            for line in read_journal(control.attempts / attempt)
+            if line.failure is not None
+        )
+        if first := next(failed, None):
+            return attempt, chain([first], failed)
+    return None
+
+
+def what_is_left(target: str | os.PathLike[str]) -> str:
+    """What to look at or to do next, as the end of a message that says that there is no snapshot.
+
+    :param target: its path. Nothing is said where no stage has been at work.
+    """
+    control = ControlDirectory(Path(os.path.realpath(target)))
+    with suppress(DiropsError, OSError):
+        if found := newest_failed_try(control):
+            return f"; the last try committed nothing: {_described(found[1])}: {dirops_command('failures', target)}"
+    with suppress(DiropsError, OSError):
+        if kept := sum(snapshot_in(tree) is not None for tree in list_retired(control)):
+            return f"; {kept} that it had are kept: {dirops_command('rollback', target)}"
+    with suppress(DiropsError, OSError):
+        if any(_attempts(control)):
+            return "; a try at it has begun, and committed nothing: run the stage again, it goes on from there"
+    return ""
+
+
+def with_what_is_left(error: ManifestMissing, target: str | os.PathLike[str]) -> ManifestMissing:
+    """The same error, that says as well what is left of the target."""
+    left = what_is_left(target)
+    return error if str(error).endswith(left) else ManifestMissing(f"{error}{left}")
+
+
+def _described(failed: Iterator[FailedInTry]) -> str:
+    named, count = [], 0
+    for count, (path, failure) in enumerate(failed, start=1):
+        if count <= _MAX_NAMED:
+            named.append(f"{path!r} ({failure.error})")
+    rest = f" and {count - _MAX_NAMED:,} more" if count > _MAX_NAMED else ""
+    return f"{count:,} input{'s' * (count > 1)} failed, {', '.join(named)}{rest}, listed with tracebacks by"
+
+
+def _attempts(control: ControlDirectory) -> Iterator[str]:
+    with suppress(FileNotFoundError):
+        for name in os.listdir(control.attempts):
+            with suppress(ValueError):
+                yield str(UUID(name))

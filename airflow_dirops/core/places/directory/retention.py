@@ -1,0 +1,207 @@
+"""What happens to snapshots that were replaced, and to staging areas whose attempt is gone."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import re
+import time
+from contextlib import ExitStack, suppress
+from itertools import islice
+from math import inf
+from pathlib import Path
+
+from airflow_dirops.core.disk.removal import Concerns, concerns, remove_tree
+from airflow_dirops.core.errors import (
+    DiropsError,
+    storage_errors,
+)
+from airflow_dirops.core.format.entries import MANIFEST_DIRECTORY
+from airflow_dirops.core.format.members import is_id
+from airflow_dirops.core.messages.shown import logger
+from airflow_dirops.core.places.directory.control import ControlDirectory
+from airflow_dirops.core.places.directory.header import snapshot_in
+from airflow_dirops.core.stage.retention import KEEP_HOURS, KEEP_SNAPSHOTS, Retention
+
+UNMANAGED = "unmanaged-"
+_ID_LENGTH = 36
+_NUMBER = re.compile(r"(-[0-9]{1,9})?", re.ASCII)
+# What tells that a directory is a snapshot, or an attempt's; deleted after all else in it.
+_MARKS = frozenset({MANIFEST_DIRECTORY, "alive", "owner.json"})
+# So many descriptors are open while snapshots are deleted.
+_AT_ONCE = 16
+
+log = logger(__name__)
+
+
+def retire(control: ControlDirectory, tree: Path) -> Path:
+    """Keep a directory that is, or was, the target.
+
+    :param tree: a replaced snapshot; without a manifest it is somebody else's directory, and kept until removed.
+    :returns: where it lies now.
+    """
+    place = retirement_place(control, tree)
+    with storage_errors("keeping the replaced snapshot of", control.target):
+        tree.rename(place)
+    return place
+
+
+def retirement_place(control: ControlDirectory, tree: Path) -> Path:
+    """Where a directory will be kept; its age counts from now, so that no crash leaves it looking old."""
+    snapshot = snapshot_in(tree)
+    if snapshot is None:
+        return _free_name(control.retired / (UNMANAGED + time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())))
+    with suppress(OSError):
+        os.utime(tree)
+    return _free_name(control.retired / snapshot)
+
+
+def list_retired(control: ControlDirectory) -> list[Path]:
+    """Retired snapshots, the latest first; without what was never ours, and what somebody put there."""
+    found: list[tuple[int, Path]] = []
+    for path in list_own(control.retired):
+        with suppress(OSError):
+            found.append((path.stat().st_mtime_ns, path))
+    return [path for _, path in sorted(found, reverse=True)]
+
+
+def list_own(directory: Path) -> list[Path]:
+    """The directories that are named by an id of ours, in order; all else there is somebody else's."""
+    with suppress(FileNotFoundError), os.scandir(directory) as entries:
+        own = [entry.name for entry in entries if is_own_name(entry.name) and entry.is_dir(follow_symlinks=False)]
+        return [directory / name for name in sorted(own)]
+    return []
+
+
+def list_unmanaged(control: ControlDirectory) -> list[str]:
+    """Names of replaced directories that no stage wrote, in ``retired/``."""
+    return [name for name in _names(control.retired) if name.startswith(UNMANAGED)]
+
+
+def list_foreign(control: ControlDirectory) -> list[str]:
+    """What somebody put into the control directory's folders; nothing of ours touches it."""
+    found = []
+    for directory in (control.attempts, control.retired, control.removing):
+        own = {path.name for path in list_own(directory) if _is_own(path)}
+        others = (name for name in _names(directory) if name not in own and not name.startswith(UNMANAGED))
+        found += [f"{directory.name}/{name}" for name in others]
+    return found
+
+
+def _names(directory: Path) -> list[str]:
+    with suppress(FileNotFoundError):
+        return sorted(os.listdir(directory))
+    return []
+
+
+def is_own_name(name: str) -> bool:
+    """Whether a directory is named as attempts and retired snapshots are: by an id, which may be numbered."""
+    return is_id(name[:_ID_LENGTH]) and _NUMBER.fullmatch(name[_ID_LENGTH:]) is not None
+
+
+def list_expired(control: ControlDirectory, retention: Retention) -> list[Path]:
+    """Retired snapshots past their retention, whether or not a reader holds them."""
+    count = KEEP_SNAPSHOTS if retention.keep_snapshots is None else retention.keep_snapshots
+    oldest = time.time() - (KEEP_HOURS if retention.keep_hours is None else retention.keep_hours) * 3600
+    return [path for path in list_retired(control)[count:] if path.stat().st_mtime < oldest]
+
+
+def drop_expired(control: ControlDirectory, retention: Retention) -> list[str]:
+    """Delete retired snapshots past their retention that no reader holds. Failing at it only warns.
+
+    :returns: the ids of what was deleted.
+    """
+    dropped: list[str] = []
+    with concerns(log) as found:
+        try:
+            waiting = iter(list_expired(control, retention))
+            while some := list(islice(waiting, _AT_ONCE)):
+                dropped += _drop(control, some, found)
+        except (DiropsError, OSError) as error:
+            found.note("could not look for expired snapshots of", control.target, error)
+        remove_rest(control, found)
+    return dropped
+
+
+def discard(control: ControlDirectory, directory: Path, found: Concerns | None = None) -> None:
+    """Move a staging area out of sight, so that nobody takes the rest of one for the whole.
+
+    :func:`remove_rest` deletes it, once no file in it is held open: FUSE and NFS keep such a file under another name.
+    """
+    try:
+        directory.rename(_free_name(control.removing / directory.name))
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        (found or Concerns(log)).note("could not remove", directory, f"{error}; the next run of this stage tries again")
+
+
+def remove_rest(control: ControlDirectory, found: Concerns | None = None, seconds: float = inf) -> None:
+    """Delete what was discarded, and what a crash left half deleted.
+
+    :param found: is told what stayed.
+    :param seconds: begin no further one after this time; the rest is left to the next clean-up.
+    """
+    deadline = time.monotonic() + seconds
+    with ExitStack() as stack:
+        found = found or stack.enter_context(concerns(log))
+        try:
+            for path in list_own(control.removing):
+                if _is_own(path):
+                    remove_tree(path, found, last=_MARKS)
+                if time.monotonic() > deadline:
+                    return
+        except OSError as error:
+            found.note("could not clean up", control.removing, error)
+
+
+def _is_own(path: Path) -> bool:
+    """Whether a directory is a snapshot or an attempt of ours, or what is left of one: the marks go last."""
+    with os.scandir(path) as entries:
+        is_empty = next(entries, None) is None
+    return is_empty or any((path / mark).exists() for mark in _MARKS)
+
+
+def _drop(control: ControlDirectory, some: list[Path], found: Concerns) -> list[str]:
+    """Delete a few snapshots, so that few descriptors are open."""
+    going: list[tuple[Path, int]] = []
+    try:
+        with control.locked("retention"):
+            # Only the move is under the lock: nobody takes a snapshot that is half deleted.
+            for path in some:
+                try:
+                    if held := _set_aside(control, path):
+                        going.append(held)
+                except (DiropsError, OSError) as error:
+                    found.note("could not drop the expired snapshot", path, error)
+        for path, _ in going:
+            remove_tree(path, found, last=_MARKS)
+    finally:
+        for _, descriptor in going:
+            os.close(descriptor)
+    return [path.name for path, _ in going]
+
+
+def _set_aside(control: ControlDirectory, path: Path) -> tuple[Path, int] | None:
+    """Move an expired snapshot to where nobody looks for one, unless a reader holds it or it is not ours."""
+    if snapshot_in(path) != path.name[:_ID_LENGTH]:
+        return None
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        # Readers hold a shared lock on the directory itself.
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return path.rename(_free_name(control.removing / path.name)), descriptor
+    except (BlockingIOError, FileNotFoundError):
+        os.close(descriptor)
+        return None
+    except BaseException:
+        os.close(descriptor)
+        raise
+
+
+def _free_name(path: Path) -> Path:
+    number, free = 1, path
+    while os.path.lexists(free):
+        number += 1
+        free = path.with_name(f"{path.name}-{number}")
+    return free

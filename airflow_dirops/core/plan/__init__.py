@@ -1,0 +1,1 @@
+"""What has to run and why, and what speaks against it before any work is done."""

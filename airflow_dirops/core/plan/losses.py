@@ -1,0 +1,89 @@
+"""Results that would go because their inputs did: refused where they are many, unless somebody lets it through once.
+
+A share that is not mounted, or a listing that was cut short, looks like a source whose files were removed.
+"""
+
+from __future__ import annotations
+
+import os
+
+from airflow_dirops.core.errors import StorageError, TooManyRemoved
+from airflow_dirops.core.format.manifest import Manifest
+from airflow_dirops.core.messages.commands import dirops_command
+from airflow_dirops.core.messages.shown import logger
+from airflow_dirops.core.places.directory.control import ControlDirectory
+from airflow_dirops.core.plan.plan import Loss
+from airflow_dirops.core.source.source import Source
+from airflow_dirops.core.stage.policies import removal_bound
+from airflow_dirops.core.stage.stage import Stage
+
+log = logger(__name__)
+
+
+class LossGuard:
+    """Judges how much of the base a run would lose: before work, and again what it has made.
+
+    :param base: the snapshot that would be replaced, if there is one.
+    """
+
+    def __init__(self, stage: Stage, source: Source, control: ControlDirectory, base: Manifest | None) -> None:
+        self._stage = stage
+        self._source = source
+        self._control = control
+        self._base = base if base is not None and _counts(stage, base) else None
+        self.was_permitted = False
+        """Whether something went through for which somebody had given a permission."""
+
+    def check_planned(self, loss: Loss) -> None:
+        """
+        :param loss: what would go, going by the plan.
+        :raises TooManyRemoved: if that is too much, and nobody has let it through.
+        """
+        if reason := self.objection(loss):
+            raise TooManyRemoved(reason)
+
+    def check_sealed(self, manifest: Manifest) -> None:
+        """
+        :param manifest: what was made.
+        :raises TooManyRemoved: if it has too few results, and nobody has let it through.
+        """
+        if self._base is None:
+            return
+        before, now = self._base.counts.entries, manifest.counts.entries
+        if reason := self.objection(Loss(before - now, before, "results"), "have no match in what this run made"):
+            raise TooManyRemoved(reason)
+
+    def forget_permission(self) -> None:
+        """After a commit: it was for once, and names a snapshot that was replaced."""
+        if self.was_permitted:
+            try:
+                self._control.forget_accepted_removal()
+            except StorageError as error:
+                log.warning("%s", error)
+
+    def objection(self, loss: Loss, how: str = "would go") -> str | None:
+        """Why a run that loses so much is refused, or None if it is not."""
+        lost, of, what = loss
+        if self._base is None or lost <= removal_bound(self._stage.max_removed, of):
+            return None
+        if self._control.permits_removal(self._base.snapshot):
+            if not self.was_permitted:
+                log.warning("%d of %d %s %s; somebody has let that through", lost, of, what, how)
+            self.was_permitted = True
+            return None
+        sources = " and ".join(repr(os.fspath(single.path)) for single in self._source.singles)
+        bound = "half of them, by default" if self._stage.max_removed is None else repr(self._stage.max_removed)
+        return (
+            f"{lost} of the {of} {what} of the target {str(self._control.target)!r} {how}, and max_removed "
+            f"allows {bound}; nothing was published, and the target is as it was. Look at the source, {sources}: a "
+            "share may not be mounted, a listing cut short, a pattern or function changed. If they are meant to go, "
+            "let it through once: tick 'Accept removals' in the trigger form, call it with max_removed='100%', or run: "
+            f"{dirops_command('accept-removal', self._control.target)}"
+        )
+
+
+def _counts(stage: Stage, base: Manifest) -> bool:
+    """Whether losing results of this base is a loss: a trial is small by design, another stage's are replaced."""
+    if stage.limit is not None:
+        return False
+    return base.stage == stage.name or stage.max_removed is not None

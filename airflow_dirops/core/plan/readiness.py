@@ -1,0 +1,176 @@
+"""Before long work: is there room for what will be made, can every input be opened, and are some of them empty?"""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from itertools import groupby
+from operator import itemgetter
+from pathlib import Path
+
+from airflow_dirops.core.disk.sorting import Sorter
+from airflow_dirops.core.errors import (
+    DanglingLink,
+    DiropsError,
+    InputError,
+    ManifestDamaged,
+    SourceChanged,
+    StorageError,
+)
+from airflow_dirops.core.format.entries import Input
+from airflow_dirops.core.messages.shown import logger
+from airflow_dirops.core.plan.plan import Plan, Planned
+from airflow_dirops.core.plan.recorded import recorded_inputs
+from airflow_dirops.core.snapshot.reader import Snapshot
+from airflow_dirops.core.source.bare import link_at
+from airflow_dirops.core.source.source import Source
+from airflow_dirops.core.stage.stage import Stage
+
+log = logger(__name__)
+
+_MAX_FINDINGS = 20
+_MAX_EMPTY = 5
+# The effective user is who opens files; not every system can ask for it.
+_EFFECTIVE = os.access in os.supports_effective_ids
+
+
+class Readiness:
+    """Looks at the inputs that will be computed, one after the other, and speaks up before the first of them is."""
+
+    def __init__(self, stage: Stage, source: Source) -> None:
+        self._stage = stage
+        self._source = source
+        self._is_bare = [single.snapshot is None for single in source.singles]
+        self._plan: Plan | None = None
+        self._bytes = 0
+        self._empty = _Noted(_MAX_EMPTY)
+        self._unreadable = _Noted(_MAX_FINDINGS)
+        self._dangling = _Noted(_MAX_FINDINGS)
+        self._gone = _Noted(_MAX_FINDINGS)
+
+    def survey(self, plan: Plan) -> None:
+        """Survey a plan, and look at the inputs that it will compute."""
+        self._plan = plan
+        plan.survey(self._note)
+
+    def look_at(self, inputs: Iterable[Input]) -> None:
+        """Look at inputs that all become one thing, whose size nothing tells."""
+        for item in inputs:
+            self._look(item)
+
+    def _note(self, planned: Planned) -> None:
+        if planned.reason is not None and planned.dead is None:
+            self._look(planned.input)
+
+    def _look(self, item: Input) -> None:
+        for part in item.parts or (item,):
+            self._bytes += part.size
+            if self._is_bare[part.source] and not self._may_open(part):
+                self._note_unreadable(self._source.path_of(part))
+            elif not part.size:
+                self._empty.add(part.path)
+
+    def _note_unreadable(self, path: str) -> None:
+        if os.path.exists(path):
+            self._unreadable.add(path)
+        elif (leads_to := link_at(path)) is not None:
+            self._dangling.add(path, leads_to)
+        else:
+            self._gone.add(path)
+
+    def check(self, directory: Path, base: Snapshot | None, spill: Path) -> None:
+        """
+        :param directory: on the file system that everything is staged on.
+        :param base: the snapshot that would be replaced.
+        :param spill: where long lists are sorted.
+        :raises InputError: with the inputs that cannot be opened, where one failure ends the stage.
+        :raises DanglingLink: with those that are links to what is away, likewise.
+        :raises SourceChanged: with those that went away since they were listed, likewise.
+        :raises StorageError: if what will be made has no room.
+        """
+        if (fault := self.fault) and self._stage.on_error == "fail":
+            raise fault
+        if self._dangling.count:
+            log.warning(
+                "%d inputs are links that lead nowhere: %s", self._dangling.count, ", ".join(self._dangling.told())
+            )
+        if self._empty.count:
+            log.warning("%d inputs are empty: %s", self._empty.count, ", ".join(self._empty.told()))
+        status = os.statvfs(directory)
+        if status.f_blocks == 0:  # some that come over a network or FUSE do not tell their size
+            return
+        self._check_room(status.f_bavail * status.f_frsize, directory, self._growth(base, spill))
+
+    @property
+    def fault(self) -> DiropsError | None:
+        """What is wrong with inputs that cannot be opened, if there are any."""
+        if self._unreadable.count:
+            return InputError(
+                f"user {os.geteuid()} may not open {self._unreadable.count} of the inputs, so nothing was computed; "
+                "give that user permission to read them, narrow the pattern, or set on_error='quarantine'",
+                self._unreadable.told(),
+            )
+        if self._dangling.count:
+            return DanglingLink(
+                f"{self._dangling.count} of the inputs are links that lead nowhere, so nothing was computed; mount or "
+                "fetch what they point to, remove the links, narrow the pattern, or set on_error='quarantine'",
+                self._dangling.told(),
+            )
+        if self._gone.count:
+            return SourceChanged(
+                f"{self._gone.count} of the inputs went away since they were listed, so nothing was computed; run "
+                "again when their writer has finished",
+                self._gone.told(),
+            )
+        return None
+
+    def _check_room(self, free: int, directory: Path, growth: float | None) -> None:
+        if growth is None:
+            if free < self._bytes:
+                log.warning("%s are free in %s, less than the inputs' %s", _mb(free), directory, _mb(self._bytes))
+        elif free < (needed := int(self._bytes * growth)):
+            raise StorageError(
+                f"the files that will be made take about {_mb(needed)}, going by the snapshot that is there, and "
+                f"{_mb(free)} are free: staging in",
+                directory,
+                OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)),
+            )
+
+    def _growth(self, base: Snapshot | None, spill: Path) -> float | None:
+        """How many bytes a byte of input became, or None where nothing tells."""
+        if not self._bytes or self._plan is None or base is None or base.manifest.stage != self._stage.name:
+            return None
+        try:
+            recorded = self._plan.recorded or recorded_inputs(base, Sorter(spill, "sized"))
+            read = sum(next(group)[1].input.size for _, group in groupby(recorded, itemgetter(0)))
+        except ManifestDamaged:
+            # A run that redoes everything is how a damaged list is mended.
+            return None
+        return base.manifest.bytes / read if read else None
+
+    def _may_open(self, item: Input) -> bool:
+        return os.access(self._source.path_of(item), os.R_OK, effective_ids=_EFFECTIVE)
+
+
+@dataclass
+class _Noted:
+    """How many there are, and the first of them."""
+
+    most: int
+    count: int = 0
+    _first: list[str] = field(default_factory=list)
+
+    def add(self, path: str, leads_to: str | None = None) -> None:
+        self.count += 1
+        if len(self._first) < self.most:
+            self._first.append(repr(path) if leads_to is None else f"{path!r} points to {leads_to!r}")
+
+    def told(self) -> list[str]:
+        rest = self.count - len(self._first)
+        return [*self._first, *([f"and {rest} more"] if rest else [])]
+
+
+def _mb(size: int) -> str:
+    return f"{size / 1e6:,.1f} MB"

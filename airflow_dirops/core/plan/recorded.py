@@ -1,0 +1,97 @@
+"""What was done before, by input and in the order of a source: in the base's lists, and in dead attempts' journals."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from heapq import merge
+from operator import itemgetter
+from typing import Literal
+
+from airflow_dirops.core.disk.sorting import Sorter
+from airflow_dirops.core.format.entries import Input, order_of
+from airflow_dirops.core.format.journal import JournalLine, Output
+from airflow_dirops.core.format.lines import LineDecoder, encode_line
+from airflow_dirops.core.format.lists import LISTS, FileLine, QuarantineLine, SkippedLine
+from airflow_dirops.core.format.manifest import ListName
+from airflow_dirops.core.places.directory.recovery import DeadAttempt
+from airflow_dirops.core.snapshot.contents import iter_list
+from airflow_dirops.core.snapshot.reader import Snapshot
+from airflow_dirops.core.source.joining import join_inputs
+from airflow_dirops.core.staging.journal import read_journal
+
+Recorded = tuple[bytes, JournalLine]
+"""The order of an input's path, and what became of the input; several lines if it gave several entries."""
+Finished = tuple[bytes, tuple[int, JournalLine]]
+"""The same with the number of the dead attempt that did it."""
+
+
+def recorded_inputs(base: Snapshot, sorter: Sorter) -> Iterable[Recorded]:
+    """What a snapshot's lists say, by input, as often as asked.
+
+    :raises ManifestDamaged: here or at the end of the iteration, if a list is not what the header says.
+    """
+    if base.manifest.one_to_one:
+        return _Streamed(base)
+    for name in LISTS:
+        for order, line in _by_input(base, name):
+            sorter.add(order, encode_line(line))
+    return _Sorted(sorter)
+
+
+def finished_inputs(dead: Iterable[DeadAttempt], sorter: Sorter) -> Iterable[Finished]:
+    """What dead attempts have in their journals."""
+    for number, attempt in enumerate(dead):
+        for line in read_journal(attempt.directory):
+            if line.state in ("made", "skipped"):
+                sorter.add(order_of(line.input.path), b"%d " % number + encode_line(line))
+    return _Numbered(sorter)
+
+
+@dataclass(frozen=True)
+class _Streamed:
+    """The lists themselves: where each entry has the key of its only input, they are in the inputs' order."""
+
+    base: Snapshot
+
+    def __iter__(self) -> Iterator[Recorded]:
+        return merge(*(_by_input(self.base, name) for name in LISTS), key=itemgetter(0))
+
+
+@dataclass(frozen=True)
+class _Sorted:
+    lines: Sorter
+
+    def __iter__(self) -> Iterator[Recorded]:
+        return ((order, _decode(line)) for order, line in self.lines)
+
+
+@dataclass(frozen=True)
+class _Numbered:
+    lines: Sorter
+
+    def __iter__(self) -> Iterator[Finished]:
+        for order, numbered in self.lines:
+            number, _, line = numbered.partition(b" ")
+            yield order, (int(number), _decode(line))
+
+
+def _by_input(base: Snapshot, name: ListName) -> Iterator[Recorded]:
+    is_joined = base.manifest.join is not None
+    for line in iter_list(base.directory, base.manifest, name):
+        for recorded in _turned_round(line, is_joined=is_joined):
+            yield order_of(recorded.input.path), recorded
+
+
+def _turned_round(line: FileLine | SkippedLine | QuarantineLine, *, is_joined: bool) -> Iterator[JournalLine]:
+    if isinstance(line, SkippedLine) and line.reason:
+        return iter(())  # left out by a join: it was never an input
+    if isinstance(line, FileLine):
+        outputs = (Output(line.path, line.size, line.digest, 0, 0),)
+        inputs = (join_inputs(line.inputs),) if is_joined else line.inputs
+        return (JournalLine(item, "carried", outputs) for item in inputs)
+    state: Literal["skipped", "quarantined"] = "skipped" if isinstance(line, SkippedLine) else "quarantined"
+    return iter((JournalLine(Input(line.path, line.size, line.mtime_ns, line.digest, beside=line.beside), state),))
+
+
+_decode = LineDecoder(JournalLine)

@@ -1,0 +1,43 @@
+"""Files that somebody put into a target by hand: the next commit moves them aside with the snapshot, and says so."""
+
+from __future__ import annotations
+
+from itertools import islice
+from pathlib import Path
+
+from airflow_dirops.core.disk.trees import iter_files, iter_unlisted
+from airflow_dirops.core.errors import DiropsError
+from airflow_dirops.core.messages.shown import logger
+from airflow_dirops.core.snapshot.reader import Snapshot
+
+log = logger(__name__)
+
+_MAX_NAMED = 5
+
+
+def warn_of_strays(base: Snapshot, retired: Path, spill: Path) -> None:
+    """Tell of files in a snapshot's directory that it does not list. Nothing here stops a commit.
+
+    :param base: the snapshot that will be replaced.
+    :param retired: where it is kept then.
+    :param spill: where long lists are sorted.
+    """
+    root = base.directory.stable_path("")
+    try:
+        # Counted first, which is cheap: mostly that is all.
+        count = sum(1 for _ in iter_files(root)) - base.manifest.counts.entries
+        if count <= 0:
+            return
+        paths = iter_unlisted(root, (entry.path for entry in base.iter_entries()), spill)
+        names = ", ".join(map(repr, islice(paths, _MAX_NAMED)))
+    except DiropsError as error:
+        log.warning("the files in %s could not be compared with its lists: %s", base.path, error)
+        return
+    log.warning(
+        "%d files in %s were not made by its stage, such as %s; they leave the target with the snapshot that is "
+        "replaced, and are kept in %s for as long as that is. Copy them from there if they are wanted",
+        count,
+        base.path,
+        names,
+        retired,
+    )

@@ -1,0 +1,82 @@
+"""A snapshot that another stage committed: complete, immutable, listed by its manifest."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from airflow_dirops.core.disk.sorting import Sorter
+from airflow_dirops.core.errors import RecordFailed, ResourcesExhausted
+from airflow_dirops.core.format.entries import Entry, Input
+from airflow_dirops.core.format.lists import FILES
+from airflow_dirops.core.snapshot.contents import iter_list
+from airflow_dirops.core.snapshot.reader import Record, Snapshot
+from airflow_dirops.core.source.source import Source, warn_of_case
+from airflow_dirops.core.stage.patterns import Selection
+
+
+class SnapshotSource:
+    """A snapshot: complete, immutable, listed by its manifest and never by the directory."""
+
+    ignored = 0
+    is_missing = False
+
+    def __init__(self, snapshot: Snapshot, pattern: str) -> None:
+        self.snapshot: Snapshot | None = snapshot
+        self._held = snapshot
+        self.path = snapshot.path
+        self.selection = Selection(pattern)
+        self._is_listed = False
+
+    def list_inputs(self, sorter: Sorter) -> Iterable[Input]:  # noqa: ARG002 - a manifest is sorted
+        return self
+
+    def __iter__(self) -> Iterator[Input]:
+        matches, selection = self.selection.matches, self.selection
+        selection.forget()
+        for line in iter_list(self._held.directory, self._held.manifest, FILES):
+            if matches(line.path):
+                yield Input(line.path, line.size, digest=line.digest)
+            else:
+                selection.leave_out(line.path)
+        if not self._is_listed:
+            self._is_listed = True
+            warn_of_case(self)
+
+    def list_unmatched(self) -> Iterable[tuple[Input, tuple[int, ...]]]:
+        return ()
+
+    @property
+    def singles(self) -> tuple[Source, ...]:
+        return (self,)
+
+    def place_of(self, item: Input) -> str:
+        return os.path.join(self.path, item.path)
+
+    def record_of(self, item: Input) -> Record:
+        return Record(self._held, _entry_of(item))
+
+    def read(self, item: Input) -> Any:
+        try:
+            return self._held.read(_entry_of(item))
+        except ResourcesExhausted as error:
+            # A damaged header may claim any size; the other files fit.
+            raise RecordFailed(
+                f"{self.place_of(item)!r} cannot be decoded: there is no memory for what it says it holds. If it is "
+                "meant to be so large, give the task more memory, or use fewer workers; if not, it is damaged: run "
+                "the stage that made it with redo='damaged'"
+            ) from error.__cause__
+
+    def path_of(self, item: Input) -> str:
+        return self._held.path_of_entry(_entry_of(item))
+
+    def check(self, item: Input) -> None:
+        """A snapshot is not written to; ``verify`` is the tool for one that was damaged."""
+
+    def close(self) -> None:
+        self._held.close()
+
+
+def _entry_of(item: Input) -> Entry:
+    return Entry(item.path, item.size, item.digest or "")

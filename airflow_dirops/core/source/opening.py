@@ -1,0 +1,135 @@
+"""Open what a stage reads, and refuse at once what it could not read."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from contextlib import ExitStack, closing
+from pathlib import Path
+
+from airflow_dirops.core.codecs.base import Codec
+from airflow_dirops.core.errors import ArgumentRefused, SourceMissing, storage_errors
+from airflow_dirops.core.format.manifest import HEADER
+from airflow_dirops.core.places.directory.remains import what_is_left
+from airflow_dirops.core.snapshot.opening import open_snapshot
+from airflow_dirops.core.source.bare import BareDirectory, link_at
+from airflow_dirops.core.source.committed import SnapshotSource
+from airflow_dirops.core.source.joining import JoinedSource
+from airflow_dirops.core.source.source import Source
+from airflow_dirops.core.stage.locations import SourceLike, checked_path
+from airflow_dirops.core.stage.stage import Stage
+
+
+def open_sources(stage: Stage) -> Source:
+    """The source of a stage, held open; or its sources, joined.
+
+    :raises SourceMissing: if a directory is not there, and ``empty=`` does not cover that.
+    :raises ArgumentRefused: if it is the result of a trial run, and this is none.
+    """
+    with ExitStack() as opened:
+        singles = [
+            opened.enter_context(closing(_open_single(stage, *each)))
+            for each in zip(stage.sources, stage.patterns, strict=True)
+        ]
+        _check_missing(stage, singles)
+        opened.pop_all()
+    return singles[0] if stage.join is None else JoinedSource(singles, stage.join)
+
+
+def check_readable(stage: Stage, source: Source) -> None:
+    """
+    :raises ArgumentRefused: if nothing says how to decode what is there.
+    :raises UntrustedPickle: if decoding would run code, and nobody vouched for it.
+    """
+    if stage.read is not None:
+        return
+    for single in source.singles:
+        if single.snapshot is not None:
+            # Asked for now: whether it may be decoded is known before anything is written.
+            _ = single.snapshot.codec
+        elif not single.is_missing:
+            raise ArgumentRefused(
+                f"{str(single.path)!r} was not committed by a stage, so nothing says how to decode its files; "
+                "give read=, a function that takes a path, or name a stage's target as the source"
+            )
+
+
+def _open_single(stage: Stage, location: SourceLike, pattern: str) -> Source:
+    source = open_source(
+        location,
+        pattern=pattern,
+        codec=stage.source_codec,
+        follow_symlinks=stage.follow_symlinks,
+        may_be_missing=stage.empty != "fail",
+        apart_from=Path(stage.target),
+    )
+    if source.snapshot is not None and stage.limit is None and (limit := source.snapshot.manifest.limit):
+        source.close()
+        raise ArgumentRefused(
+            f"the source {str(source.path)!r} is the result of a trial run over the first {limit} inputs; "
+            "run its stage without limit first, or give this one a limit too"
+        )
+    return source
+
+
+def _check_missing(stage: Stage, singles: list[Source]) -> None:
+    """An inner join with a source that is missing is empty; the others would go on without it."""
+    missing = [single for single in singles if single.is_missing]
+    if missing and len(missing) < len(singles) and stage.join != "inner":
+        names = " and ".join(repr(os.fspath(single.path)) for single in missing)
+        raise SourceMissing(
+            f"of the joined sources {names} does not exist, and the others do; empty={stage.empty!r} stands for that "
+            f"with join='inner' only, since join={stage.join!r} would go on without it. Check the path and that it is "
+            "mounted"
+        )
+
+
+def open_source(
+    source: SourceLike,
+    *,
+    pattern: str,
+    codec: str | Codec | None = None,
+    follow_symlinks: bool = False,
+    may_be_missing: bool = False,
+    apart_from: Path | None = None,
+) -> Source:
+    """Hold a source open.
+
+    :param source: a path; or a mapping with ``target`` and ``snapshot``, which pins that snapshot.
+    :param apart_from: a directory that no link may lead to: the target.
+    :param may_be_missing: a directory that is not there is an empty one, if the one above it is there.
+    :raises SourceMissing: if there is no such directory.
+    :raises SnapshotExpired: if a pinned snapshot is no longer kept.
+    """
+    if isinstance(source, Mapping):
+        return SnapshotSource(open_snapshot(source, codec=codec), pattern)
+    path = Path(checked_path("source", source))
+    with storage_errors("opening the source", path):
+        if not path.exists():
+            if may_be_missing and _may_be_missing(path):
+                return BareDirectory(path, pattern, is_missing=True)
+            raise _missing(path)
+        if not path.is_dir():
+            raise SourceMissing(f"the source {str(path)!r} is a file; a stage reads a directory")
+        if (path / HEADER).exists():
+            return SnapshotSource(open_snapshot(path, codec=codec), pattern)
+    return BareDirectory(path, pattern, follow_symlinks=follow_symlinks, apart_from=apart_from)
+
+
+def _may_be_missing(path: Path) -> bool:
+    """Whether there may be no such directory, as for a day on which nothing was made: all else is there."""
+    return link_at(os.fspath(path)) is None and path.parent.is_dir()
+
+
+def _missing(path: Path) -> SourceMissing:
+    if (leads_to := link_at(os.fspath(path))) is not None:
+        return SourceMissing(f"the source {str(path)!r} is a link to {leads_to!r}, and nothing is there; mount that")
+    here = os.path.abspath(path)
+    if left := what_is_left(here):
+        return SourceMissing(f"the source {here!r} does not exist; a stage makes it{left}")
+    if _may_be_missing(path):
+        return SourceMissing(
+            f"the source {here!r} does not exist; check the path and that it is mounted. The directory above it "
+            "is there, so if this one is to be missing at times, set empty='skip'"
+        )
+    return SourceMissing(f"the source {here!r} does not exist; check the path and that it is mounted")

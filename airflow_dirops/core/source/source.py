@@ -1,0 +1,96 @@
+"""What a stage reads from: a bare directory, or a snapshot that another stage committed.
+
+Both list their inputs in order, open them, and notice when one is not what was listed.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from airflow_dirops.core.disk.sorting import Sorter
+from airflow_dirops.core.format.entries import Input
+from airflow_dirops.core.format.manifest import SourceRecord
+from airflow_dirops.core.messages.shown import logger
+from airflow_dirops.core.snapshot.reader import Record, Snapshot
+from airflow_dirops.core.stage.patterns import Selection
+
+log = logger(__name__)
+
+
+class Source(Protocol):
+    """A directory of inputs, held open while a stage runs."""
+
+    path: Path
+    selection: Selection
+    is_missing: bool
+
+    @property
+    def singles(self) -> tuple[Source, ...]:
+        """The directories that it is made of: itself, or those that are joined."""
+
+    def list_inputs(self, sorter: Sorter) -> Iterable[Input]:
+        """Every input, in order, as often as asked. A bare directory is walked into the sorter once."""
+
+    def path_of(self, item: Input) -> str:
+        """A path that opens this very input."""
+
+    def place_of(self, item: Input) -> str:
+        """Where it lies, for people."""
+
+    def record_of(self, item: Input) -> Record | InputRecord:
+        """What a user's function sees of this input."""
+
+    def list_unmatched(self) -> Iterable[tuple[Input, tuple[int, ...]]]:
+        """What a join left out, and in which of its sources it is missing."""
+
+    def read(self, item: Input) -> Any:
+        """
+        :returns: the decoded value, where the source is a snapshot.
+        :raises ArgumentRefused: where nothing says how to decode.
+        """
+
+    def check(self, item: Input) -> None:
+        """
+        :raises SourceChanged: if the input is no longer what was listed.
+        :raises DanglingLink: if it is a link that leads nowhere.
+        """
+
+    @property
+    def snapshot(self) -> Snapshot | None:
+        """The snapshot, where the source is one."""
+
+    @property
+    def ignored(self) -> int:
+        """How many names the listing passed over."""
+
+    def close(self) -> None: ...
+
+
+@dataclass(frozen=True)
+class InputRecord:
+    """A file of a bare directory: its key, a path that opens it, its size in bytes."""
+
+    key: str
+    path: str
+    size: int
+
+
+def warn_of_case(source: Source) -> None:
+    """Tell of names that the pattern leaves out for their case alone: cameras write ``IMG.JPG``."""
+    if hint := source.selection.hint():
+        log.warning("of the files in %s that do not match %r, %s", source.path, source.selection.pattern, hint)
+
+
+def describe_source(source: Source, target: Path) -> SourceRecord:
+    """What the manifest of the target says about its source."""
+    path = os.fsencode(os.path.relpath(source.path.resolve(), target.parent))
+    # For people to read; JSON has no letters for a name that is not UTF-8.
+    location = path.decode(errors="backslashreplace")
+    if source.snapshot is None:
+        return SourceRecord(location=location)
+    manifest = source.snapshot.manifest
+    return SourceRecord(location=location, snapshot=manifest.snapshot, stage=manifest.stage)

@@ -1,0 +1,1 @@
+"""What is asked for: a description, checked, without machinery."""

@@ -1,0 +1,88 @@
+"""The paths that people write: a home directory expanded, and text that was meant to be replaced refused.
+
+A folder that is really called ``$DATA`` or ``{date}`` can be used, once it is there; none of that name is ever made.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from airflow_dirops.core.errors import ArgumentRefused
+
+SourceLike = str | os.PathLike[str] | Mapping[str, Any]
+"""A path; or a mapping with ``target`` and ``snapshot``, which pins that snapshot."""
+
+
+class _Leftover(NamedTuple):
+    pattern: re.Pattern[str]
+    what: str
+
+
+_VARIABLE = "an environment variable, and none is filled in here: write os.environ['NAME'] or os.path.expandvars()"
+_LEFTOVERS = (
+    _Leftover(
+        re.compile(r"^[A-Za-z][A-Za-z0-9+.-]*:[/\\]|(?<=/)[A-Za-z][A-Za-z0-9+.-]+://"),
+        "a URL or a drive: mount what it names, and give the directory",
+    ),
+    _Leftover(
+        re.compile(r"\{\{|\}\}|\{%"), "a template, and nobody rendered it: operators render theirs, else fill it in"
+    ),
+    _Leftover(re.compile(r"\$\w+|\$\{[^/]*\}|\$\([^/]*\)|%[A-Za-z_]\w+%"), _VARIABLE),
+    _Leftover(
+        re.compile(r"(?<!\{)\{[A-Za-z_]\w*[^/{}]*\}"),
+        "a placeholder that is left over: fill it in, as an f-string does",
+    ),
+    _Leftover(
+        re.compile(r"(?<![\w%])%[YGymdFHjVUW](?![A-Za-z0-9])|(?<![\w%])%[YG]%"),
+        "a date's format: fill it in with strftime()",
+    ),
+    _Leftover(re.compile(r"<[^/<>]* at 0x[0-9a-f]+>"), "the text of an object: give what it holds"),
+    _Leftover(re.compile(r"(?:^|(?<=/))(?:None|NaT|nan)(?=/|$)"), "what an empty value is written as: give the value"),
+    _Leftover(re.compile(r"[^/]*\*[^/]*"), "a pattern: give the directory, and pattern= for files in it"),
+    _Leftover(re.compile(r"[\n\r\t]|^\s|\s$"), "white space that was read along with the path: strip() it"),
+)
+
+
+def checked_path(name: str, value: object) -> str:
+    """A path argument as absolute text; ``~`` and ``~user`` are expanded.
+
+    :param name: the argument's, for the message.
+    :raises ArgumentRefused: if it is empty or no path, since an empty path never means "here" or "everything"; or if
+        it holds text that was meant to be replaced, and there is no such directory.
+    """
+    if not (isinstance(value, os.PathLike | str) and (text := os.fsdecode(value)).strip() and "\0" not in text):
+        raise ArgumentRefused(f"{name}= must be the path of a directory, and it is {value!r}")
+    expanded = os.path.expanduser(text)
+    if expanded.startswith("~") and not os.path.lexists(expanded.split("/")[0]):
+        raise ArgumentRefused(
+            f"{name}={text!r} begins with the home directory of {expanded.split('/')[0][1:] or 'this user'!r}, and "
+            "there is none; write the path in full, or './~' for a directory of that name"
+        )
+    for leftover in _leftovers(expanded):
+        raise ArgumentRefused(f"{name}={text!r} {leftover}; nothing was read or written")
+    if os.path.isabs(expanded):
+        return os.fspath(Path(expanded))
+    try:
+        # Once and for all: a function may change the directory. Not ``abspath``, which takes ".." back through links.
+        return os.fspath(Path(os.getcwd(), expanded))
+    except FileNotFoundError as error:
+        raise ArgumentRefused(
+            f"{name}={text!r} is relative, and the working directory is gone; write it in full"
+        ) from error
+
+
+def _leftovers(text: str) -> Iterator[str]:
+    for pattern, what in _LEFTOVERS:
+        for found in pattern.finditer(text):
+            if not _is_there(text, found):
+                yield f"holds {found[0]!r}, {what}"
+
+
+def _is_there(text: str, found: re.Match[str]) -> bool:
+    """Whether the part of the path in which something was found is a directory already."""
+    end = text.find("/", max(found.end() - 1, found.start()))
+    return os.path.isdir(text if end < 0 else text[:end])

@@ -1,0 +1,1 @@
+"""The one writer of trees: files, their journal, and the seal."""

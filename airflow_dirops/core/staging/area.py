@@ -1,0 +1,348 @@
+"""The staging area: an attempt's private directory, where outputs are written, journaled and sealed.
+
+Nobody reads it, so files are written under their final names; the journal says which of them are finished.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import msgspec
+
+from airflow_dirops.core.codecs.base import Codec
+from airflow_dirops.core.disk.durable import sync_directory, write_all
+from airflow_dirops.core.disk.fsync_pool import FsyncPool
+from airflow_dirops.core.disk.held import HeldDirectory, is_damage
+from airflow_dirops.core.disk.trees import iter_unlisted
+from airflow_dirops.core.errors import (
+    KeyRefused,
+    KeyTaken,
+    SnapshotDamaged,
+    StagingChanged,
+    StorageError,
+    storage_errors,
+)
+from airflow_dirops.core.format.entries import Entry, output_path
+from airflow_dirops.core.format.journal import JournalLine, Output
+from airflow_dirops.core.place import Held
+from airflow_dirops.core.stage.functions import Pair
+from airflow_dirops.core.stage.policies import Durability
+from airflow_dirops.core.staging.encoding import encode_into
+from airflow_dirops.core.staging.journal import Journal
+from airflow_dirops.core.staging.tree import check_names, make_tree
+
+# Gets a file that is written, by its descriptor and its path, and closes it.
+_Finish = Callable[[int, str], None]
+
+
+class StagingArea:
+    """Where one attempt writes.
+
+    :param directory: the attempt's directory.
+    :param touch: shows others that the attempt goes on; called for every file.
+    :param target: the directory that will be replaced, whose mode and group the new one gets.
+    :param durability: ``full`` makes every finished file survive a power loss; ``process`` only a crash of the
+        process.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        touch: Callable[[], None],
+        *,
+        durability: Durability = "full",
+        target: Path,
+    ) -> None:
+        self.path = directory / "tree"
+        self.durability = durability
+        self._touch = touch
+        self._mode, inner_mode = make_tree(self.path, target)
+        self.tree = HeldDirectory.open(self.path, directory_mode=inner_mode)
+        self.journal = Journal.create(directory)
+        self._pool = FsyncPool(self._journal_finished)
+        self._base_sealed_ns = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._pool.__exit__(kind, error, trace)
+        self.journal.close()
+        self.tree.close()
+
+    def stage(self, line: JournalLine, records: Iterator[Pair], codec: Codec) -> JournalLine:
+        """Write what one input gave, and journal the input once all of it is durable.
+
+        :param line: the input's line, still without outputs.
+        :returns: the line as it is journaled.
+        :raises KeyRefused: if a key cannot name a file, or its name is taken.
+        :raises EncodeError: if the codec cannot write a value; names the key.
+        :raises StorageError: if the file system refuses; the attempt is dead then.
+        """
+        pending = _Pending(line)
+        pending.line = self._write_all(line, records, codec, partial(self._finish, pending))
+        self._touch()
+        self._journal_finished([pending])
+        return pending.line
+
+    def write(self, line: JournalLine, records: Iterator[Pair], codec: Codec) -> JournalLine:
+        """In a worker process: write what one input gave, for :meth:`accept` in the process that has the journal.
+
+        :raises DiropsError: as :meth:`stage`.
+        """
+        return self._write_all(line, records, codec, self._close)
+
+    def accept(self, line: JournalLine) -> None:
+        """Journal an input that a worker wrote, once its outputs are durable."""
+        self._finish_all(line, line.outputs)
+
+    def drain(self) -> None:
+        """Wait until all that was staged is durable and journaled."""
+        self._pool.drain()
+
+    def note(self, line: JournalLine) -> None:
+        """Journal an input that leaves no file here: one that failed, or gave nothing before."""
+        self._touch()
+        self.journal.append(line)
+
+    def carry_over(self, line: JournalLine, base: Held) -> None:
+        """Take an input's outputs from the base snapshot: linked, or copied where links are refused."""
+        self._base_sealed_ns = base.sealed_ns
+        outputs = tuple(
+            output if self._link(output.path, base.directory) else self._copy(output, base.directory)
+            for output in line.outputs
+        )
+        is_durable = base.manifest.durability == "full"
+        self._finish_all(msgspec.structs.replace(line, outputs=outputs), () if is_durable else outputs)
+
+    def carry(self, entry: Entry, source: HeldDirectory, *, is_durable: bool) -> None:
+        """Take one file from another snapshot, linked or copied, and journal nothing: a person does not resume.
+
+        :param is_durable: that snapshot was committed so that its files survive a power loss.
+        """
+        if not self._link(entry.path, source):
+            self._copy(entry, source)
+        elif not is_durable and self.durability == "full":
+            with storage_errors("syncing", self._place(entry.path)), self.tree.reading(entry.path) as descriptor:
+                os.fsync(descriptor)
+
+    def take_over(self, line: JournalLine, dead: HeldDirectory, *, is_checked: bool) -> bool:
+        """Take an input's finished files from a dead attempt.
+
+        :param is_checked: size, inode and time are proof enough; else, after a reboot, the bytes are digested.
+        :returns: False if a file is not the one that was finished; the input must run again then.
+        """
+        outputs = [found for output in line.outputs if (found := _still_there(output, dead, is_checked=is_checked))]
+        if len(outputs) != len(line.outputs):
+            return False
+        line = msgspec.structs.replace(line, outputs=tuple(outputs))
+        for output in line.outputs:
+            if not self._link(output.path, dead):
+                with storage_errors("reusing", dead.path / output.path):
+                    dead.move_file(output.path, self.tree)
+        self._finish_all(line, line.outputs)
+        return True
+
+    def drop_unlisted(self, spill: Path) -> None:
+        """Remove what no line of the journal names: what a worker had half written when it died.
+
+        :param spill: where long lists are sorted.
+        """
+        self.drain()
+        listed = (output.path for line in self.journal for output in line.outputs)
+        for path in list(iter_unlisted(os.fspath(self.path), listed, spill)):
+            with storage_errors("removing a half-written file", self._place(path)):
+                self.tree.remove_file(path)
+
+    def _link(self, path: str, source: HeldDirectory) -> bool:
+        """Whether a file could be linked here; not every file system can."""
+        try:
+            source.link_file(path, self.tree)
+        except FileExistsError as error:
+            raise KeyTaken(f"the name {path!r} is wanted twice", path) from error
+        except FileNotFoundError:
+            raise
+        except OSError:
+            return False
+        return True
+
+    def _finish_all(self, line: JournalLine, outputs: Iterable[Output]) -> None:
+        """Make files durable that are closed already, then journal their input."""
+        pending = _Pending(line)
+        if self.durability == "full":
+            for output in outputs:
+                with storage_errors("opening", self._place(output.path)):
+                    descriptor = self.tree.open_file(output.path)
+                self._finish(pending, descriptor, output.path)
+        self._touch()
+        self._journal_finished([pending])
+
+    def _copy(self, output: Output | Entry, base: HeldDirectory) -> Output:
+        where = self._place(output.path)
+        with storage_errors("copying an unchanged file to", where), base.reading(output.path) as source:
+            target = self.tree.create_file(output.path)
+            try:
+                digest = hashlib.sha256()
+                while block := os.read(source, 1 << 20):
+                    digest.update(block)
+                    write_all(target, block)
+                if self.durability == "full":
+                    os.fsync(target)
+                copied = Output.of(output.path, os.fstat(target), output.digest)
+            finally:
+                os.close(target)
+        if digest.hexdigest() != output.digest:
+            raise SnapshotDamaged(
+                f"{str(base.path / output.path)!r} is not what its manifest says: its digest differs; "
+                "run the stage with redo='all'"
+            )
+        return copied
+
+    def check(self, output: Output) -> None:
+        """Look once at a file that was finished, before it is listed.
+
+        :raises StagingChanged: if it is gone, or is another one.
+        """
+        where = self._place(output.path)
+        try:
+            status = self.tree.regular_status(output.path)
+            if not self._is_the_finished(output, status):
+                raise StagingChanged(where, "it is not the file that was finished")
+        except OSError as error:
+            if is_damage(error):
+                raise StagingChanged(where, str(error.strerror)) from error
+            raise StorageError("looking at", where, error) from error
+
+    def _is_the_finished(self, output: Output, status: os.stat_result) -> bool:
+        if status.st_size != output.size:
+            return False
+        if output.is_still(status):
+            return True
+        # Of one that was linked from the base no number was noted: it is older than that one's header.
+        if not output.inode and status.st_mtime_ns <= self._base_sealed_ns:
+            return True
+        # Some file systems do not keep number or time.
+        with self.tree.reading(output.path) as descriptor, open(descriptor, "rb", closefd=False) as file:
+            return hashlib.file_digest(file, "sha256").hexdigest() == output.digest
+
+    def check_names(self, count: int, listed: Iterable[str], spill: Path) -> None:
+        """Look, before the lists are written, for what nobody is going to list.
+
+        :param count: of the files that will be listed.
+        :param listed: their paths, which are asked for only where the count differs.
+        :param spill: where long lists are sorted.
+        :raises StagingChanged: if there are other files, or another directory has the tree's name.
+        """
+        with storage_errors("looking at", self.path):
+            is_still_named = self.tree.is_still_named()
+        if not is_still_named:
+            raise StagingChanged(self.path, "it was moved away or removed")
+        check_names(self.path, count, listed, spill)
+
+    def sync_tree(self) -> None:
+        """Give the tree its final mode, and make all its names durable."""
+        self.path.chmod(self._mode)
+        if self.durability == "full":
+            for directory, _, _ in os.walk(self.path, topdown=False):
+                sync_directory(Path(directory))
+
+    def _write_all(self, line: JournalLine, records: Iterator[Pair], codec: Codec, finish: _Finish) -> JournalLine:
+        outputs: list[Output] = []
+        try:
+            for key, value in records:
+                outputs.append(self._write(key, value, codec, finish))
+                del value  # else it would live on while the next one is made
+        except BaseException:
+            for output in outputs:
+                with suppress(OSError):
+                    self.tree.remove_file(output.path)
+            raise
+        return msgspec.structs.replace(line, state="made" if outputs else "skipped", outputs=tuple(outputs))
+
+    def _write(self, key: str, value: Any, codec: Codec, finish: _Finish) -> Output:
+        path = output_path(key, codec.suffix)
+        where = self._place(path)
+        descriptor = self._create(key, path, where)
+        try:
+            digest = encode_into(descriptor, value, key, codec, where)
+            output = Output.of(path, os.fstat(descriptor), digest)
+        except BaseException:
+            os.close(descriptor)
+            with suppress(OSError):
+                self.tree.remove_file(path)
+            raise
+        finish(descriptor, path)
+        return output
+
+    def _create(self, key: str, path: str, where: str) -> int:
+        try:
+            return self.tree.create_file(path)
+        except FileExistsError as error:
+            raise KeyTaken(f"the key {key!r} is given twice: {path!r} is made already", path) from error
+        except NotADirectoryError as error:
+            raise KeyRefused(f"the key {key!r} needs a directory where another key made a file") from error
+        except OSError as error:
+            raise StorageError("making", where, error) from error
+
+    def _finish(self, pending: _Pending, descriptor: int, path: str) -> None:
+        if self.durability == "full":
+            pending.add_one()
+            self._pool.sync_then_close(descriptor, self._place(path), pending)
+        else:
+            self._close(descriptor, path)
+
+    def _journal_finished(self, pending: Iterable[_Pending]) -> None:
+        """A part of each is through, an output or the input itself: journal those of which nothing is left."""
+        if lines := [one.line for one in pending if one.finish_one()]:
+            self.journal.append(*lines)
+
+    def _close(self, descriptor: int, path: str) -> None:
+        with storage_errors("writing", self._place(path)):
+            os.close(descriptor)
+
+    def _place(self, path: str) -> str:
+        return f"{self.path}/{path}"
+
+
+def _still_there(output: Output, directory: HeldDirectory, *, is_checked: bool) -> Output | None:
+    """A finished file as it lies there now, or None if it is another one."""
+    try:
+        status = directory.regular_status(output.path)
+        if is_checked:
+            return output if output.is_still(status) else None
+        with directory.reading(output.path) as descriptor, open(descriptor, "rb", closefd=False) as file:
+            is_same = hashlib.file_digest(file, "sha256").hexdigest() == output.digest
+    except OSError as error:
+        if is_damage(error):
+            return None
+        raise StorageError("looking at", directory.path / output.path, error) from error
+    return Output.of(output.path, status, output.digest) if is_same else None
+
+
+class _Pending:
+    """An input on its way into the journal, and how much of it is left: its outputs, and the input itself."""
+
+    def __init__(self, line: JournalLine) -> None:
+        self.line = line
+        self._left = 1
+        self._lock = threading.Lock()
+
+    def add_one(self) -> None:
+        with self._lock:
+            self._left += 1
+
+    def finish_one(self) -> bool:
+        """:returns: whether that was the last."""
+        with self._lock:
+            self._left -= 1
+            return self._left == 0

@@ -1,0 +1,169 @@
+"""Seal a staging area: write its lists and its manifest, and make everything durable, in that order."""
+
+from __future__ import annotations
+
+import platform
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import msgspec
+
+from airflow_dirops.core.disk.sorting import Sorter
+from airflow_dirops.core.errors import StagingChanged
+from airflow_dirops.core.format.entries import EVERY_INPUT, Input, key_of, order_of
+from airflow_dirops.core.format.journal import JournalLine
+from airflow_dirops.core.format.lines import encode_line
+from airflow_dirops.core.format.lists import (
+    FILES,
+    LISTS,
+    QUARANTINE,
+    SKIPPED,
+    FileLine,
+    InputsSeen,
+    QuarantineLine,
+    SkippedLine,
+)
+from airflow_dirops.core.format.manifest import (
+    FORMAT,
+    CodecRecord,
+    Counts,
+    FunctionRecord,
+    ListName,
+    ListRecord,
+    Manifest,
+    SourceRecord,
+)
+from airflow_dirops.core.format.runs import Attempt, new_id
+from airflow_dirops.core.stage.stage import Stage
+from airflow_dirops.core.staging.area import StagingArea
+from airflow_dirops.core.staging.manifest_files import write_header, write_list
+from airflow_dirops.version import __version__
+
+
+@dataclass
+class Sealing:
+    """What the header says besides what the lists hold.
+
+    :param planned: how many inputs there are, of which each has its line in the journal; without ``seen``.
+    """
+
+    stage: Stage
+    attempt: Attempt
+    base: Manifest | None
+    spill: Path
+    sources: tuple[SourceRecord, ...]
+    fingerprint: str
+    ignored: int
+    began: float
+    planned: int
+    unmatched: Iterable[tuple[Input, tuple[int, ...]]] = ()
+    seen: InputsSeen | None = None
+
+
+def seal(staging: StagingArea, sealing: Sealing) -> Manifest:
+    """Write the lists from the journal, then the header with their digests, then sync every directory.
+
+    :returns: the header, as written.
+    :raises StagingChanged: if somebody removed or altered what was journaled, or the journal, or added files.
+    :raises ArgumentRefused: if readers would refuse the manifest.
+    :raises StorageError: if anything cannot be made durable; the attempt is dead then.
+    """
+    staging.drain()
+    sorters = {name: Sorter(sealing.spill, name) for name in LISTS}
+    inputs = size = 0
+    one_to_one = True
+    for line in staging.journal:
+        inputs += line.input != EVERY_INPUT
+        one_to_one = one_to_one and _gave_its_own_key(line)
+        for output in line.outputs:
+            staging.check(output)
+        for name, path, encoded in _list_lines(line):
+            sorters[name].add(order_of(path), encoded)
+        size += sum(output.size for output in line.outputs)
+    if not sealing.seen and inputs != sealing.planned:
+        raise StagingChanged(staging.path, f"{inputs} inputs are through, and {sealing.planned} were planned")
+    listed = (output.path for line in staging.journal for output in line.outputs)
+    staging.check_names(len(sorters[FILES]), listed, sealing.spill)
+    unmatched = 0
+    for item, lacking in sealing.unmatched:
+        unmatched += 1
+        sorters[SKIPPED].add(order_of(item.path), encode_line(_left_out(item, lacking, sealing.sources)))
+    lists = {name: write_list(staging.tree, name, (line for _, line in sorter)) for name, sorter in sorters.items()}
+    counts = Counts(
+        inputs=sealing.seen.count if sealing.seen else inputs,
+        entries=lists[FILES].lines,
+        skipped=lists[SKIPPED].lines - unmatched,
+        quarantined=lists[QUARANTINE].lines,
+        ignored=sealing.ignored,
+        unmatched=unmatched,
+    )
+    manifest = _header(sealing, lists, counts, size, one_to_one=one_to_one)
+    write_header(staging.tree, manifest)
+    staging.sync_tree()
+    return manifest
+
+
+def _list_lines(line: JournalLine) -> Iterator[tuple[ListName, str, bytes]]:
+    item = line.input
+    inputs = () if item == EVERY_INPUT else item.parts or (item,)
+    for output in line.outputs:
+        yield FILES, output.path, encode_line(FileLine(output.path, output.size, output.digest, inputs))
+    if line.state == "skipped" and inputs:
+        skipped = SkippedLine(item.path, item.size, item.mtime_ns, item.digest, item.beside)
+        yield SKIPPED, item.path, encode_line(skipped)
+    if line.failure:
+        failed = QuarantineLine(
+            path=item.path,
+            size=item.size,
+            mtime_ns=item.mtime_ns,
+            digest=item.digest,
+            beside=item.beside,
+            **msgspec.structs.asdict(line.failure),
+        )
+        yield QUARANTINE, item.path, encode_line(failed)
+
+
+def _left_out(item: Input, lacking: tuple[int, ...], sources: tuple[SourceRecord, ...]) -> SkippedLine:
+    places = " and ".join(repr(sources[number].location) for number in lacking)
+    return SkippedLine(item.path, item.size, digest=item.digest, reason=f"no match in {places}")
+
+
+def _gave_its_own_key(line: JournalLine) -> bool:
+    """Whether an input, which is one file, gave one entry of its own key, or none."""
+    if line.input.parts or len(line.outputs) > 1:
+        return False
+    return all(key_of(output.path) == line.input.key for output in line.outputs)
+
+
+def _header(
+    sealing: Sealing, lists: dict[ListName, ListRecord], counts: Counts, size: int, *, one_to_one: bool
+) -> Manifest:
+    stage = sealing.stage
+    codec = stage.output_codec
+    return Manifest(
+        format=FORMAT,
+        snapshot=new_id(),
+        base=sealing.base.snapshot if sealing.base else None,
+        stage=stage.name,
+        partition=stage.partition,
+        created=datetime.now(UTC).isoformat(timespec="milliseconds"),
+        attempt=sealing.attempt.record(),
+        source=sealing.sources[0],
+        function=FunctionRecord(name=stage.function_name, fingerprint=sealing.fingerprint),
+        codec=CodecRecord(name=codec.name, suffix=codec.suffix),
+        durability=stage.durability,
+        digest="sha256",
+        counts=counts,
+        bytes=size,
+        lists=lists,
+        seconds=round(time.monotonic() - sealing.began, 3),
+        writer={"airflow-dirops": __version__, "python": platform.python_version()},
+        join=stage.join,
+        sources=sealing.sources if stage.join else (),
+        inputs_digest=sealing.seen.digest if sealing.seen else None,
+        one_to_one=one_to_one,
+        limit=stage.limit,
+    )

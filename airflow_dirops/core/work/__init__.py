@@ -1,0 +1,1 @@
+"""One input after the other: kept, or computed by the user's functions, here or in worker processes."""

@@ -1,0 +1,186 @@
+"""What is done for one input: read, transform, encode, write, digest. Only the entry's metadata comes back."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from itertools import chain, starmap
+from typing import Any, NamedTuple, TypeVar
+
+from airflow_dirops.core.codecs.base import Codec
+from airflow_dirops.core.errors import (
+    DiropsError,
+    EncodeError,
+    InputError,
+    RecordFailed,
+    SourceChanged,
+    environment_error,
+)
+from airflow_dirops.core.format.entries import Input
+from airflow_dirops.core.format.journal import Failure, JournalLine
+from airflow_dirops.core.messages.shown import shown
+from airflow_dirops.core.messages.tracebacks import described, kind_of, place_in_code, shown_traceback, users_part
+from airflow_dirops.core.processes.home import Home
+from airflow_dirops.core.source.source import Source
+from airflow_dirops.core.stage.functions import Pair, UserFunction, Values, records_of
+from airflow_dirops.core.stage.stage import Stage
+from airflow_dirops.core.stops import is_stop
+
+T = TypeVar("T")
+Write = Callable[[JournalLine, Iterator[Pair], Codec], JournalLine]
+
+
+class Result(NamedTuple):
+    """What became of one input.
+
+    :param line: as it is journaled: made, skipped, or quarantined with the reason.
+    :param error: why it failed.
+    """
+
+    line: JournalLine
+    error: InputError | SourceChanged | None = None
+
+
+class Worker:
+    """Runs the user's functions over inputs, one at a time.
+
+    :param write: stages what an input gave; returns its line.
+    """
+
+    def __init__(self, stage: Stage, source: Source, write: Write) -> None:
+        self._stage = stage
+        self._source = source
+        self._write = write
+        self._codec = stage.output_codec
+        self._home = Home()
+
+    def run(self, inputs: Iterable[Input]) -> Iterator[Result]:
+        """Do the work for a few inputs; a failure of one is a result too, and names the file and the stage.
+
+        :raises ResourcesExhausted: if the machine has no thread left.
+        :raises StorageError: if the staging area cannot be written.
+        :raises SetupError: if no input can be worked on.
+        """
+        return map(self._run_one, inputs)
+
+    def _run_one(self, item: Input) -> Result:
+        return self.attempt(item, lambda: self.stage(item, self._records(item)))
+
+    def stage(self, item: Input, records: Iterator[Pair]) -> Result:
+        """Write what an input gave."""
+        return Result(self._write(JournalLine(item), records, self._codec))
+
+    def attempt(self, item: Input, step: Callable[[], T]) -> T | Result:
+        """Take a step for an input; if that fails the failure is its result."""
+        try:
+            return self._explaining(item, step)
+        except (InputError, SourceChanged) as error:
+            return Result(JournalLine(item, "quarantined", failure=_failure(error)), error)
+
+    def _explaining(self, item: Input, step: Callable[[], T]) -> T:
+        try:
+            return step()
+        except EncodeError as error:
+            self._pass_on_environment(item, error)
+            raise EncodeError(f"{place_of(item, self._source, self._stage)}: {error}") from error
+        except DiropsError:
+            raise
+        except BaseException as error:
+            if is_stop(error):
+                raise
+            self._pass_on_environment(item, error)
+            # A file that went away explains whatever the function made of it.
+            self._source.check(item)
+            raise RecordFailed(self._describe(item, error)) from error
+
+    def _pass_on_environment(self, item: Input, error: BaseException) -> None:
+        if found := environment_error(error, self._source.place_of(item)):
+            raise found from error
+
+    def _records(self, item: Input) -> Iterator[Pair]:
+        records = self.read(item)
+        if self._stage.transform is not None:
+            # Not a loop, whose variable would keep a value while the next one is read.
+            records = chain.from_iterable(starmap(partial(self._transform, item), records))
+        yield from records
+        self._source.check(item)
+
+    # Generators, so that a StopIteration out of a user's function is an error and not an end.
+
+    def read(self, item: Input) -> Iterator[Pair]:
+        """The records of one input, as the source's codec or the user's ``read`` makes them."""
+        for part in item.parts or (item,):
+            if part.dangling:
+                self._source.check(part)
+        if item.parts:
+            values = Values(self._each(item, self._read_part))
+            if self._stage.join == "outer" or all(value is not None for value in values):
+                yield item.key, values
+        elif self._stage.read is None:
+            yield item.key, self._home.call(self._source.read, item)
+        else:
+            path = self._source.path_of(item)
+            yield from records_of(self._call(self._stage.functions[0], path, item, item.key), item.key, path)
+
+    def _read_part(self, part: Input) -> Any:
+        if self._stage.read is None:
+            return self._home.call(self._source.read, part)
+        path = self._source.path_of(part)
+        records = list(records_of(self._call(self._stage.functions[0], path, part, part.key), part.key, path))
+        if len(records) > 1:
+            raise TypeError(f"a read= for joined sources gives one value for a file, and this one gave {len(records)}")
+        return records[0][1] if records else None
+
+    def _each(self, item: Input, get: Callable[[Input], Any]) -> Any:
+        """Something about an input; for joined ones a list, with None where a source has nothing."""
+        if not item.parts:
+            return get(item)
+        found: list[Any] = [None] * len(self._source.singles)
+        for part in item.parts:
+            found[part.source] = get(part)
+        return found
+
+    def _transform(self, item: Input, key: str, value: Any) -> Iterator[Pair]:
+        yield from records_of(self._call(self._stage.functions[-1], value, item, key), key)
+
+    def _call(self, function: UserFunction, value: Any, item: Input, key: str) -> Any:
+        result = self._home.call(function, value, lambda name: self.offered(name, item, key))
+        return self._home.hand_on(result) if inspect.isgenerator(result) else result
+
+    def offered(self, name: str, item: Input, key: str) -> Any:
+        """What a function gets that asks for it by name."""
+        match name:
+            case "key":
+                return key
+            case "path":
+                return self._each(item, self._source.path_of)
+            case "record":
+                return self._each(item, self._source.record_of)
+            case "params":
+                return dict(self._stage.params or {})
+            case _:
+                return self._stage.partition
+
+    def _describe(self, item: Input, error: BaseException) -> str:
+        return (
+            f"{self._stage.function_name} failed on {place_of(item, self._source, self._stage)}: "
+            f"{described(error)}. {remedy(self._stage)}"
+        )
+
+
+def place_of(item: Input, source: Source, stage: Stage) -> str:
+    """Where something happened, for messages."""
+    return f"{source.place_of(item)!r} (stage {stage.name})"
+
+
+def remedy(stage: Stage) -> str:
+    """What to do about an input that fails."""
+    way_on = "" if stage.on_error == "quarantine" else ", or set on_error='quarantine' to go on without them"
+    return f"Mend the file or the function, or return None to skip such files{way_on}"
+
+
+def _failure(error: InputError | SourceChanged) -> Failure:
+    cause = error.__cause__ if isinstance(error, RecordFailed) and error.__cause__ else error
+    trace = shown_traceback(cause, users_part(cause))
+    return Failure(kind_of(cause), shown(cause), trace, place=place_in_code(cause))
