@@ -26,8 +26,7 @@ MAX_PARTS = 255
 
 # As ``os.fsencode`` and ``os.fsdecode`` do it, which cost a few times more: every name is encoded several times a run.
 _ENCODING = sys.getfilesystemencoding(), sys.getfilesystemencodeerrors()
-# Most paths are so plain that nothing can be wrong with them.
-_PLAIN = re.compile(r"[A-Za-z0-9][\w -]*(?:\.\w+)*(?:/[A-Za-z0-9][\w -]*(?:\.\w+)*)*", re.ASCII)
+_PLAIN = rf"(?=.{{1,{MAX_NAME_BYTES}}}\Z)[A-Za-z0-9][\w -]*(?:\.\w+)*(?:/[A-Za-z0-9][\w -]*(?:\.\w+)*)*"
 
 
 class Entry(msgspec.Struct, frozen=True):
@@ -65,6 +64,9 @@ class Input(msgspec.Struct, frozen=True, omit_defaults=True):
         mine = (self.path, self.size, self.mtime_ns, self.digest, self.beside)
         return mine == (other.path, other.size, other.mtime_ns, other.digest, other.beside)
 
+
+is_plain = re.compile(_PLAIN, re.ASCII).fullmatch
+"""Whether a path is one of the most that are so plain that nothing can be wrong with them."""
 
 EVERY_INPUT = Input("", 0)
 """Stands for all inputs of an aggregate at once; no file has an empty name."""
@@ -108,10 +110,10 @@ def _ambiguity(key: str, path: str) -> str | None:
 
 def path_problem(path: object) -> str | None:
     """Why this is no path of an entry, or None if it is one."""
-    if isinstance(path, str) and len(path) <= MAX_NAME_BYTES and _PLAIN.fullmatch(path):
-        return None
     if not isinstance(path, str):
         return f"it is a {type(path).__name__}, and a path is a str"
+    if is_plain(path):
+        return None
     if not path:
         return "it is empty"
     if "\0" in path:

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from airflow_dirops.core.format.entries import EVERY_INPUT, Input, path_problem
+from airflow_dirops.core.format.entries import EVERY_INPUT, Input, is_plain, path_problem
 
 BLOCK_BYTES = 1 << 18
 
@@ -73,7 +73,8 @@ class LineDecoder:
     def __init__(self, line_type: type[LineT]) -> None:
         self._type = line_type
         self._decode = msgspec.json.Decoder(line_type).decode
-        self._problem = _PROBLEMS[_shape_of(line_type)]
+        shape = _shape_of(line_type)
+        self._is_plain, self._problem = _ARE_PLAIN[shape], _PROBLEMS[shape]
 
     def __call__(self, line: bytes) -> Any:
         """
@@ -85,7 +86,7 @@ class LineDecoder:
             decoded = msgspec.convert(_unescape_paths(msgspec.json.decode(line)), self._type)
         else:
             decoded = self._decode(line)
-        if problem := self._problem(decoded):
+        if not self._is_plain(decoded) and (problem := self._problem(decoded)):
             raise LineRefused(problem)
         return decoded
 
@@ -98,15 +99,38 @@ def _shape_of(line_type: type[msgspec.Struct]) -> str:
     return "file" if "inputs" in names else "input" if "parts" in names else "single"
 
 
+# Called for every line of every list, and true of most: each is one frame and a match for each path.
+
+
+def _is_plain_input(item: Input) -> bool:
+    return not item.parts and bool(is_plain(item.path))
+
+
+def _is_plain_file(line: Any) -> bool:
+    if not is_plain(line.path):
+        return False
+    for item in line.inputs:  # noqa: SIM110 - a generator is another frame
+        if item.parts or not is_plain(item.path):
+            return False
+    return True
+
+
+def _is_plain_journal_line(line: Any) -> bool:
+    if line.input.parts or not is_plain(line.input.path):
+        return False
+    for output in line.outputs:  # noqa: SIM110
+        if not is_plain(output.path):
+            return False
+    return True
+
+
 def _named(path: str) -> str | None:
     problem = path_problem(path)
     return problem and f"names {path[:300]!r}: {problem}"
 
 
 def _problem_of_input(item: Input) -> str | None:
-    # Called for every line of every list: most inputs have no parts.
-    problem = _named(item.path)
-    return problem if problem or not item.parts else _first_problem(item.parts, _problem_of_input)
+    return _named(item.path) or _first_problem(item.parts, _problem_of_input)
 
 
 def _problem_of_file(line: Any) -> str | None:
@@ -125,6 +149,12 @@ def _first_problem(members: Iterable[Any], problem_of: Callable[[Any], str | Non
     return None
 
 
+_ARE_PLAIN: dict[str, Callable[[Any], bool]] = {
+    "single": lambda line: bool(is_plain(line.path)),
+    "input": _is_plain_input,
+    "file": _is_plain_file,
+    "journal": _is_plain_journal_line,
+}
 _PROBLEMS: dict[str, Callable[[Any], str | None]] = {
     "single": lambda line: _named(line.path),
     "input": _problem_of_input,
