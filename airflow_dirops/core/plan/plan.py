@@ -65,6 +65,7 @@ class Plan:
     :param full: redo everything.
     :param is_due: a new snapshot is wanted even if nothing in it is new.
     :param verify: look at the digests of the base's outputs, and not only at their sizes.
+    :param bytes_before: how much the base's inputs were, in the end of a walk through all that it says of them.
     """
 
     inputs: Iterable[Input]
@@ -80,6 +81,7 @@ class Plan:
     shared: int = 0
     removed: int = 0
     results_removed: int = 0
+    bytes_before: int = 0
 
     def walk(self) -> Iterator[Planned]:
         """Every input, in order."""
@@ -140,8 +142,9 @@ class Plan:
             return False
         return self.reasons["retry"] + self.reasons["carried"] == self.total
 
-    def _note_removed(self, line: JournalLine) -> None:
-        self.results_removed += len(line.outputs)
+    def _note_removed(self, lines: list[JournalLine]) -> None:
+        self.results_removed += sum(len(line.outputs) for line in lines)
+        self.bytes_before += lines[0].input.size
 
     def _in_two_passes(self, comes_first: Callable[[Planned], bool]) -> Iterator[Iterator[Planned]]:
         yield filter(comes_first, self.walk())
@@ -149,8 +152,10 @@ class Plan:
 
     def _walk(self, recorded: _Beside[JournalLine]) -> Iterator[Planned]:
         finished = _Beside(self.finished)
+        self.bytes_before = 0
         for order, item, shares_key in _mark_shared_keys(self.inputs):
             before = _as_one(recorded.at(order))
+            self.bytes_before += before.input.size if before else 0
             reason = self._reason(item, before)
             line, dead = (before, None) if reason is None else _finished_as(item, finished.at(order))
             yield Planned(item, reason, line, dead, shares_key)
@@ -171,7 +176,10 @@ class Plan:
     def _all_there(self, before: JournalLine) -> bool:
         if self.base is None:
             return False
-        return all(is_there(self.base, output, verify=self.verify) for output in before.outputs)
+        for output in before.outputs:  # noqa: SIM110 - a generator for each input costs more than its look
+            if not is_there(self.base, output, verify=self.verify):
+                return False
+        return True
 
 
 def is_there(base: Snapshot, output: Output | Entry, *, verify: bool) -> bool:
@@ -210,7 +218,9 @@ def _mark_shared_keys(inputs: Iterable[Input]) -> Iterator[tuple[bytes, Input, b
 class _Beside(Generic[T]):
     """A sorted stream of what is known, followed beside another one."""
 
-    def __init__(self, lines: Iterable[tuple[bytes, T]], note_passed: Callable[[T], None] = lambda _: None) -> None:
+    def __init__(
+        self, lines: Iterable[tuple[bytes, T]], note_passed: Callable[[list[T]], None] = lambda _: None
+    ) -> None:
         self._lines = iter(lines)
         self._note_passed = note_passed
         self._passed = 0
@@ -220,11 +230,7 @@ class _Beside(Generic[T]):
         """What is known of this one; all before it is passed."""
         while self._order is not None and self._order < order:
             self._pass()
-        found: list[T] = []
-        while self._order == order:
-            found.append(self._line)
-            self._step()
-        return found
+        return self._take(order) if self._order == order else []
 
     def count_passed(self) -> int:
         """How many of this stream the other one does not have, once that one is at its end."""
@@ -234,10 +240,14 @@ class _Beside(Generic[T]):
 
     def _pass(self) -> None:
         self._passed += 1
-        passed = self._order
-        while self._order == passed:
-            self._note_passed(self._line)
+        self._note_passed(self._take(self._order))
+
+    def _take(self, order: bytes | None) -> list[T]:
+        found: list[T] = []
+        while self._order == order:
+            found.append(self._line)
             self._step()
+        return found
 
     def _step(self) -> None:
         self._order: bytes | None

@@ -143,8 +143,7 @@ class Readiness:
         if not self._bytes or self._plan is None or base is None or base.manifest.stage != self._stage.name:
             return None
         try:
-            recorded = self._plan.recorded or recorded_inputs(base, Sorter(spill, "sized"))
-            read = sum(next(group)[1].input.size for _, group in groupby(recorded, itemgetter(0)))
+            read = self._plan.bytes_before if self._plan.recorded is not None else _bytes_before(base, spill)
         except ManifestDamaged:
             # A run that redoes everything is how a damaged list is mended.
             return None
@@ -152,6 +151,12 @@ class Readiness:
 
     def _may_open(self, item: Input) -> bool:
         return os.access(self._source.path_of(item), os.R_OK, effective_ids=_EFFECTIVE)
+
+
+def _bytes_before(base: Snapshot, spill: Path) -> int:
+    """How much the inputs of a snapshot were, whose lists do not count for this plan."""
+    recorded = recorded_inputs(base, Sorter(spill, "sized"))
+    return sum(next(group)[1].input.size for _, group in groupby(recorded, itemgetter(0)))
 
 
 @dataclass

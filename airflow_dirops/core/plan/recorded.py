@@ -6,7 +6,6 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from heapq import merge
 from operator import itemgetter
-from typing import Literal
 
 from airflow_dirops.core.disk.sorting import Sorter
 from airflow_dirops.core.format.entries import Input, order_of
@@ -79,19 +78,20 @@ class _Numbered:
 def _by_input(base: Snapshot, name: ListName) -> Iterator[Recorded]:
     is_joined = base.manifest.join is not None
     for line in iter_list(base.directory, base.manifest, name):
-        for recorded in _turned_round(line, is_joined=is_joined):
-            yield order_of(recorded.input.path), recorded
+        if isinstance(line, FileLine):
+            outputs = (Output(line.path, line.size, line.digest, 0, 0),)
+            for item in (join_inputs(line.inputs),) if is_joined else line.inputs:
+                yield order_of(item.path), JournalLine(item, "carried", outputs)
+        elif (recorded := _without_outputs(line)) is not None:
+            yield order_of(line.path), recorded
 
 
-def _turned_round(line: FileLine | SkippedLine | QuarantineLine, *, is_joined: bool) -> Iterator[JournalLine]:
-    if isinstance(line, SkippedLine) and line.reason:
-        return iter(())  # left out by a join: it was never an input
-    if isinstance(line, FileLine):
-        outputs = (Output(line.path, line.size, line.digest, 0, 0),)
-        inputs = (join_inputs(line.inputs),) if is_joined else line.inputs
-        return (JournalLine(item, "carried", outputs) for item in inputs)
-    state: Literal["skipped", "quarantined"] = "skipped" if isinstance(line, SkippedLine) else "quarantined"
-    return iter((JournalLine(Input(line.path, line.size, line.mtime_ns, line.digest, beside=line.beside), state),))
+def _without_outputs(line: SkippedLine | QuarantineLine) -> JournalLine | None:
+    item = Input(line.path, line.size, line.mtime_ns, line.digest, beside=line.beside)
+    if isinstance(line, QuarantineLine):
+        return JournalLine(item, "quarantined")
+    # One with a reason was left out by a join: it was never an input.
+    return None if line.reason else JournalLine(item, "skipped")
 
 
 _decode = LineDecoder(JournalLine)
