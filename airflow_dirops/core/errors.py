@@ -232,7 +232,7 @@ class storage_errors:  # noqa: N801 - a block, as in contextlib
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if isinstance(error, OSError) and not isinstance(error, StorageError):
+        if error is not None and isinstance(error, OSError) and not isinstance(error, StorageError):
             raise StorageError(self._doing, self._path, error) from error
 
 

@@ -107,6 +107,10 @@ def write_file(path: Path, content: bytes, *, durable: bool = True) -> None:
 
 def write_all(descriptor: int, content: bytes | memoryview) -> None:
     """Write every byte; a signal or a nearly full disk may cut a single ``write`` short."""
-    rest = memoryview(content)
-    while rest:
-        rest = rest[os.write(descriptor, rest) :]
+    if not content:
+        return
+    written = os.write(descriptor, content)
+    if written < len(content):
+        rest = memoryview(content)[written:]
+        while rest:
+            rest = rest[os.write(descriptor, rest) :]

@@ -195,8 +195,10 @@ class HeldDirectory:
         """
         :raises OSError: as ``stat(2)``; also if this is no regular file, one for which :func:`is_damage` holds.
         """
-        status = self.status(path)
-        check_regular(status, path)
+        parent, name = self._parent_of(path)
+        status = os.stat(name, dir_fd=parent, follow_symlinks=False)
+        if not stat.S_ISREG(status.st_mode):
+            check_regular(status, path)
         return status
 
     def remove_file(self, path: str) -> None:

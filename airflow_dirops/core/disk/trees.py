@@ -10,7 +10,7 @@ from operator import itemgetter
 from pathlib import Path
 
 from airflow_dirops.core.disk.sorting import Sorter
-from airflow_dirops.core.errors import StorageError
+from airflow_dirops.core.errors import StorageError, storage_errors
 from airflow_dirops.core.format.entries import MANIFEST_DIRECTORY, order_of, path_at
 
 
@@ -32,6 +32,20 @@ def iter_files(root: str) -> Iterator[str]:
                         waiting.append(path + "/")
         except OSError as error:
             raise StorageError("listing", os.path.join(root, prefix), error) from error
+
+
+def count_files(root: str) -> int:
+    """How many files :func:`iter_files` would give."""
+    count, waiting = 0, [root]
+    while waiting:
+        directory = waiting.pop()
+        with storage_errors("listing", directory), os.scandir(directory) as entries:
+            for entry in entries:
+                if not entry.is_dir(follow_symlinks=False):
+                    count += 1
+                elif directory != root or entry.name != MANIFEST_DIRECTORY:
+                    waiting.append(entry.path)
+    return count
 
 
 def iter_unlisted(root: str, listed: Iterable[str], spill: Path) -> Iterator[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import islice
 from pathlib import Path
 
-from airflow_dirops.core.disk.trees import iter_files, iter_unlisted
+from airflow_dirops.core.disk.trees import count_files, iter_unlisted
 from airflow_dirops.core.errors import DiropsError
 from airflow_dirops.core.messages.shown import logger
 from airflow_dirops.core.snapshot.reader import Snapshot
@@ -25,7 +25,7 @@ def warn_of_strays(base: Snapshot, retired: Path, spill: Path) -> None:
     root = base.directory.stable_path("")
     try:
         # Counted first, which is cheap: mostly that is all.
-        count = sum(1 for _ in iter_files(root)) - base.manifest.counts.entries
+        count = count_files(root) - base.manifest.counts.entries
         if count <= 0:
             return
         paths = iter_unlisted(root, (entry.path for entry in base.iter_entries()), spill)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterator
+from types import GeneratorType
 from typing import Any
 
 from airflow_dirops.core.errors import ArgumentRefused
@@ -67,7 +68,7 @@ def records_of(result: Any, key: str, path: str | None = None) -> Iterator[Pair]
     :param path: for a read function, the path it was given; a pair that starts with it is ``(path, value)``.
     :raises TypeError: if a generator yields something else than pairs of a key and a value.
     """
-    if inspect.isgenerator(result):
+    if isinstance(result, GeneratorType):
         yield from map(_checked_pair, result)
         return
     if path is not None and isinstance(result, tuple) and len(result) == 2 and _is_path(result[0], path):

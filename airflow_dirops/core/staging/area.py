@@ -62,6 +62,7 @@ class StagingArea:
         target: Path,
     ) -> None:
         self.path = directory / "tree"
+        self._prefix = f"{self.path}/"
         self.durability = durability
         self._touch = touch
         self._mode, inner_mode = make_tree(self.path, target)
@@ -89,6 +90,10 @@ class StagingArea:
         :raises EncodeError: if the codec cannot write a value; names the key.
         :raises StorageError: if the file system refuses; the attempt is dead then.
         """
+        if self.durability != "full":
+            line = self._write_all(line, records, codec, self._close)
+            self.note(line)
+            return line
         pending = _Pending(line)
         pending.line = self._write_all(line, records, codec, partial(self._finish, pending))
         self._touch()
@@ -111,19 +116,20 @@ class StagingArea:
         self._pool.drain()
 
     def note(self, line: JournalLine) -> None:
-        """Journal an input that leaves no file here: one that failed, or gave nothing before."""
+        """Journal an input of which no file waits to be made durable: it has none, or is not to survive power loss."""
         self._touch()
         self.journal.append(line)
 
     def carry_over(self, line: JournalLine, base: Held) -> None:
         """Take an input's outputs from the base snapshot: linked, or copied where links are refused."""
         self._base_sealed_ns = base.sealed_ns
+        directory = base.directory
         outputs = tuple(
-            output if self._link(output.path, base.directory) else self._copy(output, base.directory)
-            for output in line.outputs
+            [output if self._link(output.path, directory) else self._copy(output, directory) for output in line.outputs]
         )
-        is_durable = base.manifest.durability == "full"
-        self._finish_all(msgspec.structs.replace(line, outputs=outputs), () if is_durable else outputs)
+        if outputs != line.outputs:
+            line = msgspec.structs.replace(line, outputs=outputs)
+        self._finish_all(line, () if base.manifest.durability == "full" else line.outputs)
 
     def carry(self, entry: Entry, source: HeldDirectory, *, is_durable: bool) -> None:
         """Take one file from another snapshot, linked or copied, and journal nothing: a person does not resume.
@@ -176,14 +182,16 @@ class StagingArea:
             return False
         return True
 
-    def _finish_all(self, line: JournalLine, outputs: Iterable[Output]) -> None:
+    def _finish_all(self, line: JournalLine, outputs: tuple[Output, ...]) -> None:
         """Make files durable that are closed already, then journal their input."""
+        if self.durability != "full" or not outputs:
+            self.note(line)
+            return
         pending = _Pending(line)
-        if self.durability == "full":
-            for output in outputs:
-                with storage_errors("opening", self._place(output.path)):
-                    descriptor = self.tree.open_file(output.path)
-                self._finish(pending, descriptor, output.path)
+        for output in outputs:
+            with storage_errors("opening", self._place(output.path)):
+                descriptor = self.tree.open_file(output.path)
+            self._finish(pending, descriptor, output.path)
         self._touch()
         self._journal_finished([pending])
 
@@ -213,21 +221,19 @@ class StagingArea:
 
         :raises StagingChanged: if it is gone, or is another one.
         """
-        where = self._place(output.path)
         try:
             status = self.tree.regular_status(output.path)
-            if not self._is_the_finished(output, status):
-                raise StagingChanged(where, "it is not the file that was finished")
+            if output.is_still(status) or self._is_the_finished(output, status):
+                return
         except OSError as error:
             if is_damage(error):
-                raise StagingChanged(where, str(error.strerror)) from error
-            raise StorageError("looking at", where, error) from error
+                raise StagingChanged(self._place(output.path), str(error.strerror)) from error
+            raise StorageError("looking at", self._place(output.path), error) from error
+        raise StagingChanged(self._place(output.path), "it is not the file that was finished")
 
     def _is_the_finished(self, output: Output, status: os.stat_result) -> bool:
         if status.st_size != output.size:
             return False
-        if output.is_still(status):
-            return True
         # Of one that was linked from the base no number was noted: it is older than that one's header.
         if not output.inode and status.st_mtime_ns <= self._base_sealed_ns:
             return True
@@ -295,11 +301,8 @@ class StagingArea:
             raise StorageError("making", where, error) from error
 
     def _finish(self, pending: _Pending, descriptor: int, path: str) -> None:
-        if self.durability == "full":
-            pending.add_one()
-            self._pool.sync_then_close(descriptor, self._place(path), pending)
-        else:
-            self._close(descriptor, path)
+        pending.add_one()
+        self._pool.sync_then_close(descriptor, self._place(path), pending)
 
     def _journal_finished(self, pending: Iterable[_Pending]) -> None:
         """A part of each is through, an output or the input itself: journal those of which nothing is left."""
@@ -311,7 +314,7 @@ class StagingArea:
             os.close(descriptor)
 
     def _place(self, path: str) -> str:
-        return f"{self.path}/{path}"
+        return self._prefix + path
 
 
 def _still_there(output: Output, directory: HeldDirectory, *, is_checked: bool) -> Output | None:

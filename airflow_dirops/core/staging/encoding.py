@@ -36,7 +36,8 @@ def encode_into(descriptor: int, value: Any, key: str, codec: Codec, where: str)
         if file.failure is None:
             raise
     finally:
-        file.let_go()
+        # Whoever still holds it writes nothing more: the descriptor may soon be another file's.
+        file.descriptor = -1
     if file.failure is not None:
         raise StorageError("writing", where, file.failure) from file.failure
     return file.digest.hexdigest()
@@ -55,7 +56,7 @@ class _DigestingFile(io.BufferedIOBase):
     """
 
     def __init__(self, descriptor: int) -> None:
-        self._descriptor = descriptor
+        self.descriptor = descriptor
         self._waiting = bytearray()
         self.digest = hashlib.sha256()
         self.failure: OSError | None = None
@@ -67,28 +68,25 @@ class _DigestingFile(io.BufferedIOBase):
         if self.closed:
             raise ValueError("write to closed file")
         view = content if isinstance(content, bytes) else _bytes_of(content)
-        if len(self._waiting) + len(view) <= _WRITE_BUFFER:
+        size = len(view)
+        if len(self._waiting) + size <= _WRITE_BUFFER:
             self._waiting += view
-        else:
+        elif self.descriptor >= 0:
             self.flush()
             self._write_out(view)
-        return len(view)
+        return size
 
     def flush(self) -> None:
+        if self.descriptor < 0:  # what collects garbage closes files, and closing flushes
+            return
         if self.closed:
             raise ValueError("flush of closed file")
         waiting, self._waiting = self._waiting, bytearray()
         self._write_out(waiting)
 
-    def let_go(self) -> None:
-        """Write nothing more, whoever still holds this: the descriptor may soon be another file's."""
-        self._descriptor = -1
-
     def _write_out(self, content: Any) -> None:
-        if self._descriptor < 0:
-            return
         try:
-            write_all(self._descriptor, content)
+            write_all(self.descriptor, content)
         except OSError as error:
             self.failure = error
             raise

@@ -10,7 +10,7 @@ from itertools import islice
 from pathlib import Path
 
 from airflow_dirops.core.disk.permissions import is_shared
-from airflow_dirops.core.disk.trees import iter_files, iter_unlisted
+from airflow_dirops.core.disk.trees import count_files, iter_unlisted
 from airflow_dirops.core.errors import StagingChanged, storage_errors
 from airflow_dirops.core.format.entries import MANIFEST_DIRECTORY
 
@@ -56,7 +56,7 @@ def check_names(root: Path, count: int, listed: Iterable[str], spill: Path) -> N
     """
     if os.path.lexists(root / MANIFEST_DIRECTORY):
         raise StagingChanged(root / MANIFEST_DIRECTORY, "this attempt did not make it, and will")
-    found = sum(1 for _ in iter_files(os.fspath(root)))
+    found = count_files(os.fspath(root))
     if found == count:
         return
     strays = ", ".join(map(repr, islice(iter_unlisted(os.fspath(root), listed, spill), _MAX_NAMED)))

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from itertools import chain, starmap
+from types import GeneratorType
 from typing import Any, NamedTuple, TypeVar
 
 from airflow_dirops.core.codecs.base import Codec
@@ -146,7 +146,7 @@ class Worker:
 
     def _call(self, function: UserFunction, value: Any, item: Input, key: str) -> Any:
         result = self._home.call(function, value, lambda name: self.offered(name, item, key))
-        return self._home.hand_on(result) if inspect.isgenerator(result) else result
+        return self._home.hand_on(result) if isinstance(result, GeneratorType) else result
 
     def offered(self, name: str, item: Input, key: str) -> Any:
         """What a function gets that asks for it by name."""
