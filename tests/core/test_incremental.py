@@ -257,7 +257,10 @@ class TestQuarantine:
         def never(path: str) -> None:
             raise ValueError
 
-        with nothing_lost(target), pytest.raises(errors.TooManyFailures, match="every input of stage copy failed, 3 of 3"):
+        with (
+            nothing_lost(target),
+            pytest.raises(errors.TooManyFailures, match="every input of stage copy failed, 3 of 3"),
+        ):
             run(read=never, on_error="quarantine")
 
     def test_a_retry_that_succeeds_is_committed(self, run: Run, target: Path, tmp_path: Path) -> None:
