@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from airflow_dirops.core.errors import SetupError
+from airflow_dirops.core.errors import ResourcesExhausted, SetupError
 from airflow_dirops.core.processes import Done, Job, Lost, WorkerPool
 from airflow_dirops.core.processes.handle import Handle
 from airflow_dirops.core.processes.ledger import make_pages
@@ -206,7 +206,7 @@ def test_a_dead_fork_server_ends_the_run() -> None:
         next(run)
         for process in children():
             os.kill(process, signal.SIGKILL)
-        with pytest.raises(SetupError, match="the process that forks the workers was killed"):
+        with pytest.raises(ResourcesExhausted, match="the process that forks the workers was killed"):
             list(run)
 
 

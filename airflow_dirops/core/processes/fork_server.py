@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 
-from airflow_dirops.core.errors import ResourcesExhausted, SetupError
+from airflow_dirops.core.errors import ResourcesExhausted
 from airflow_dirops.core.processes.process import adopt_orphans, children, end_with, fork, reset_signals
 from airflow_dirops.core.processes.signals import held_back
 
@@ -76,12 +76,12 @@ class ForkServer:
     def exits(self) -> Iterator[tuple[int, int]]:
         """The workers that have ended since the last call, each with its wait status.
 
-        :raises ResourcesExhausted: if a worker could not be forked.
-        :raises SetupError: if the server itself is gone.
+        :raises ResourcesExhausted: if a worker could not be forked, or the server itself is gone: the kernel kills
+            where memory is short.
         """
         block = self._control.recv(_EXIT.size * 64)
         if not block:
-            raise SetupError("the process that forks the workers was killed; is this machine out of memory?")
+            raise ResourcesExhausted(MemoryError("the process that forks the workers was killed"))
         for number, status in _EXIT.iter_unpack(block):
             if status < 0:
                 raise ResourcesExhausted(OSError(-status, f"worker {number + 1} could not be started"))

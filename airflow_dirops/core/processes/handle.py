@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import socket
 from collections import deque
 from typing import NamedTuple
@@ -22,11 +24,13 @@ class Lost(NamedTuple):
     """An item that cost its worker.
 
     :param reason: "killed by SIGSEGV", "ended with exit code 3", "timed out after 5 s".
+    :param is_killed: by SIGKILL, as the kernel does where memory is short.
     """
 
     item: bytes
     reason: str
     is_timeout: bool = False
+    is_killed: bool = False
 
 
 class Handle:
@@ -101,5 +105,5 @@ class Handle:
 
     def _lost(self, item: bytes, status: int, timeout: float | None) -> Lost:
         if self._overdue is None:
-            return Lost(item, describe_exit(status))
+            return Lost(item, describe_exit(status), is_killed=os.waitstatus_to_exitcode(status) == -signal.SIGKILL)
         return Lost(item, f"timed out after {timeout:g} s", is_timeout=True)

@@ -123,8 +123,9 @@ class Beside:
 
     def _lost(self, item: Input, lost: Lost) -> Result:
         reason = lost.reason if lost.is_timeout else f"worker process {lost.reason}"
+        hint = "If memory was short, give the task more, or use fewer workers. " if lost.is_killed else ""
         place = place_of(item, self._source, self._stage)
-        error = RecordFailed(f"{self._stage.function_name} failed on {place}: {reason}. {remedy(self._stage)}")
+        error = RecordFailed(f"{self._stage.function_name} failed on {place}: {reason}. {hint}{remedy(self._stage)}")
         failure = Failure("TimedOut" if lost.is_timeout else "WorkerDied", reason, "")
         return Result(JournalLine(item, "quarantined", failure=failure), error)
 

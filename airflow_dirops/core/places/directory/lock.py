@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import shlex
 import socket
 import time
 from collections.abc import Iterator
@@ -106,8 +107,8 @@ def _held(descriptor: int, path: Path, target: Path, timeout: float) -> str:
         owner = msgspec.json.decode(os.pread(descriptor, _MAX_BYTES, 0), type=LockOwner)
     if owner is not None and not owner.is_gone:
         return (
-            f"the target {str(target)!r} has been locked for {timeout:.0f} s by {owner}; "
-            "a lock is held for milliseconds, so look at that process, then try again"
+            f"the target {str(target)!r} has been locked for {timeout:.0f} s by {owner}; a lock is "
+            "held for milliseconds, so look at that process: if it is stopped or hangs, end it, then try again"
         )
     return f"the target {str(target)!r} has been locked for {timeout:.0f} s by {stranger(path)}, then try again"
 
@@ -116,5 +117,5 @@ def stranger(path: Path) -> str:
     """Who else may have locked a file, and how to find out."""
     return (
         f"a process that is none of this package's: it holds an exclusive lock on {str(path)!r}; "
-        f"find it with 'lslocks' or 'fuser -v {path}' and end it"
+        f"find it and end it: {shlex.join(['fuser', '-v', os.fspath(path)])} (or lslocks)"
     )
