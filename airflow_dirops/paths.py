@@ -8,8 +8,7 @@ from typing import Any
 
 from airflow_dirops.core.errors import ArgumentRefused
 from airflow_dirops.core.stage.locations import checked_path
-
-_MAX_PAIRS = 5  # of a source and its target, in a message
+from airflow_dirops.several_sources import several_sources
 
 
 def pairs(template: Any, rendered: Any) -> list[tuple[Any, Any]]:
@@ -101,7 +100,7 @@ def pinned_source(template: Any, rendered: Any) -> Mapping[str, Any] | None:
             "or of a ManifestSensor, or give a path"
         )
     if isinstance(rendered, Sequence) and not isinstance(rendered, (str, bytes)):
-        raise ArgumentRefused(_many_sources(template, rendered))
+        raise ArgumentRefused(several_sources(_shown(template), rendered))
     return None
 
 
@@ -116,26 +115,6 @@ def source_text(rendered: Any) -> str:
         return str(rendered)
     pin = f" at snapshot {rendered['snapshot']}" if rendered.get("snapshot") else ""
     return f"{rendered['target']}{pin}"
-
-
-def _many_sources(template: Any, rendered: Sequence[Any]) -> str:
-    places = [str(one.get("target") if isinstance(one, Mapping) else one) for one in rendered] or ["raw/a"]
-    rest = f", and so on for the other {len(places) - _MAX_PAIRS}" if len(places) > _MAX_PAIRS else ""
-    return (
-        f"source={_shown(template)} is {len(rendered)} directories, and a stage reads one. Map the stage over them, "
-        f"each with a target of its own: .partial(...).expand_kwargs([{', '.join(_pairs_of(places))}]){rest}. Or let "
-        'it read the directory that holds them, with a pattern such as "*/*.npy"; or match their files by key, in a '
-        "StagedTransformOperator with join="
-    )
-
-
-def _pairs_of(places: list[str]) -> list[str]:
-    """The first of them, as one would write it in a DAG, each with a target that no other has."""
-    names = [place.rstrip("/").rpartition("/")[2] for place in places]
-    if len(set(names)) < len(names):
-        names = [place.strip("/").replace("/", "_") for place in places]
-    named = zip(places[:_MAX_PAIRS], names, strict=False)
-    return [f'{{"source": {place!r}, "target": {f"interim/{name}"!r}}}' for place, name in named]
 
 
 def _is_nothing(text: str) -> bool:

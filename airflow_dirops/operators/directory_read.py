@@ -37,6 +37,7 @@ class DirectoryReadOperator(StageOperator):
     def __init__(self, *, read: Callable[..., Any], **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.read = read
+        self._check_own_arguments()
 
     def run_stage(self, **options: Any) -> Outcome:
         """Read the directory."""

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from os.path import isdir
 from typing import TYPE_CHECKING, Any, Literal
 
+from airflow.sdk.definitions._internal.contextmanager import TaskGroupContext
 from airflow.sdk.exceptions import AirflowSkipException
 
 from airflow_dirops import fields, runtime
@@ -14,6 +15,7 @@ from airflow_dirops.core import errors
 from airflow_dirops.core.messages.shown import shown
 from airflow_dirops.partitions import DRY_RUN, FROM_SCHEDULE, check_partition
 from airflow_dirops.paths import pairs, source_text
+from airflow_dirops.several_sources import known_to_be_several
 from airflow_dirops.templates import PLACEHOLDER, has_partition, mentions_partition, varies_by
 
 if TYPE_CHECKING:
@@ -160,7 +162,6 @@ class StageOperator(fields.PathFields):
         self.follow_symlinks = follow_symlinks
         self.replace_unmanaged = replace_unmanaged
         self.take_over_stage = take_over_stage
-        self._check_own_arguments()
 
     @classmethod
     def check_arguments(cls, arguments: Mapping[str, Any], dag: DAG | None) -> None:
@@ -168,6 +169,9 @@ class StageOperator(fields.PathFields):
         super().check_arguments(arguments, dag)
         if arguments.get("retention") is not None:
             runtime.retention(arguments["retention"])
+        group = arguments.get("task_group") or TaskGroupContext.get_current(dag)
+        if arguments.get("join") is None and (refusal := known_to_be_several(arguments.get("source"), group)):
+            raise errors.ArgumentRefused(refusal)
         if arguments.get("max_failures") is not None and arguments.get("on_error") == "fail":
             raise errors.ArgumentRefused(
                 f"max_failures={arguments['max_failures']!r} has no effect with on_error='fail', which stops at the "

@@ -56,6 +56,7 @@ class StagedTransformOperator(StageOperator):
         self.join = join
         self.batch_size = batch_size
         self.takes_all_partitions = aggregate is not None
+        self._check_own_arguments()
 
     def run_stage(self, **options: Any) -> Outcome:
         """Transform the snapshot."""

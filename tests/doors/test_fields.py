@@ -140,7 +140,6 @@ def test_a_relative_path_without_root_says_what_it_would_have_meant(
         ("target", "s3://bucket/final", "URL"),
         ("source", Path("raw/{{ ds }}"), "not rendered"),
         ("source", 7, "int"),
-        ("source", ["raw", "more"], "2 directories"),
         ("source", {"path": "raw"}, "target and snapshot"),
         ("target", {"target": "raw", "snapshot": "1"}, "not a path"),
     ],
