@@ -21,7 +21,7 @@ def features(curve):
     }
 
 
-with DAG("curves", schedule=daily_partitions("0 2 * * *"), params=dirops_params(), doc_md=__doc__):
+with DAG("example_curves", schedule=daily_partitions("0 2 * * *"), params=dirops_params(), doc_md=__doc__):
     curves = DirectoryReadOperator(
         task_id="curves",
         source="raw/curves/{partition}",

@@ -22,7 +22,7 @@ def red_channel(image):
     return image[:, :, 0]
 
 
-with DAG("images", schedule=daily_partitions("0 2 * * *"), params=dirops_params(), doc_md=__doc__):
+with DAG("example_images", schedule=daily_partitions("0 2 * * *"), params=dirops_params(), doc_md=__doc__):
     to_numpy = DirectoryReadOperator(
         task_id="to_numpy",
         source="raw/images/{partition}",

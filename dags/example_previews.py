@@ -1,4 +1,4 @@
-"""Small PNG files of what the DAG ``images`` read: a second DAG that goes on where the first one is.
+"""Small PNG files of what the DAG ``example_images`` read: a second DAG that goes on where the first one is.
 
 It runs on the same days and waits for each day's manifest. The wait is deferred: it holds no worker, and
 what it returns names the snapshot it found, so that the next stage reads exactly that one.
@@ -14,7 +14,7 @@ def preview(image):
     return image[::4, ::4]
 
 
-with DAG("previews", schedule=daily_partitions("0 2 * * *"), params=dirops_params(), doc_md=__doc__):
+with DAG("example_previews", schedule=daily_partitions("0 2 * * *"), params=dirops_params(), doc_md=__doc__):
     wait = ManifestSensor(
         task_id="wait",
         target="interim/to_numpy/{partition}",

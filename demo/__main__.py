@@ -23,7 +23,7 @@ CHECKOUT = Path(__file__).resolve().parent.parent
 HOME = CHECKOUT / ".airflow"
 DATA = HOME / "data"
 DIROPS = CHECKOUT / ".venv" / "bin" / "dirops"
-DAGS = ("previews", "images", "curves")  # previews first: it has to wait for images
+DAGS = ("example_previews", "example_images", "example_curves")  # the first has to wait for the second
 # Else a scheduled run for the last of the days would come first, and the backfill find nothing left to do.
 SETTINGS = {"scheduler": {"use_job_schedule": "False"}}
 
@@ -77,8 +77,8 @@ Done in {seconds:.0f} s. Where to look:
   files       {DATA / "final"}
   a manifest  {DATA / "interim/to_numpy" / DAYS[0] / "_dirops/manifest.json"}
   set aside   {DIROPS} failures {DATA / "interim/to_numpy" / DAYS[0]}
-  web UI      {cluster.url}/dags/images  the grid, and the trigger form
-              {cluster.url}/dags/previews  the sensor, which waited without a worker"""
+  web UI      {cluster.url}/dags/example_images  the grid, and the trigger form
+              {cluster.url}/dags/example_previews  the sensor, which waited without a worker"""
 
 
 def _stay(cluster: Cluster) -> None:

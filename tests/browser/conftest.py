@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 HERE = Path(__file__).parent
 CHECKOUT = HERE.parents[1]
 WITH_AN_ASSET = CHECKOUT / "tests" / "cluster" / "dags" / "days.py"
-DAG_IDS = ("curves", "days", "days_started", "images", "previews")
+DAG_IDS = ("days", "days_started", "example_curves", "example_images", "example_previews")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -57,8 +57,8 @@ def data(cluster: Cluster) -> Path:
 
 @pytest.fixture(scope="session")
 def run(cluster: Cluster) -> Run:
-    """A run of the DAG ``images`` that has ended well, not the only one."""
-    runs = [trigger(cluster, "images", partition_key=day) for day in DAYS[1:]]
+    """A run of the DAG ``example_images`` that has ended well, not the only one."""
+    runs = [trigger(cluster, "example_images", partition_key=day) for day in DAYS[1:]]
     follow(cluster, runs)
     return runs[-1]
 

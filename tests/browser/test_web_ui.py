@@ -28,7 +28,7 @@ def test_the_trigger_form_asks_for_a_day_and_its_run_commits_that_day(
 ) -> None:
     day = DAYS[0]
     visitor.enlarge_window(height=1300)
-    visitor.open("dags", "images")
+    visitor.open("dags", "example_images")
     visitor.press("Trigger Dag")
     for field in dirops_params().values():
         visitor.sees(field.schema["title"], field.description)
@@ -41,13 +41,13 @@ def test_the_trigger_form_asks_for_a_day_and_its_run_commits_that_day(
     visitor.shoot("trigger-form", visitor.dialog)
     visitor.press("Trigger")
     visitor.page.wait_for_url("**/runs/*")  # the form leads to the run it has started
-    (run,) = cluster.api.get("dags", "images", "dagRuns", order_by="-id", limit=1)["dag_runs"]
+    (run,) = cluster.api.get("dags", "example_images", "dagRuns", order_by="-id", limit=1)["dag_runs"]
     visitor.sees(f"{run['dag_run_id']} Success")
     assert read_manifest(data / "final/red_channel" / day).partition == day
 
 
 def test_the_grid_leads_to_runs_and_their_tasks(visitor: Visitor, run: Run) -> None:
-    visitor.open("dags", "images")
+    visitor.open("dags", "example_images")
     visitor.widen_grid()
     for task_id in ("red_channel", "to_numpy"):  # from below: a cell's tooltip covers what lies under it
         visitor.page.get_by_test_id(f"grid-{run['dag_run_id']}-{task_id}").click()
@@ -60,7 +60,7 @@ def test_the_grid_leads_to_runs_and_their_tasks(visitor: Visitor, run: Run) -> N
 def test_a_dry_run_on_defaults_says_which_day_it_planned_and_that_it_wrote_nothing(
     visitor: Visitor, cluster: Cluster
 ) -> None:
-    run = trigger(cluster, "images", conf={"dry_run": True})
+    run = trigger(cluster, "example_images", conf={"dry_run": True})
     follow(cluster, [run])
     visitor.open(*page_of(run))
     visitor.sees(f"Partition Key {DAYS[-1]}", DRY_RUN, f"{DAYS[-1]} (dry run) Skipped")
@@ -69,7 +69,7 @@ def test_a_dry_run_on_defaults_says_which_day_it_planned_and_that_it_wrote_nothi
 
 
 def test_the_dag_says_what_it_is_for(visitor: Visitor) -> None:
-    visitor.open("dags", "images")
+    visitor.open("dags", "example_images")
     visitor.press("Dag Docs")
     visitor.sees("Photographs, a folder for each day: to NumPy arrays, then to their red channel.")
 
@@ -112,15 +112,15 @@ def test_a_failure_says_in_the_log_how_many_failed_and_what_to_run_and_the_form_
     whole = (data / "raw/images" / DAYS[0] / "img_000001.png").read_bytes()
     for number in range(10):
         (source / f"img_{number:06}.png").write_bytes(whole[:1000] if number < 3 else whole)
-    run = trigger(cluster, "images", partition_key=day)
+    run = trigger(cluster, "example_images", partition_key=day)
     with pytest.raises(ClusterError):
         follow(cluster, [run])
     visitor.enlarge_window(height=1240)
     visitor.open(*page_of(run, "to_numpy"))
-    visitor.sees("3 of 10 inputs of stage images.to_numpy failed", f"dirops failures {target}", "3 × OSError")
+    visitor.sees("3 of 10 inputs of stage example_images.to_numpy failed", f"dirops failures {target}", "3 × OSError")
     visitor.shoot_top("first-failure", height=716)  # what is below is the traceback
 
-    follow(cluster, [trigger(cluster, "images", conf={"partition": day, "max_failures": "3"})])
+    follow(cluster, [trigger(cluster, "example_images", conf={"partition": day, "max_failures": "3"})])
     assert read_manifest(target).counts.quarantined == 3
 
 
