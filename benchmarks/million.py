@@ -12,17 +12,17 @@ from typing import Any
 from unittest import mock
 
 from airflow_dirops.core import open_snapshot, pipeline, read_directory, upkeep
-from airflow_dirops.core.plan.plan import plan
-from airflow_dirops.core.source import bare
-from airflow_dirops.core.work.worker import steps
+from airflow_dirops.core.plan.plan import Plan
+from airflow_dirops.core.source.bare import BareDirectory
+from airflow_dirops.core.work.steps import Steps
 from benchmarks.work import read_bytes
 
 Notes = dict[str, float]
 
 _PHASES: tuple[tuple[str, Any, str], ...] = (
-    ("list s", bare.BareDirectory, "list_inputs"),
-    ("plan s", plan.Plan, "survey"),
-    ("work s", steps.Steps, "take"),
+    ("list s", BareDirectory, "list_inputs"),
+    ("plan s", Plan, "survey"),
+    ("work s", Steps, "take"),
     ("seal s", pipeline, "seal"),
     ("commit ms", pipeline, "commit"),
 )
