@@ -110,7 +110,7 @@ def _is_plain_file(line: Any) -> bool:
     if not is_plain(line.path):
         return False
     for item in line.inputs:  # noqa: SIM110 - a generator is another frame
-        if item.parts or not is_plain(item.path):
+        if item.parts or (item.path != line.path and not is_plain(item.path)):
             return False
     return True
 

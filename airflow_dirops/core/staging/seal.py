@@ -80,9 +80,9 @@ def seal(staging: StagingArea, sealing: Sealing) -> Manifest:
         one_to_one = one_to_one and _gave_its_own_key(line)
         for output in line.outputs:
             staging.check(output)
+            size += output.size
         for name, path, encoded in _list_lines(line):
             sorters[name].add(order_of(path), encoded)
-        size += sum(output.size for output in line.outputs)
     if not sealing.seen and inputs != sealing.planned:
         raise StagingChanged(staging.path, f"{inputs} inputs are through, and {sealing.planned} were planned")
     listed = (output.path for line in staging.journal for output in line.outputs)
@@ -135,7 +135,7 @@ def _gave_its_own_key(line: JournalLine) -> bool:
     """Whether an input, which is one file, gave one entry of its own key, or none."""
     if line.input.parts or len(line.outputs) > 1:
         return False
-    return all(key_of(output.path) == line.input.key for output in line.outputs)
+    return not line.outputs or key_of(line.outputs[0].path) == line.input.key
 
 
 def _header(
