@@ -18,6 +18,7 @@ from airflow_dirops.cli.targets import find_planned_target, find_source
 from airflow_dirops.core import Manifest, iter_plan, read_manifest
 from airflow_dirops.core.errors import ArgumentRefused, ManifestDamaged, ManifestMissing
 from airflow_dirops.core.messages.commands import dirops_command
+from airflow_dirops.core.report.changes import Change, told
 
 _PATHS = (
     "What the stage reads, and last its target. A target alone: what it was made from. "
@@ -135,12 +136,20 @@ def plan(
             "source": sources if join else sources[0],
             "target": target,
             "code": code,
+            **_changes(planned.code_changes, json=json),
             "counts": dict(sorted(counts.items())),
             **({"refused": refusals} if refusals else {}),
         }
 
     output_of(json=json).stream("inputs", rows(), sum_up)
     return 0
+
+
+def _changes(changes: tuple[Change, ...] | None, *, json: bool) -> dict[str, Any]:
+    """What of the code has changed: every part for a program, the first few for a person."""
+    if json:
+        return {"code_changes": None if changes is None else [change._asdict() for change in changes]}
+    return {"changed": told(changes)} if changes else {}
 
 
 def _one_or_each(patterns: list[str]) -> str | list[str]:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any, Unpack
 
-from airflow_dirops.core.dry_run import PlannedInput, dry_run, iter_dry, warn_of_objection
+from airflow_dirops.core.dry_run import PlannedInputs, dry_run, warn_of_objection
 from airflow_dirops.core.errors import ArgumentRefused, remaining_storage_errors
 from airflow_dirops.core.pipeline import run_stage
 from airflow_dirops.core.report.outcome import Outcome
@@ -66,7 +66,7 @@ def iter_plan(
     aggregate: Callable[..., Any] | None = None,
     on_objection: Callable[[str], None] = warn_of_objection,
     **options: Unpack[StageOptions],
-) -> Iterator[PlannedInput]:
+) -> PlannedInputs:
     """What a stage would do with each input, and why, one at a time; nothing is written.
 
     :param read: as for :func:`read_directory`. With no function at all, a change of the code is not looked at.
@@ -75,17 +75,13 @@ def iter_plan(
     :param on_objection: is told, after the last input, each reason why a run would be refused before it computes
         anything, such as ``max_removed``; by default the log is.
     :param options: those of the stage; ``stage`` is needed where a function is missing.
+    :returns: an iterator, whose ``code_changes`` say from the first input on what of the code has changed.
     :raises DiropsError: when the first one is asked for, where the stage itself could not begin.
     """
-    return _iter_plan(
+    return PlannedInputs(
         Stage(source=source, target=target, read=read, transform=transform, aggregate=aggregate, **options),
         on_objection,
     )
-
-
-def _iter_plan(stage: Stage, on_objection: Callable[[str], None]) -> Iterator[PlannedInput]:
-    with remaining_storage_errors(stage.target):
-        yield from iter_dry(stage, on_objection)
 
 
 def run(stage: Stage) -> Outcome:

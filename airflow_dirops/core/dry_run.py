@@ -6,7 +6,7 @@ import os
 import time
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
 from functools import cached_property
@@ -18,6 +18,8 @@ from tempfile import TemporaryDirectory
 from typing import Literal, NamedTuple, get_args
 
 from airflow_dirops.core.disk.sorting import Sorter
+from airflow_dirops.core.errors import remaining_storage_errors
+from airflow_dirops.core.format.code import Code
 from airflow_dirops.core.format.entries import order_of, path_at
 from airflow_dirops.core.messages.shown import logger
 from airflow_dirops.core.place import Terms
@@ -29,6 +31,7 @@ from airflow_dirops.core.plan.losses import LossGuard
 from airflow_dirops.core.plan.plan import Loss, Plan, Reason
 from airflow_dirops.core.plan.readiness import Readiness
 from airflow_dirops.core.plan.recorded import recorded_inputs
+from airflow_dirops.core.report.changes import Change, why_code
 from airflow_dirops.core.report.outcome import Outcome
 from airflow_dirops.core.snapshot.opening import open_snapshot
 from airflow_dirops.core.snapshot.reader import Snapshot
@@ -57,12 +60,41 @@ class PlannedInput(NamedTuple):
     reason: Fate
 
 
-def iter_dry(stage: Stage, on_objection: Callable[[str], None]) -> Iterator[PlannedInput]:
-    """Every input that is or was in the source, in order and one at a time.
+class PlannedInputs(Iterator[PlannedInput]):
+    """Every input that is or was in the source of a stage, in order and one at a time.
 
     :param on_objection: is told at the end why a run would be refused.
     """
-    with closing(open_sources(stage)) as source, _preview(stage, source) as preview:
+
+    def __init__(self, stage: Stage, on_objection: Callable[[str], None]) -> None:
+        self._changes: list[tuple[Change, ...] | None] = []
+        self._inputs = _iter_dry(stage, self._changes.append, on_objection)
+
+    def __next__(self) -> PlannedInput:
+        return next(self._inputs)
+
+    def close(self) -> None:
+        """Let go of the source before the end."""
+        self._inputs.close()
+
+    @property
+    def code_changes(self) -> tuple[Change, ...] | None:
+        """What of the code has changed, as far as it is known; None if nothing has.
+
+        Known from the first input on.
+        """
+        return self._changes[0] if self._changes else None
+
+
+def _iter_dry(
+    stage: Stage, note_changes: Callable[[tuple[Change, ...] | None], None], on_objection: Callable[[str], None]
+) -> Generator[PlannedInput]:
+    with (
+        remaining_storage_errors(stage.target),
+        closing(open_sources(stage)) as source,
+        _preview(stage, source) as preview,
+    ):
+        note_changes(preview.code_changes)
         total = 0
         for planned in preview.fates():
             total += planned.reason != "removed"
@@ -97,7 +129,10 @@ def _dry_run(stage: Stage, source: Source, began: float) -> Outcome:
         for objection in preview.objections(total):
             warn_of_objection(objection)
         base = preview.base
+        changes = preview.code_changes or () if counts["code"] else ()
     log.info("a dry run, nothing is written: %d inputs in %s: %s", total, source.path, _described(counts))
+    if counts["code"]:
+        log.info("%s", why_code(counts["code"], changes, may_be_accepted=stage.aggregate is None))
     outcome = Outcome.of(
         "planned",
         os.fspath(stage.target),
@@ -105,6 +140,7 @@ def _dry_run(stage: Stage, source: Source, began: float) -> Outcome:
         stage=stage.name,
         partition=stage.partition,
         seconds=time.monotonic() - began,
+        code_changes=changes,
     )
     by_reason = {fate: counts[fate] for fate in _FATES}
     return replace(outcome, counts={"inputs": total, "ignored": source.ignored, **by_reason})
@@ -159,6 +195,11 @@ class _Preview(ABC):
         elif self._stage.empty == "fail":
             yield str(empty_source(self._source))
 
+    @property
+    @abstractmethod
+    def code_changes(self) -> tuple[Change, ...] | None:
+        """What of the code has changed, as far as it is known; None if nothing has."""
+
     @abstractmethod
     def fates(self) -> Iterator[PlannedInput]:
         """What would become of each input."""
@@ -180,6 +221,10 @@ class _Preview(ABC):
 class _OfOne(_Preview):
     """Everything runs, or nothing."""
 
+    @property
+    def code_changes(self) -> tuple[Change, ...] | None:
+        return self._aggregation.code_changes
+
     def fates(self) -> Iterator[PlannedInput]:
         reason = self._aggregation.reason
         return (PlannedInput(item.path, reason or "carried") for item in self._aggregation.inputs)
@@ -194,11 +239,15 @@ class _OfOne(_Preview):
         stage = self._stage
         inputs = list_inputs(stage, self._source, self._spill)
         base = self.base if is_own(stage, self.base) or not stage.name else None
-        return Aggregation(stage, self._source, inputs, base, stage.fingerprint(), full=stage.redoes_all)
+        return Aggregation(stage, self._source, inputs, base, _code_of(stage), full=stage.redoes_all)
 
 
 class _OfEach(_Preview):
     """Each input has a fate of its own."""
+
+    @property
+    def code_changes(self) -> tuple[Change, ...] | None:
+        return self._plan.code_changes
 
     def fates(self) -> Iterator[PlannedInput]:
         plan = self._plan
@@ -220,10 +269,11 @@ class _OfEach(_Preview):
     @cached_property
     def _plan(self) -> Plan:
         stage = self._stage
-        fingerprint = stage.fingerprint()
-        return draw_up(
-            stage, self._source, self.base, fingerprint=fingerprint, spill=self._spill, full=stage.redoes_all
-        )
+        return draw_up(stage, self._source, self.base, code=_code_of(stage), spill=self._spill, full=stage.redoes_all)
+
+
+def _code_of(stage: Stage) -> Code | None:
+    return stage.code() if stage.functions else None
 
 
 def _only_in_first(first: Iterable[bytes], second: Iterable[bytes]) -> Iterator[bytes]:

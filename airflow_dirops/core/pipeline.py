@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import ExitStack, closing
 
+from airflow_dirops.core.format.code import Code
 from airflow_dirops.core.format.entries import Input
 from airflow_dirops.core.format.lists import InputsSeen
 from airflow_dirops.core.format.manifest import Manifest
@@ -23,6 +24,7 @@ from airflow_dirops.core.plan.draw_up import draw_up, is_own, list_inputs
 from airflow_dirops.core.plan.emptiness import empty_source, is_nothing, nothing_made, why_empty, why_nothing_made
 from airflow_dirops.core.plan.losses import LossGuard
 from airflow_dirops.core.plan.readiness import Readiness
+from airflow_dirops.core.report.changes import Change, why_code
 from airflow_dirops.core.report.outcome import Outcome, OutcomeName, Reporter
 from airflow_dirops.core.report.progress_bar import shown_progress
 from airflow_dirops.core.snapshot.opening import open_snapshot
@@ -45,17 +47,17 @@ def run_stage(stage: Stage) -> Outcome:
     with closing(open_sources(stage)) as source:
         check_readable(stage, source)
         control = ControlDirectory(resolve_target(stage.target, [single.path for single in source.singles]))
-        fingerprint = stage.fingerprint()
+        code = stage.code()
         terms = Terms(
             stage=stage.name,
-            fingerprint=fingerprint,
+            fingerprint=code.fingerprint,
             replace_unmanaged=stage.replace_unmanaged,
             take_over_stage=stage.take_over_stage,
             limit=stage.limit,
             full=stage.redoes_all,
         )
         with claim_target(control, stage.identify(), terms) as claim:
-            outcome = _Run(stage, source, claim, fingerprint, began).finish()
+            outcome = _Run(stage, source, claim, code, began).finish()
     _log_end(outcome, os.path.realpath(control.target))
     return outcome
 
@@ -77,11 +79,11 @@ def _log_end(outcome: Outcome, target: str) -> None:
 class _Run:
     """A stage that holds its claim."""
 
-    def __init__(self, stage: Stage, source: Source, claim: Claim, fingerprint: str, began: float) -> None:
+    def __init__(self, stage: Stage, source: Source, claim: Claim, code: Code, began: float) -> None:
         self._stage = stage
         self._source = source
         self._claim = claim
-        self._fingerprint = fingerprint
+        self._code = code
         self._began = began
         self._readiness = Readiness(stage, source)
         self._removal = LossGuard(stage, source, claim.control, claim.base)
@@ -95,6 +97,7 @@ class _Run:
             work = self._aggregation(base) if self._stage.aggregate else self._each_input(base)
             why = " (this run had committed and was cleared)" if self._claim.full and not self._stage.redoes_all else ""
             log.info("%d inputs in %s: %s%s", work.total, self._source.path, work.describe(), why)
+            changes = self._tell_code(work)
             if work.total == 0 and self._stage.empty != "commit":
                 return self._empty()
             if not work.has_work:
@@ -125,12 +128,20 @@ class _Run:
         commit(self._claim, manifest, self._stage.on_conflict)
         self._removal.forget_permission()
         drop_expired(self._claim.control, self._stage.retention)
-        return self._outcome("committed", manifest, reporter)
+        return self._outcome("committed", manifest, reporter, code_changes=changes)
+
+    def _tell_code(self, work: Aggregation | EachInput) -> Sequence[Change]:
+        """Say what of the code has changed, where inputs run for that."""
+        if not work.by_code:
+            return ()
+        changes = work.code_changes or ()
+        log.info("%s", why_code(work.by_code, changes, may_be_accepted=self._stage.aggregate is None))
+        return changes
 
     def _aggregation(self, base: Snapshot | None) -> Aggregation:
         inputs = list_inputs(self._stage, self._source, self._claim.spill)
         base = base if is_own(self._stage, base) else None
-        aggregation = Aggregation(self._stage, self._source, inputs, base, self._fingerprint, full=self._claim.full)
+        aggregation = Aggregation(self._stage, self._source, inputs, base, self._code, full=self._claim.full)
         if aggregation.has_work:
             self._readiness.look_at(inputs)
         return aggregation
@@ -140,7 +151,7 @@ class _Run:
             self._stage,
             self._source,
             base,
-            fingerprint=self._fingerprint,
+            code=self._code,
             spill=self._claim.spill,
             full=self._claim.full,
             dead=self._claim.reusable,
@@ -170,6 +181,7 @@ class _Run:
         reporter: Reporter | None = None,
         *,
         reason: str | None = None,
+        code_changes: Sequence[Change] = (),
     ) -> Outcome:
         return Outcome.of(
             outcome,
@@ -180,6 +192,7 @@ class _Run:
             seconds=time.monotonic() - self._began,
             done=reporter.done if reporter else None,
             reason=reason,
+            code_changes=code_changes,
         )
 
     def _sealing(self, planned: int, seen: InputsSeen | None) -> Sealing:
@@ -189,7 +202,7 @@ class _Run:
             base=self._claim.base,
             spill=self._claim.spill,
             sources=tuple(describe_source(single, self._claim.target) for single in self._source.singles),
-            fingerprint=self._fingerprint,
+            code=self._code,
             ignored=self._source.ignored,
             began=self._began,
             planned=planned,

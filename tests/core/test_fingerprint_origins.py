@@ -39,7 +39,7 @@ def fingerprint_of(folder: Path, source: str) -> str:
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    return fingerprint(module.read, codec="npy")
+    return fingerprint(module.read, codec="npy").fingerprint
 
 
 USES = {
@@ -165,7 +165,7 @@ def test_owners() -> None:
     owner = Origins().owner
     assert owner("numpy.linalg") == f"numpy {version('numpy')}"
     assert owner("skimage.io") == f"scikit-image {version('scikit-image')}"
-    assert owner("os") == owner("os.path") == owner("json") == "python {}.{}".format(*sys.version_info)
+    assert owner("os") == owner("os.path") == owner("json") == "Python {}.{}".format(*sys.version_info)
     assert owner("airflow.models.dag") == "airflow"
     assert owner("__main__") is owner("unusual_prefix_0_my_dag") is owner("") is None
     assert set(sys.modules) == already

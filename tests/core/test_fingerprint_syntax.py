@@ -11,12 +11,16 @@ from uuid import uuid4
 
 import pytest
 
-from airflow_dirops.core.fingerprint import fingerprint
+from airflow_dirops.core.fingerprint import fingerprint as code_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
     from types import ModuleType
+
+
+def fingerprint(function: Any, **options: Any) -> str:
+    return code_of(function, **options).fingerprint
 
 
 def load(folder: Path, source: str) -> ModuleType:

@@ -16,10 +16,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from airflow_dirops.core.fingerprint import fingerprint
+from airflow_dirops.core.fingerprint import fingerprint as code_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+
+
+def fingerprint(function: Any, **options: Any) -> str:
+    return code_of(function, **options).fingerprint
+
 
 SUBPROCESS = """
 import importlib.util, sys
@@ -29,7 +34,7 @@ spec = importlib.util.spec_from_file_location(name, file)
 module = importlib.util.module_from_spec(spec)
 sys.modules[name] = module
 spec.loader.exec_module(module)
-print(fingerprint(module.read, codec="npy"))
+print(fingerprint(module.read, codec="npy").fingerprint)
 """
 
 
@@ -55,12 +60,16 @@ VALUES = [
     iter([1]), (i for i in ()), threading.Lock(), threading.local(), queue.Queue(), open(__file__),
     logging.getLogger(__name__), random.Random(), random.random, np.random.default_rng(), np.random.rand,
     os.environ, np.add, np.sum, np.float32(1), np.arange(12).reshape(3, 4)[:, 1:],
-    np.array([{"a", "b"}, None], dtype=object),
+    np.array([{"a", "b"}, None], dtype=object), 10**5000,
 ]
 VALUES.append(VALUES)
 
+def odd(n): return n and even(n - 1)
+def even(n): return n == 0 or odd(n - 1)
+CIRCLE = {"odd": odd, "even": even}, {odd, even}
+
 def read(path):
-    return path in {"a", "b", "c"}, VALUES
+    return path in {"a", "b", "c"}, VALUES, odd(path), even(path), CIRCLE
 """
 
 
@@ -79,7 +88,7 @@ def test_other_processes_seeds_names_and_folders_agree(tmp_path: Path) -> None:
         file = tmp_path / folder / "my_dag.py"
         file.parent.mkdir(parents=True)
         file.write_text(STEADY, encoding="utf-8")
-        found |= {in_new_process(file, f"unusual_prefix_{folder[0]}{seed}_{n}", seed + n) for n in range(2)}
+        found |= {in_new_process(file, f"unusual_prefix_{folder[0]}{seed}_{n}", seed + n) for n in range(3)}
     assert len(found) == 1
 
 

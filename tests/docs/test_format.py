@@ -65,6 +65,10 @@ def keep(value: str, *, key: str) -> str | None:
     return None if "3" in key else value
 
 
+def with_params(path: str, *, params: Any) -> str:
+    return f"{len(path)} {len(params)}"
+
+
 def odd(name: str) -> str:
     return os.fsdecode(name.encode() + b"\xe9.txt")
 
@@ -100,7 +104,10 @@ def test_members_of_the_lists(stages: list[Path], name: str) -> None:
 
 def test_members_of_the_header(stages: list[Path], tmp_path: Path) -> None:
     trial = tmp_path / "trial"
-    read_directory(source=tmp_path / "raw", target=trial, read=read, codec="text", on_error="quarantine", limit=10)
+    many = {f"param{number}": number for number in range(200)}
+    read_directory(
+        source=tmp_path / "raw", target=trial, read=with_params, codec="text", pattern="*.txt", limit=10, params=many
+    )
     rolled_back = stages[0]
     read_directory(
         source=tmp_path / "raw", target=rolled_back, read=read, codec="text", on_error="quarantine", redo="all"

@@ -42,7 +42,7 @@ class Origins:
         if top == "builtins" or top in _MACHINERY:
             return top
         if top in sys.stdlib_module_names:
-            return f"python {sys.version_info.major}.{sys.version_info.minor}"
+            return "Python {}.{}".format(*sys.version_info)
         located = _located(module)
         return None if located is None else self._distribution(*located)
 

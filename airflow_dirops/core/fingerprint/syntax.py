@@ -1,6 +1,6 @@
-"""A function's own text, without what does not change what it does.
+"""Find the source of a function that runs.
 
-The text is taken from the syntax tree of its source, and only where compiling that source gives the very
+A function's text is taken from the syntax tree of its source, and only where compiling that source gives the very
 code that runs: a file may have been edited since it was imported. Without such a source, the bytecode stands
 in for it.
 """
@@ -13,12 +13,13 @@ import sys
 from types import CodeType
 from typing import TYPE_CHECKING, Any
 
+from airflow_dirops.core.fingerprint.parts import Parts, python_label
+from airflow_dirops.core.fingerprint.scopes import Function
+from airflow_dirops.core.fingerprint.text import NAMES_ALL, Text, text_of
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
-_Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
-
-_SILENT = frozenset({"annotation", "ctx", "kind", "returns", "type_comment", "type_params"})
 _HAS_DOCSTRING = 0x4000000  # code flag CO_HAS_DOCSTRING, Python 3.13
 
 
@@ -26,21 +27,25 @@ class Sources:
     """The source files that were needed so far, parsed and compiled."""
 
     def __init__(self) -> None:
-        self._files: dict[str, list[tuple[CodeType, _Definition]]] = {}
+        self._files: dict[str, list[tuple[CodeType, Function]]] = {}
 
-    def text(self, code: CodeType, namespace: dict[str, Any]) -> object:
-        """Give what stands for a function's own code: a string, or a tuple of values.
+    def text(self, code: CodeType, namespace: dict[str, Any], kept: Collection[str] | None, *, renaming: bool) -> Text:
+        """Give what stands for a function's own code.
 
         :param code: the code that runs.
         :param namespace: the function's globals, through which linecache reads from zip files.
+        :param kept: the parameters whose names count; by default all that can be passed by keyword.
+        :param renaming: whether the names of its variables do not count.
         """
         try:
             definition = self._definition(code, namespace)
-            return _bytecode(code) if definition is None else "\n".join(_own_tokens(definition))
+            if definition is not None:
+                return text_of(definition, code.co_freevars, kept, renaming=renaming)
         except RecursionError:
-            return _bytecode(code)
+            pass
+        return Text(_bytecode(code, kept, renaming=renaming), {})
 
-    def _definition(self, code: CodeType, namespace: dict[str, Any]) -> _Definition | None:
+    def _definition(self, code: CodeType, namespace: dict[str, Any]) -> Function | None:
         if code.co_filename not in self._files:
             self._files[code.co_filename] = _compiled(code.co_filename, namespace)
         running = _unplaced(code)
@@ -50,7 +55,7 @@ class Sources:
         return None if nearest is None else nearest[1]
 
 
-def _compiled(filename: str, namespace: dict[str, Any]) -> list[tuple[CodeType, _Definition]]:
+def _compiled(filename: str, namespace: dict[str, Any]) -> list[tuple[CodeType, Function]]:
     """Pair each function in a file, as compiled now, with its place in the syntax tree."""
     linecache.checkcache(filename)
     try:
@@ -58,9 +63,9 @@ def _compiled(filename: str, namespace: dict[str, Any]) -> list[tuple[CodeType, 
         module = compile(tree, filename, "exec", dont_inherit=True)
     except (SyntaxError, ValueError):
         return []
-    definitions: dict[tuple[str, int], list[_Definition]] = {}
+    definitions: dict[tuple[str, int], list[Function]] = {}
     for node in ast.walk(tree):
-        if isinstance(node, _Definition):
+        if isinstance(node, Function):
             definitions.setdefault(_name_and_line(node), []).append(node)
     return [
         (code, _enclosing(code, definitions[code.co_name, code.co_firstlineno]))
@@ -69,7 +74,7 @@ def _compiled(filename: str, namespace: dict[str, Any]) -> list[tuple[CodeType, 
     ]
 
 
-def _name_and_line(node: _Definition) -> tuple[str, int]:
+def _name_and_line(node: Function) -> tuple[str, int]:
     if isinstance(node, ast.Lambda):
         return "<lambda>", node.lineno
     return node.name, min(each.lineno for each in (node, *node.decorator_list))
@@ -82,7 +87,7 @@ def _functions(code: CodeType) -> Iterator[CodeType]:
             yield from _functions(constant)
 
 
-def _enclosing(code: CodeType, nodes: list[_Definition]) -> _Definition:
+def _enclosing(code: CodeType, nodes: list[Function]) -> Function:
     """Choose among the functions that begin on one line: the innermost that holds all of the code."""
     if len(nodes) == 1:
         return nodes[0]
@@ -96,12 +101,12 @@ def _enclosing(code: CodeType, nodes: list[_Definition]) -> _Definition:
     return max(holding, key=_begin)
 
 
-def _begin(node: _Definition) -> tuple[int, int]:
+def _begin(node: Function) -> tuple[int, int]:
     inner = node.body if isinstance(node, ast.Lambda) else node
     return inner.lineno, inner.col_offset
 
 
-def _end(node: _Definition) -> tuple[int, int]:
+def _end(node: Function) -> tuple[int, int]:
     return node.end_lineno or 0, node.end_col_offset or 0
 
 
@@ -111,63 +116,24 @@ def _unplaced(code: CodeType) -> CodeType:
     return code.replace(co_filename="", co_firstlineno=1, co_linetable=b"", co_consts=tuple(constants))
 
 
-def _own_tokens(node: _Definition) -> Iterator[str]:
-    """Flatten a function without its name, decorators and defaults, which count as the values they have."""
-    yield "async" if isinstance(node, ast.AsyncFunctionDef) else "def"
-    for name in ("posonlyargs", "args", "vararg", "kwonlyargs", "kwarg"):
-        yield from _tokens(getattr(node.args, name))
-        yield ";"
-    yield from _tokens(node.body)
-
-
-def _tokens(node: object) -> Iterator[str]:
-    match node:
-        case ast.Expr(value=ast.Constant()) | ast.Pass() | ast.AnnAssign(value=None):
-            return
-        case ast.AnnAssign(target=target, value=ast.expr() as value):
-            yield from _tokens(ast.Assign(targets=[target], value=value))
-        case ast.ClassDef():
-            yield from _node_tokens(node)
-            yield from _field_tokens(node)
-        case ast.AST():
-            yield from _node_tokens(node)
-        case list():
-            yield "["
-            for each in node:
-                yield from _tokens(each)
-            yield "]"
-        case _:
-            yield f"{type(node).__name__} {node!r}"
-
-
-def _node_tokens(node: ast.AST) -> Iterator[str]:
-    # Empty fields are left out, so that a field that a later Python adds changes nothing.
-    yield type(node).__name__
-    for name, value in ast.iter_fields(node):
-        if name not in _SILENT and value is not None and value != []:
-            yield name
-            yield from _tokens(value)
-    yield "."
-
-
-def _field_tokens(node: ast.ClassDef) -> Iterator[str]:
-    # In a class body an annotation may be data: dataclasses, msgspec and pydantic read it.
-    for statement in node.body:
-        if isinstance(statement, ast.AnnAssign):
-            yield from _tokens([statement.target, statement.annotation])
-
-
-def _bytecode(code: CodeType) -> tuple[object, ...]:
+def _bytecode(code: CodeType, kept: Collection[str] | None, *, renaming: bool) -> tuple[object, ...]:
     arguments = code.co_argcount + code.co_kwonlyargcount
     variadic = bool(code.co_flags & 0x04) + bool(code.co_flags & 0x08)
+    names: tuple[str, ...] = (*code.co_varnames, *code.co_cellvars)
+    if renaming and NAMES_ALL.isdisjoint(code.co_names):
+        # Those of locals are in no instruction: only what a caller can use is left.
+        names = tuple(name if kept is None or name in kept else "" for name in names[: arguments + variadic])
     return (
-        sys.version_info[:2],
+        Parts("python", label=python_label()),
         code.co_code,
         code.co_exceptiontable,
         code.co_names,
-        code.co_varnames[: arguments + variadic],
+        names,
         (code.co_argcount, code.co_posonlyargcount, code.co_kwonlyargcount, code.co_flags),
-        tuple(_bytecode(each) if isinstance(each, CodeType) else each for each in _constants(code)),
+        tuple(
+            _bytecode(each, None, renaming=renaming) if isinstance(each, CodeType) else each
+            for each in _constants(code)
+        ),
     )
 
 

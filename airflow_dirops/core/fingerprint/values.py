@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import copyreg
 from enum import Enum
+from functools import partial
 from pathlib import PurePath
 from pickle import PickleBuffer
 from types import EllipsisType, MappingProxyType, MethodType
 from typing import TYPE_CHECKING, Any
 
-from airflow_dirops.core.fingerprint.parts import Parts, parts_of_mapping
+from airflow_dirops.core.fingerprint.parts import Parts, parts_of_mapping, parts_of_set
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,6 +36,8 @@ _EXACT: dict[type, Callable[[Any], Parts]] = {
     list: lambda value: Parts("list", held=tuple(value)),
     dict: parts_of_mapping,
     MappingProxyType: parts_of_mapping,
+    # The general recipe has the function twice.
+    partial: lambda value: Parts("partial", held=(value.func, value.args, value.keywords)),
     MethodType: lambda value: Parts("method", held=(value.__func__, value.__self__)),
     property: lambda value: Parts("property", held=(value.fget, value.fset, value.fdel)),
     staticmethod: lambda value: Parts("staticmethod", held=(value.__func__,)),
@@ -49,11 +52,12 @@ def parts_of_value(value: object, home: Home) -> Parts:
     """
     kind = type(value)
     if kind in _ATOMS:
-        return Parts(kind.__name__, repr(value))
+        # Python writes no integer of many digits in decimals.
+        return Parts(kind.__name__, hex(value) if type(value) is int else repr(value))
     if isinstance(value, PurePath) or kind is str:
         return Parts("str" if kind is str else "path", home.relative(str(value)))
     if isinstance(value, set | frozenset):
-        return Parts("set", held=tuple(value), ordered=False)
+        return parts_of_set(value)
     if isinstance(value, Enum):
         return Parts("enum", value.name, held=(kind, value.value))
     try:

@@ -17,6 +17,7 @@ from airflow_dirops.core.errors import (
     ManifestDamaged,
     ManifestTooNew,
 )
+from airflow_dirops.core.format.code import Code, CodeParts
 from airflow_dirops.core.format.entries import MANIFEST_DIRECTORY
 from airflow_dirops.core.format.members import (
     UNDECODABLE,
@@ -70,9 +71,20 @@ class SourceRecord(ManifestModel, frozen=True):
     stage: Text | None = None
 
 
-class FunctionRecord(ManifestModel, frozen=True):
+class FunctionRecord(ManifestModel, frozen=True, omit_defaults=True):
+    """What the entries were made with.
+
+    ``parts`` says what the fingerprint goes over; ``parts_left_out`` how much more there is.
+    """
+
     name: Text
     fingerprint: Text | None = None
+    parts: CodeParts = ()
+    parts_left_out: Count = 0
+
+    @property
+    def code(self) -> Code:
+        return Code(self.fingerprint or "", self.parts, self.parts_left_out)
 
 
 class CodecRecord(ManifestModel, frozen=True):

@@ -9,10 +9,12 @@ from pathlib import Path
 
 from airflow_dirops.core.disk.sorting import Sorter
 from airflow_dirops.core.errors import ArgumentRefused
+from airflow_dirops.core.format.code import Code
 from airflow_dirops.core.format.entries import Input
 from airflow_dirops.core.places.directory.recovery import DeadAttempt
 from airflow_dirops.core.plan.plan import Plan
 from airflow_dirops.core.plan.recorded import finished_inputs, recorded_inputs
+from airflow_dirops.core.report.changes import changes_since
 from airflow_dirops.core.snapshot.reader import Snapshot
 from airflow_dirops.core.source.source import Source
 from airflow_dirops.core.stage.stage import Stage
@@ -23,7 +25,7 @@ def draw_up(
     source: Source,
     base: Snapshot | None,
     *,
-    fingerprint: str,
+    code: Code | None,
     spill: Path,
     full: bool,
     dead: Iterable[DeadAttempt] = (),
@@ -31,22 +33,23 @@ def draw_up(
     """List the source and set it beside what is there already.
 
     :param base: the snapshot that would be replaced.
-    :param fingerprint: of the stage's functions; empty where there are none to compare.
+    :param code: of the stage's functions; None where there are none to compare.
     :param spill: where long lists are sorted.
     :param full: redo everything.
     :param dead: attempts whose finished files may be reused.
     """
-    is_other_code = base is not None and fingerprint not in ("", base.manifest.function.fingerprint)
-    if is_other_code and stage.accept_code_change:
+    changes = None if base is None else changes_since(base.manifest.function.code, code)
+    is_accepted = changes is not None and stage.accept_code_change
+    if is_accepted:
         _check_codec(stage, base)
     return Plan(
         inputs=list_inputs(stage, source, spill),
         recorded=None if base is None or full else recorded_inputs(base, Sorter(spill, "recorded")),
         finished=finished_inputs(dead, Sorter(spill, "finished")),
         base=base,
-        code_changed=is_other_code and not stage.accept_code_change,
+        code_changes=None if is_accepted else changes,
         full=full,
-        is_due=full or (is_other_code and stage.accept_code_change) or not is_own(stage, base),
+        is_due=full or is_accepted or not is_own(stage, base),
         verify=stage.redoes_damaged,
     )
 

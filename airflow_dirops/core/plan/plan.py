@@ -19,6 +19,7 @@ from airflow_dirops.core.errors import StorageError
 from airflow_dirops.core.format.entries import Entry, Input, order_of
 from airflow_dirops.core.format.journal import JournalLine, Output
 from airflow_dirops.core.plan.recorded import Finished, Recorded
+from airflow_dirops.core.report.changes import Change
 from airflow_dirops.core.snapshot.reader import Snapshot
 
 T = TypeVar("T")
@@ -61,7 +62,8 @@ class Plan:
     :param inputs: the source, in order.
     :param recorded: what the base says of its inputs, or None where that does not count.
     :param finished: what dead attempts finished.
-    :param code_changed: the base was made by another version of the function.
+    :param code_changes: what has changed in the function since the base was made, as far as that is known; None if
+        nothing has.
     :param full: redo everything.
     :param is_due: a new snapshot is wanted even if nothing in it is new.
     :param verify: look at the digests of the base's outputs, and not only at their sizes.
@@ -72,7 +74,7 @@ class Plan:
     recorded: Iterable[Recorded] | None
     finished: Iterable[Finished]
     base: Snapshot | None
-    code_changed: bool = False
+    code_changes: tuple[Change, ...] | None = None
     full: bool = False
     is_due: bool = False
     verify: bool = False
@@ -167,7 +169,7 @@ class Plan:
             return "new"
         if not before.input.is_same(item):
             return "changed"
-        if self.code_changed:
+        if self.code_changes is not None:
             return "code"
         if before.state == "quarantined":
             return "retry"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -13,6 +13,7 @@ import msgspec
 
 from airflow_dirops.core.format.manifest import HEADER, Manifest
 from airflow_dirops.core.processes.home import Home
+from airflow_dirops.core.report.changes import Change, told
 
 OutcomeName = Literal["committed", "unchanged", "skipped", "planned"]
 
@@ -34,6 +35,7 @@ class Outcome:
     :param seconds: wall time of this run.
     :param limit: of a trial run, over how many inputs the snapshot goes at most.
     :param reason: why nothing was made, where the outcome is ``skipped``.
+    :param code_changes: what of the code has changed, where inputs ran for that, as far as it is known.
     """
 
     target: str
@@ -47,6 +49,7 @@ class Outcome:
     seconds: float
     limit: int | None = None
     reason: str | None = None
+    code_changes: list[str] = field(default_factory=list)
 
     @classmethod
     def of(
@@ -60,6 +63,7 @@ class Outcome:
         seconds: float,
         done: Counter[str] | None = None,
         reason: str | None = None,
+        code_changes: Sequence[Change] = (),
     ) -> Outcome:
         done = done or Counter()
         counts = dict.fromkeys(("inputs", "entries", "skipped", "quarantined", "ignored"), 0)
@@ -77,6 +81,7 @@ class Outcome:
             seconds=round(seconds, 3),
             limit=manifest.limit if manifest else None,
             reason=reason,
+            code_changes=told(code_changes),
         )
 
     def to_dict(self) -> dict[str, Any]:

@@ -10,7 +10,8 @@ from typing import Any, Literal, TypedDict
 from airflow_dirops.core.codecs.base import Codec
 from airflow_dirops.core.codecs.registry import resolve_codec
 from airflow_dirops.core.errors import ArgumentRefused
-from airflow_dirops.core.fingerprint import fingerprint
+from airflow_dirops.core.fingerprint import fingerprint, fingerprint_of_all
+from airflow_dirops.core.format.code import Code
 from airflow_dirops.core.format.members import text_problem
 from airflow_dirops.core.format.runs import Attempt
 from airflow_dirops.core.messages.shown import shown
@@ -205,18 +206,18 @@ class Stage:
     def worker_count(self) -> int:
         return available_cpus() if self.workers == "auto" else self.workers
 
-    def fingerprint(self) -> str:
-        """What the outputs were made with: the functions' code, the codec, and the params that a function asks for."""
-        parts = [
+    def code(self) -> Code:
+        """What the outputs are made with: the functions' code, the codec, and the params that a function asks for."""
+        return fingerprint_of_all(
             fingerprint(
                 function.function,
                 codec=self.output_codec.name,
                 params=self.params if "params" in function.wanted else None,
                 version=self.version,
+                by_keyword=function.wanted,
             )
             for function in self.functions
-        ]
-        return "+".join(parts)
+        )
 
     def identify(self) -> Attempt:
         return self.attempt or Attempt.outside_airflow(self.name, self.run)

@@ -13,6 +13,7 @@ import msgspec
 
 from airflow_dirops.core.disk.sorting import Sorter
 from airflow_dirops.core.errors import StagingChanged
+from airflow_dirops.core.format.code import Code
 from airflow_dirops.core.format.entries import EVERY_INPUT, Input, key_of, order_of
 from airflow_dirops.core.format.journal import JournalLine
 from airflow_dirops.core.format.lines import encode_line
@@ -55,7 +56,7 @@ class Sealing:
     base: Manifest | None
     spill: Path
     sources: tuple[SourceRecord, ...]
-    fingerprint: str
+    code: Code
     ignored: int
     began: float
     planned: int
@@ -152,7 +153,12 @@ def _header(
         created=datetime.now(UTC).isoformat(timespec="milliseconds"),
         attempt=sealing.attempt.record(),
         source=sealing.sources[0],
-        function=FunctionRecord(name=stage.function_name, fingerprint=sealing.fingerprint),
+        function=FunctionRecord(
+            name=stage.function_name,
+            fingerprint=sealing.code.fingerprint,
+            parts=sealing.code.parts,
+            parts_left_out=sealing.code.left_out,
+        ),
         codec=CodecRecord(name=codec.name, suffix=codec.suffix),
         durability=stage.durability,
         digest="sha256",

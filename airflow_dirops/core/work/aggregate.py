@@ -10,12 +10,14 @@ from itertools import chain
 from typing import Any, NamedTuple
 
 from airflow_dirops.core.errors import DiropsError, RecordFailed, SetupError, environment_error
+from airflow_dirops.core.format.code import Code
 from airflow_dirops.core.format.entries import EVERY_INPUT, Input
 from airflow_dirops.core.format.lists import InputsSeen
 from airflow_dirops.core.format.manifest import Manifest
 from airflow_dirops.core.messages.tracebacks import described
 from airflow_dirops.core.plan.plan import Loss, Reason, is_there
 from airflow_dirops.core.processes.home import Home
+from airflow_dirops.core.report.changes import Change, changes_since
 from airflow_dirops.core.report.outcome import Reporter
 from airflow_dirops.core.snapshot.reader import Snapshot
 from airflow_dirops.core.source.source import Source
@@ -40,7 +42,7 @@ class Aggregation:
 
     :param inputs: the source, in order.
     :param base: the snapshot that would be replaced, where it counts.
-    :param fingerprint: of the stage's functions; empty where there are none to compare.
+    :param code: of the stage's functions; None where there are none to compare.
     :param full: redo everything.
     """
 
@@ -50,7 +52,7 @@ class Aggregation:
         source: Source,
         inputs: Iterable[Input],
         base: Snapshot | None,
-        fingerprint: str,
+        code: Code | None,
         *,
         full: bool,
     ) -> None:
@@ -58,7 +60,7 @@ class Aggregation:
         self._source = source
         self.inputs = inputs
         self._base = base
-        self._fingerprint = fingerprint
+        self._code = code
         self._full = full
         self.seen = InputsSeen.of(inputs)
 
@@ -84,13 +86,25 @@ class Aggregation:
         if self._base is None:
             return "new"
         manifest, verify = self._base.manifest, self._stage.redoes_damaged
-        if self._fingerprint not in ("", manifest.function.fingerprint):
+        if changes_since(manifest.function.code, self._code) is not None:
             return "code"
         if manifest.inputs_digest != self.seen.digest:
             return "changed"
         if not all(is_there(self._base, entry, verify=verify) for entry in self._base.iter_entries()):
             return "missing"
         return "retry" if manifest.counts.quarantined else None
+
+    @property
+    def code_changes(self) -> tuple[Change, ...] | None:
+        """What has changed in the function, if that is why."""
+        if self.reason != "code" or self._base is None:
+            return None
+        return changes_since(self._base.manifest.function.code, self._code)
+
+    @property
+    def by_code(self) -> int:
+        """How many inputs run for that."""
+        return self.total if self.reason == "code" else 0
 
     def is_same(self, manifest: Manifest) -> bool:
         """Whether what was sealed is what the base holds: inputs that had failed were retried, and failed again."""

@@ -18,6 +18,7 @@ from airflow_dirops.core.places.directory.alive import read_owner
 from airflow_dirops.core.places.directory.holder import boot_id
 from airflow_dirops.core.places.directory.recovery import DeadAttempt
 from airflow_dirops.core.plan.plan import Loss, Plan, Planned
+from airflow_dirops.core.report.changes import Change
 from airflow_dirops.core.report.outcome import Reporter
 from airflow_dirops.core.source.source import Source
 from airflow_dirops.core.stage.stage import Stage
@@ -62,6 +63,14 @@ class EachInput:
 
     def is_same(self, manifest: Manifest) -> bool:  # noqa: ARG002 - known before anything is sealed
         return False
+
+    @property
+    def code_changes(self) -> tuple[Change, ...] | None:
+        return self._plan.code_changes
+
+    @property
+    def by_code(self) -> int:
+        return self._plan.reasons["code"]
 
     def describe(self) -> str:
         return self._plan.describe()
