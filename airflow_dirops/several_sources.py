@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from airflow.sdk.definitions.xcom_arg import PlainXComArg, XComArg
+if TYPE_CHECKING:  # the command, which needs what is below, starts without Airflow
+    from airflow.sdk.definitions.xcom_arg import XComArg
 
 _MAX_PAIRS = 5  # of a source and its target, in a message
 _OTHERWISE = (
@@ -29,6 +30,8 @@ def known_to_be_several(source: Any, task_group: Any) -> str | None:
     :param source: what the DAG file says.
     :param task_group: what the stage is in, whose instances get the outputs of a mapped group one by one.
     """
+    from airflow.sdk.definitions.xcom_arg import XComArg
+
     if isinstance(source, (list, tuple)):
         shown = f"[{', '.join(map(_shown, source))}]"
         if not any(isinstance(one, XComArg) for one in source):
@@ -71,6 +74,8 @@ def _pairs_of(places: list[str]) -> list[str]:
 
 def _many_outputs(source: XComArg, task_group: Any) -> str | None:
     """Of which task an output is a list, since that task runs once for each of many things."""
+    from airflow.sdk.definitions.xcom_arg import PlainXComArg
+
     if not isinstance(source, PlainXComArg):  # .map(), .zip() and .concat() give lists
         return " and ".join(sorted({repr(task.task_id) for task, _ in source.iter_references()}))
     task: Any = source.operator
@@ -86,4 +91,6 @@ def _around(task_group: Any) -> Iterator[Any]:
 
 
 def _shown(source: Any) -> str:
+    from airflow.sdk.definitions.xcom_arg import PlainXComArg
+
     return f"output of {source.operator.task_id!r}" if isinstance(source, PlainXComArg) else repr(source)

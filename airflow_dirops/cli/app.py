@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import inspect
 import io
+import logging
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import wraps
 from pathlib import Path
 from typing import Annotated, Concatenate, ParamSpec
@@ -79,7 +81,8 @@ def command(panel: str) -> Callable[[Callable[P, int]], Callable[P, None]]:
         @wraps(run)
         def guarded(*args: P.args, **options: P.kwargs) -> None:
             try:
-                code = run(*args, **options)
+                with _warnings_on_stderr():
+                    code = run(*args, **options)
                 sys.stdout.flush()
             except DiropsError as error:
                 output_of(json=bool(options["json"])).error(error.kind, str(error))
@@ -96,6 +99,21 @@ def command(panel: str) -> Callable[[Callable[P, int]], Callable[P, None]]:
         return guarded
 
     return decorate
+
+
+@contextmanager
+def _warnings_on_stderr() -> Iterator[None]:
+    """Results alone go to stdout, whoever imports Airflow, which logs there."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setLevel(logging.WARNING)
+    log = logging.getLogger("airflow_dirops")
+    before, log.propagate = log.propagate, False
+    log.addHandler(handler)
+    try:
+        yield
+    finally:
+        log.removeHandler(handler)
+        log.propagate = before
 
 
 def for_each_target(panel: str) -> Callable[[Callable[Concatenate[Path, Output, P], int]], Callable[..., None]]:

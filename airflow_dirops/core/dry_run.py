@@ -4,60 +4,37 @@ from __future__ import annotations
 
 import os
 import time
-from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
-from functools import cached_property
-from heapq import merge
-from itertools import groupby
-from operator import itemgetter
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Literal, NamedTuple, get_args
 
 from airflow_dirops.core.disk.sorting import Sorter
 from airflow_dirops.core.errors import remaining_storage_errors
-from airflow_dirops.core.format.code import Code
-from airflow_dirops.core.format.entries import order_of, path_at
 from airflow_dirops.core.messages.shown import logger
-from airflow_dirops.core.place import Terms
-from airflow_dirops.core.places.directory.control import ControlDirectory
-from airflow_dirops.core.places.directory.preflight import check_target, read_base
-from airflow_dirops.core.plan.draw_up import draw_up, is_own, list_inputs
+from airflow_dirops.core.place import Place
+from airflow_dirops.core.places import place_of
+from airflow_dirops.core.plan.context import RunContext
+from airflow_dirops.core.plan.draw_up import code_of, terms_of
 from airflow_dirops.core.plan.emptiness import empty_source
 from airflow_dirops.core.plan.losses import LossGuard
-from airflow_dirops.core.plan.plan import Loss, Plan, Reason
+from airflow_dirops.core.plan.plan import FATES, PlannedInput
 from airflow_dirops.core.plan.readiness import Readiness
-from airflow_dirops.core.plan.recorded import recorded_inputs
 from airflow_dirops.core.report.changes import Change, why_code
 from airflow_dirops.core.report.outcome import Outcome
-from airflow_dirops.core.snapshot.opening import open_snapshot
 from airflow_dirops.core.snapshot.reader import Snapshot
 from airflow_dirops.core.source.opening import check_readable, open_sources
 from airflow_dirops.core.source.source import Source
 from airflow_dirops.core.stage.stage import Stage
-from airflow_dirops.core.work.aggregate import Aggregation
+from airflow_dirops.core.work.work import draw_up_work
 
 log = logger(__name__)
 
-Fate = Reason | Literal["carried", "removed"]
-_FATES = (*get_args(Reason), "carried", "removed")
 
 _MAX_LOGGED = 100
-
-
-class PlannedInput(NamedTuple):
-    """One input, and what a run would do about it.
-
-    :param path: relative to the source.
-    :param reason: why it would run: ``new``, ``changed``, ``code``, ``missing``, ``retry`` or ``redo``; or that it
-        would not: ``carried`` over, or ``removed`` from the source.
-    """
-
-    path: str
-    reason: Fate
 
 
 class PlannedInputs(Iterator[PlannedInput]):
@@ -142,48 +119,52 @@ def _dry_run(stage: Stage, source: Source, began: float) -> Outcome:
         seconds=time.monotonic() - began,
         code_changes=changes,
     )
-    by_reason = {fate: counts[fate] for fate in _FATES}
+    by_reason = {fate: counts[fate] for fate in FATES}
     return replace(outcome, counts={"inputs": total, "ignored": source.ignored, **by_reason})
 
 
 @contextmanager
-def _preview(stage: Stage, source: Source) -> Iterator[_OfEach | _OfOne]:
-    target = check_target(stage.target, [single.path for single in source.singles])
-    with ExitStack() as stack:
+def _preview(stage: Stage, source: Source) -> Iterator[_Preview]:
+    place = place_of(stage.target)
+    place.check(single.path for single in source.singles)
+    with ExitStack() as opened:
         # A hidden name, in case the source is what temporary directories are made in.
-        spill = Path(stack.enter_context(TemporaryDirectory(prefix=".dirops-plan-")))
-        base = _open_base(stage, target)
-        if base is not None:
-            stack.enter_context(base)
-        yield (_OfOne if _is_aggregate(stage, base) else _OfEach)(stage, source, target, base, spill)
-
-
-def _is_aggregate(stage: Stage, base: Snapshot | None) -> bool:
-    if stage.functions or base is None:
-        return stage.aggregate is not None
-    return base.manifest.inputs_digest is not None
-
-
-def _open_base(stage: Stage, target: Path) -> Snapshot | None:
-    terms = Terms(
-        stage=stage.name,
-        limit=stage.limit,
-        replace_unmanaged=stage.replace_unmanaged,
+        scratch = Path(opened.enter_context(TemporaryDirectory(prefix=".dirops-plan-")))
+        code = code_of(stage)
         # Where no function gives the stage a name, the plan is for whichever made the base.
-        take_over_stage=stage.take_over_stage or not stage.name,
-    )
-    base = read_base(target, terms)
-    return open_snapshot({"target": os.fspath(target), "snapshot": base.snapshot}) if base else None
+        terms = replace(terms_of(stage, code), take_over_stage=stage.take_over_stage or not stage.name)
+        held = place.look(terms)
+        run = RunContext(
+            stage=stage,
+            source=source,
+            base=opened.enter_context(Snapshot(held)) if held else None,
+            code=code,
+            full=stage.redoes_all,
+            sorter=partial(Sorter, scratch),
+        )
+        yield _Preview(run, place)
 
 
-class _Preview(ABC):
-    def __init__(self, stage: Stage, source: Source, target: Path, base: Snapshot | None, spill: Path) -> None:
-        self._stage = stage
-        self._source = source
-        self._target = target
-        self.base = base
-        self._spill = spill
-        self._readiness = Readiness(stage, source)
+class _Preview:
+    """A run that never claims its target."""
+
+    def __init__(self, run: RunContext, place: Place) -> None:
+        self._stage = run.stage
+        self._source = run.source
+        self._place = place
+        self._run = run
+        self.base = run.base
+        self._readiness = Readiness(run)
+        self._work = draw_up_work(run, self._readiness)
+
+    @property
+    def code_changes(self) -> tuple[Change, ...] | None:
+        """What of the code has changed, as far as it is known; None if nothing has."""
+        return self._work.code_changes
+
+    def fates(self) -> Iterator[PlannedInput]:
+        """What would become of each input."""
+        return self._work.fates()
 
     def objections(self, total: int) -> Iterator[str]:
         """Why a run would be refused.
@@ -191,100 +172,16 @@ class _Preview(ABC):
         :param total: how many inputs there are.
         """
         if total or self._stage.empty == "commit":
-            yield from self._objections_to(self._looked_at())
+            yield from self._objections_to_work()
         elif self._stage.empty == "fail":
             yield str(empty_source(self._source))
 
-    @property
-    @abstractmethod
-    def code_changes(self) -> tuple[Change, ...] | None:
-        """What of the code has changed, as far as it is known; None if nothing has."""
-
-    @abstractmethod
-    def fates(self) -> Iterator[PlannedInput]:
-        """What would become of each input."""
-
-    @abstractmethod
-    def _looked_at(self) -> Loss:
-        """Look at the inputs that would run; returns what would go."""
-
-    def _objections_to(self, loss: Loss) -> Iterator[str]:
-        guard = LossGuard(
-            self._stage, self._source, ControlDirectory(self._target), self.base.manifest if self.base else None
-        )
-        if reason := guard.objection(loss):
+    def _objections_to_work(self) -> Iterator[str]:
+        _ = self._work.has_work  # which looks at the inputs
+        if reason := LossGuard(self._run, self._place).objection(self._work.loss):
             yield reason
         if (fault := self._readiness.fault) and self._stage.on_error == "fail":
             yield str(fault)
-
-
-class _OfOne(_Preview):
-    """Everything runs, or nothing."""
-
-    @property
-    def code_changes(self) -> tuple[Change, ...] | None:
-        return self._aggregation.code_changes
-
-    def fates(self) -> Iterator[PlannedInput]:
-        reason = self._aggregation.reason
-        return (PlannedInput(item.path, reason or "carried") for item in self._aggregation.inputs)
-
-    def _looked_at(self) -> Loss:
-        if self._aggregation.has_work:
-            self._readiness.look_at(self._aggregation.inputs)
-        return self._aggregation.loss
-
-    @cached_property
-    def _aggregation(self) -> Aggregation:
-        stage = self._stage
-        inputs = list_inputs(stage, self._source, self._spill)
-        base = self.base if is_own(stage, self.base) or not stage.name else None
-        return Aggregation(stage, self._source, inputs, base, _code_of(stage), full=stage.redoes_all)
-
-
-class _OfEach(_Preview):
-    """Each input has a fate of its own."""
-
-    @property
-    def code_changes(self) -> tuple[Change, ...] | None:
-        return self._plan.code_changes
-
-    def fates(self) -> Iterator[PlannedInput]:
-        plan = self._plan
-        recorded = plan.recorded
-        if recorded is None and self.base is not None:
-            recorded = recorded_inputs(self.base, Sorter(self._spill, "dropped"))
-        present = ((order_of(planned.input.path), planned.reason or "carried") for planned in plan.walk())
-        orders = (order for order, _ in groupby(recorded or (), itemgetter(0)))
-        removed = (
-            (order, "removed") for order in _only_in_first(orders, (order_of(item.path) for item in plan.inputs))
-        )
-        both: Iterator[tuple[bytes, Fate]] = merge(present, removed, key=itemgetter(0))  # type: ignore[arg-type]
-        return (PlannedInput(path_at(order), fate) for order, fate in both)
-
-    def _looked_at(self) -> Loss:
-        self._readiness.survey(self._plan)
-        return self._plan.loss
-
-    @cached_property
-    def _plan(self) -> Plan:
-        stage = self._stage
-        return draw_up(stage, self._source, self.base, code=_code_of(stage), spill=self._spill, full=stage.redoes_all)
-
-
-def _code_of(stage: Stage) -> Code | None:
-    return stage.code() if stage.functions else None
-
-
-def _only_in_first(first: Iterable[bytes], second: Iterable[bytes]) -> Iterator[bytes]:
-    """What only the first of two sorted streams has."""
-    others = iter(second)
-    other = next(others, None)
-    for one in first:
-        while other is not None and other < one:
-            other = next(others, None)
-        if one != other:
-            yield one
 
 
 def _told(inputs: Iterable[PlannedInput]) -> Counter[str]:
@@ -303,4 +200,4 @@ def _told(inputs: Iterable[PlannedInput]) -> Counter[str]:
 
 
 def _described(counts: Counter[str]) -> str:
-    return ", ".join(f"{counts[fate]} {fate}" for fate in _FATES if counts[fate]) or "nothing"
+    return ", ".join(f"{counts[fate]} {fate}" for fate in FATES if counts[fate]) or "nothing"

@@ -29,6 +29,7 @@
     │   ├── StagingChanged          somebody removed, altered or added files in the staging area
     │   ├── SnapshotExpired         a pinned snapshot is no longer kept
     │   ├── ResourcesExhausted      the machine has no memory, thread or process left
+    │   ├── CommitUnknown           whether the new snapshot was published cannot be told; trying again tells
     │   └── StorageError            the file system refused: full, read-only, no permission, input/output error
     └── ConflictError           another attempt won; look at who, then decide
         ├── TargetConflict          another run committed since this attempt began
@@ -214,6 +215,20 @@ class TargetConflict(ConflictError): ...
 
 
 class AttemptSuperseded(ConflictError): ...
+
+
+class CommitUnknown(TransientError):
+    """Whether the new snapshot is the target cannot be told; nothing was removed.
+
+    :param target: for people.
+    :param cause: what kept it from being seen.
+    """
+
+    def __init__(self, target: str, cause: Exception) -> None:
+        super().__init__(
+            f"the new snapshot of {target!r} was put in place, and whether it is there for good cannot be told: "
+            f"{cause}. Nothing was removed; run the task again: it looks at what is there, and goes on from that"
+        )
 
 
 class storage_errors:  # noqa: N801 - a block, as in contextlib

@@ -6,37 +6,30 @@ import os
 import time
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack, closing
+from pathlib import Path
 
 from airflow_dirops.core.format.code import Code
 from airflow_dirops.core.format.entries import Input
-from airflow_dirops.core.format.lists import InputsSeen
 from airflow_dirops.core.format.manifest import Manifest
+from airflow_dirops.core.format.runs import Attempt
 from airflow_dirops.core.messages.commands import dirops_command
 from airflow_dirops.core.messages.shown import logger
-from airflow_dirops.core.place import Terms
-from airflow_dirops.core.places.directory.claim import Claim, claim_target
-from airflow_dirops.core.places.directory.commit import commit
-from airflow_dirops.core.places.directory.control import ControlDirectory
-from airflow_dirops.core.places.directory.overlay import check_not_in_lower_layer
-from airflow_dirops.core.places.directory.preflight import resolve_target
-from airflow_dirops.core.places.directory.retention import drop_expired
-from airflow_dirops.core.plan.draw_up import draw_up, is_own, list_inputs
+from airflow_dirops.core.place import Claim, Lost, Place, Sealing, Unknown
+from airflow_dirops.core.places import place_of
+from airflow_dirops.core.plan.context import RunContext
+from airflow_dirops.core.plan.draw_up import code_of, terms_of
 from airflow_dirops.core.plan.emptiness import empty_source, is_nothing, nothing_made, why_empty, why_nothing_made
 from airflow_dirops.core.plan.losses import LossGuard
 from airflow_dirops.core.plan.readiness import Readiness
 from airflow_dirops.core.report.changes import Change, why_code
 from airflow_dirops.core.report.outcome import Outcome, OutcomeName, Reporter
 from airflow_dirops.core.report.progress_bar import shown_progress
-from airflow_dirops.core.snapshot.opening import open_snapshot
 from airflow_dirops.core.snapshot.reader import Snapshot
 from airflow_dirops.core.snapshot.strays import warn_of_strays
 from airflow_dirops.core.source.opening import check_readable, open_sources
 from airflow_dirops.core.source.source import Source, describe_source
 from airflow_dirops.core.stage.stage import Stage
-from airflow_dirops.core.staging.area import StagingArea
-from airflow_dirops.core.staging.seal import Sealing, seal
-from airflow_dirops.core.work.aggregate import Aggregation
-from airflow_dirops.core.work.steps import EachInput
+from airflow_dirops.core.work.work import Work, draw_up_work
 
 log = logger(__name__)
 
@@ -46,19 +39,13 @@ def run_stage(stage: Stage) -> Outcome:
     began = time.monotonic()
     with closing(open_sources(stage)) as source:
         check_readable(stage, source)
-        control = ControlDirectory(resolve_target(stage.target, [single.path for single in source.singles]))
-        code = stage.code()
-        terms = Terms(
-            stage=stage.name,
-            fingerprint=code.fingerprint,
-            replace_unmanaged=stage.replace_unmanaged,
-            take_over_stage=stage.take_over_stage,
-            limit=stage.limit,
-            full=stage.redoes_all,
-        )
-        with claim_target(control, stage.identify(), terms) as claim:
-            outcome = _Run(stage, source, claim, code, began).finish()
-    _log_end(outcome, os.path.realpath(control.target))
+        place = place_of(stage.target)
+        place.check(single.path for single in source.singles)
+        code = code_of(stage)
+        terms = terms_of(stage, code)
+        with place.claim(stage.attempt or Attempt.outside_airflow(stage.name, stage.run), terms) as claim:
+            outcome = _Attempt(stage, source, place, claim, code, began).finish()
+    _log_end(outcome, place.name)
     return outcome
 
 
@@ -76,88 +63,78 @@ def _log_end(outcome: Outcome, target: str) -> None:
         )
 
 
-class _Run:
+class _Attempt:
     """A stage that holds its claim."""
 
-    def __init__(self, stage: Stage, source: Source, claim: Claim, code: Code, began: float) -> None:
+    def __init__(
+        self, stage: Stage, source: Source, place: Place, claim: Claim, code: Code | None, began: float
+    ) -> None:
         self._stage = stage
         self._source = source
+        self._place = place
         self._claim = claim
-        self._code = code
+        self._code = code or Code("")
         self._began = began
-        self._readiness = Readiness(stage, source)
-        self._removal = LossGuard(stage, source, claim.control, claim.base)
 
     def finish(self) -> Outcome:
         """Plan, stage, seal, commit, retire."""
-        with ExitStack() as stack:
-            base = _open_base(self._claim)
-            if base is not None:
-                stack.enter_context(base)
-            work = self._aggregation(base) if self._stage.aggregate else self._each_input(base)
-            why = " (this run had committed and was cleared)" if self._claim.full and not self._stage.redoes_all else ""
-            log.info("%d inputs in %s: %s%s", work.total, self._source.path, work.describe(), why)
-            changes = self._tell_code(work)
+        with ExitStack() as opened:
+            run = self._open(opened)
+            readiness, losses = Readiness(run), LossGuard(run, self._place)
+            work = draw_up_work(run, readiness)
+            changes = self._log_work(work)
             if work.total == 0 and self._stage.empty != "commit":
                 return self._empty()
             if not work.has_work:
                 return self._nothing_new()
-            self._removal.check_planned(work.loss)
-            check_not_in_lower_layer(self._claim.target, self._claim.control.path)
-            self._readiness.check(self._claim.control.path, base, self._claim.spill)
-            progress = stack.enter_context(shown_progress(self._stage.on_progress, self._stage.name))
-            reporter = Reporter(work.total, progress)
-            staging = stack.enter_context(
-                StagingArea(
-                    self._claim.directory,
-                    self._claim.alive.touch,
-                    durability=self._stage.durability,
-                    target=self._claim.target,
-                )
+            losses.check_planned(work.loss)
+            self._claim.check_replaceable()
+            readiness.check(self._claim.free_bytes())
+            reporter = Reporter(
+                work.total, opened.enter_context(shown_progress(self._stage.on_progress, self._stage.name))
             )
+            staging = opened.enter_context(self._claim.stage(self._stage.durability))
             if not work.run(staging, reporter):
                 return self._nothing_new()
-            manifest = seal(staging, self._sealing(work.total, work.seen))
-            if work.is_same(manifest):
+            sealed = staging.seal(self._sealing(work))
+            if work.is_same(sealed):
                 return self._nothing_new()
-            if is_nothing(manifest.counts) and self._stage.empty != "commit":
-                return self._nothing_made(manifest, work.inputs)
-            self._removal.check_sealed(manifest)
-            if base is not None:
-                warn_of_strays(base, self._claim.control.retired / base.manifest.snapshot, self._claim.spill)
-        commit(self._claim, manifest, self._stage.on_conflict)
-        self._removal.forget_permission()
-        drop_expired(self._claim.control, self._stage.retention)
-        return self._outcome("committed", manifest, reporter, code_changes=changes)
+            if is_nothing(sealed.counts) and self._stage.empty != "commit":
+                return self._nothing_made(sealed, work.inputs)
+            losses.check_sealed(sealed)
+            if run.base is not None:
+                warn_of_strays(run.base, self._claim.where_replaced(), run.sorter)
+        self._commit(sealed)
+        losses.forget_permission()
+        self._claim.retire(self._stage.retention)
+        return self._outcome("committed", sealed, reporter, code_changes=changes)
 
-    def _tell_code(self, work: Aggregation | EachInput) -> Sequence[Change]:
-        """Say what of the code has changed, where inputs run for that."""
+    def _open(self, opened: ExitStack) -> RunContext:
+        held = self._claim.hold_base()
+        return RunContext(
+            stage=self._stage,
+            source=self._source,
+            base=opened.enter_context(Snapshot(held)) if held else None,
+            code=self._code,
+            full=self._claim.full,
+            sorter=self._claim.sorter,
+            dead=self._claim.dead,
+        )
+
+    def _log_work(self, work: Work) -> Sequence[Change]:
+        """Say what will be done; returns what of the code has changed, where inputs run for that."""
+        why = " (this run had committed and was cleared)" if self._claim.full and not self._stage.redoes_all else ""
+        log.info("%d inputs in %s: %s%s", work.total, self._source.path, work.describe(), why)
         if not work.by_code:
             return ()
         changes = work.code_changes or ()
         log.info("%s", why_code(work.by_code, changes, may_be_accepted=self._stage.aggregate is None))
         return changes
 
-    def _aggregation(self, base: Snapshot | None) -> Aggregation:
-        inputs = list_inputs(self._stage, self._source, self._claim.spill)
-        base = base if is_own(self._stage, base) else None
-        aggregation = Aggregation(self._stage, self._source, inputs, base, self._code, full=self._claim.full)
-        if aggregation.has_work:
-            self._readiness.look_at(inputs)
-        return aggregation
-
-    def _each_input(self, base: Snapshot | None) -> EachInput:
-        plan = draw_up(
-            self._stage,
-            self._source,
-            base,
-            code=self._code,
-            spill=self._claim.spill,
-            full=self._claim.full,
-            dead=self._claim.reusable,
-        )
-        self._readiness.survey(plan)
-        return EachInput(self._stage, self._source, plan, self._claim.reusable, self._claim.spill)
+    def _commit(self, sealed: Manifest) -> None:
+        match self._claim.commit(sealed, self._stage.on_conflict):
+            case Lost(error) | Unknown(error):
+                raise error
 
     def _empty(self) -> Outcome:
         if self._stage.empty == "fail":
@@ -195,23 +172,16 @@ class _Run:
             code_changes=code_changes,
         )
 
-    def _sealing(self, planned: int, seen: InputsSeen | None) -> Sealing:
+    def _sealing(self, work: Work) -> Sealing:
         return Sealing(
             stage=self._stage,
+            code=self._code,
             attempt=self._claim.attempt,
             base=self._claim.base,
-            spill=self._claim.spill,
-            sources=tuple(describe_source(single, self._claim.target) for single in self._source.singles),
-            code=self._code,
+            sources=tuple(describe_source(single, Path(self._place.name)) for single in self._source.singles),
             ignored=self._source.ignored,
             began=self._began,
-            planned=planned,
+            planned=work.total,
             unmatched=self._source.list_unmatched(),
-            seen=seen,
+            seen=work.seen,
         )
-
-
-def _open_base(claim: Claim) -> Snapshot | None:
-    if claim.base is None:
-        return None
-    return open_snapshot({"target": os.fspath(claim.target), "snapshot": claim.base.snapshot})

@@ -11,10 +11,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from airflow_dirops.core import pipeline, read_directory
+from airflow_dirops.core import read_directory
 from airflow_dirops.core.disk.durable import ExchangeUnsupported
 from airflow_dirops.core.errors import DiropsError
-from airflow_dirops.core.places.directory import swap
+from airflow_dirops.core.places.directory import place, swap
 
 # What changes names, and so what a crash can fall between; exchanging names is the one that Python does not audit.
 _CHANGES = frozenset({"os.rename", "os.remove", "os.rmdir", "os.mkdir", "os.link"})
@@ -92,7 +92,7 @@ def _run(gates: _Gates, plain: bool, options: dict[str, Any]) -> dict[str, Any]:
         gates.wait("commit")
         committing(*arguments)
 
-    committing, pipeline.commit = pipeline.commit, commit
+    committing, place.commit = place.commit, commit
     if plain:
         swap.exchange = _cannot_exchange
     try:

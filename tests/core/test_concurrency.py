@@ -219,7 +219,7 @@ def test_a_pinned_snapshot_that_is_replaced_while_it_is_looked_for_is_found(
     source: Path, target: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pinned = {"target": str(target), "snapshot": header_of(target)["snapshot"]}
-    hold, replaced = holding._hold, []
+    hold, replaced = holding.hold, []
 
     def replace_then_hold(path: Path) -> Any:
         if not replaced:
@@ -227,7 +227,7 @@ def test_a_pinned_snapshot_that_is_replaced_while_it_is_looked_for_is_found(
             stage(source, target, "second", "second")
         return hold(path)
 
-    monkeypatch.setattr(holding, "_hold", replace_then_hold)
+    monkeypatch.setattr(holding, "hold", replace_then_hold)
     with open_snapshot(pinned) as snapshot:
         assert {record.value for record in snapshot} == {"first"}
     assert replaced == [target]

@@ -123,9 +123,9 @@ def half_swapped(run: Run, texts: Path, target: Path) -> str:
     write_texts(texts, a="again")
     pid = os.fork()
     if pid == 0:
-        import airflow_dirops.core.pipeline as pipeline
+        import airflow_dirops.core.places.directory.place as place
 
-        pipeline.commit = lambda *_, **__: os._exit(0)  # type: ignore[assignment]
+        place.commit = lambda *_, **__: os._exit(0)  # type: ignore[assignment]
         run()
         os._exit(1)
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0

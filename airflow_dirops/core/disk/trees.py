@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import heapq
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import groupby
 from operator import itemgetter
-from pathlib import Path
 
 from airflow_dirops.core.disk.sorting import Sorter
 from airflow_dirops.core.errors import StorageError, storage_errors
@@ -48,13 +47,13 @@ def count_files(root: str) -> int:
     return count
 
 
-def iter_unlisted(root: str, listed: Iterable[str], spill: Path) -> Iterator[str]:
+def iter_unlisted(found: Iterable[str], listed: Iterable[str], sorter: Callable[[str], Sorter]) -> Iterator[str]:
     """The files below a directory that a list does not name.
 
-    :param spill: where the two are sorted, if they are long.
+    :param sorter: makes one that sorts them, if they are long.
     """
-    present, named = Sorter(spill, "present"), Sorter(spill, "listed")
-    for path in iter_files(root):
+    present, named = sorter("present"), sorter("listed")
+    for path in found:
         present.add(order_of(path), b"present")
     for path in listed:
         named.add(order_of(path), b"listed")

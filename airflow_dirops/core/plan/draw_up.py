@@ -2,72 +2,65 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from itertools import islice
-from pathlib import Path
-
-from airflow_dirops.core.disk.sorting import Sorter
 from airflow_dirops.core.errors import ArgumentRefused
+from airflow_dirops.core.fingerprint import fingerprint, fingerprint_of_all
 from airflow_dirops.core.format.code import Code
-from airflow_dirops.core.format.entries import Input
-from airflow_dirops.core.places.directory.recovery import DeadAttempt
+from airflow_dirops.core.place import Terms
+from airflow_dirops.core.plan.context import RunContext
 from airflow_dirops.core.plan.plan import Plan
 from airflow_dirops.core.plan.recorded import finished_inputs, recorded_inputs
-from airflow_dirops.core.report.changes import changes_since
 from airflow_dirops.core.snapshot.reader import Snapshot
-from airflow_dirops.core.source.source import Source
 from airflow_dirops.core.stage.stage import Stage
 
 
-def draw_up(
-    stage: Stage,
-    source: Source,
-    base: Snapshot | None,
-    *,
-    code: Code | None,
-    spill: Path,
-    full: bool,
-    dead: Iterable[DeadAttempt] = (),
-) -> Plan:
-    """List the source and set it beside what is there already.
+def code_of(stage: Stage) -> Code | None:
+    """What the outputs are made with: the functions' code, the codec, and the params that a function asks for.
 
-    :param base: the snapshot that would be replaced.
-    :param code: of the stage's functions; None where there are none to compare.
-    :param spill: where long lists are sorted.
-    :param full: redo everything.
-    :param dead: attempts whose finished files may be reused.
+    :returns: None for a plan without functions.
     """
-    changes = None if base is None else changes_since(base.manifest.function.code, code)
+    if not stage.functions:
+        return None
+    return fingerprint_of_all(
+        fingerprint(
+            function.function,
+            codec=stage.output_codec.name,
+            params=stage.params if "params" in function.wanted else None,
+            version=stage.version,
+            by_keyword=function.wanted,
+        )
+        for function in stage.functions
+    )
+
+
+def terms_of(stage: Stage, code: Code | None) -> Terms:
+    """What a stage asks of its target."""
+    return Terms(
+        stage=stage.name,
+        fingerprint=code.fingerprint if code else None,
+        limit=stage.limit,
+        replace_unmanaged=stage.replace_unmanaged,
+        take_over_stage=stage.take_over_stage,
+        full=stage.redoes_all,
+    )
+
+
+def draw_up(run: RunContext) -> Plan:
+    """List the source and set it beside what is there already."""
+    stage, base = run.stage, run.base
+    changes = run.code_changes(base)
     is_accepted = changes is not None and stage.accept_code_change
     if is_accepted:
         _check_codec(stage, base)
     return Plan(
-        inputs=list_inputs(stage, source, spill),
-        recorded=None if base is None or full else recorded_inputs(base, Sorter(spill, "recorded")),
-        finished=finished_inputs(dead, Sorter(spill, "finished")),
+        inputs=run.list_inputs(),
+        recorded=None if base is None or run.full else recorded_inputs(base, run.sorter("recorded")),
+        finished=finished_inputs(run.dead, run.sorter("finished")),
         base=base,
         code_changes=None if is_accepted else changes,
-        full=full,
-        is_due=full or is_accepted or not is_own(stage, base),
+        full=run.full,
+        is_due=run.full or is_accepted or run.own_base is None,
         verify=stage.redoes_damaged,
     )
-
-
-def list_inputs(stage: Stage, source: Source, spill: Path) -> Iterable[Input]:
-    """The inputs of a stage, in order, as often as asked.
-
-    :param spill: where a long list is sorted.
-    """
-    inputs = source.list_inputs(Sorter(spill, "source"))
-    return inputs if stage.limit is None else _First(inputs, stage.limit)
-
-
-def is_own(stage: Stage, base: Snapshot | None) -> bool:
-    """Whether the base is this stage's own work, and as whole as what this run makes."""
-    if base is None or base.manifest.stage != stage.name:
-        return False
-    return base.manifest.limit is None or stage.limit is not None
 
 
 def _check_codec(stage: Stage, base: Snapshot | None) -> None:
@@ -76,14 +69,3 @@ def _check_codec(stage: Stage, base: Snapshot | None) -> None:
             f"accept_code_change=True keeps the files that are there, and they were written with codec {before!r}, "
             f"not {stage.output_codec.name!r}; leave it out, so that they are made again"
         )
-
-
-@dataclass(frozen=True)
-class _First:
-    """The first few inputs, as often as asked."""
-
-    inputs: Iterable[Input]
-    count: int
-
-    def __iter__(self) -> Iterator[Input]:
-        return islice(self.inputs, self.count)

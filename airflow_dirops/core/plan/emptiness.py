@@ -9,7 +9,7 @@ from itertools import islice
 from airflow_dirops.core.errors import NothingMade, SourceEmpty
 from airflow_dirops.core.format.entries import Input
 from airflow_dirops.core.format.manifest import Counts
-from airflow_dirops.core.places.directory.remains import what_is_left
+from airflow_dirops.core.places import place_of
 from airflow_dirops.core.source.source import Source
 from airflow_dirops.core.stage.stage import Stage
 
@@ -22,7 +22,7 @@ def why_empty(source: Source) -> str:
     missing = [single for single in source.singles if single.is_missing]
     if missing:
         folders = [os.path.abspath(single.path) for single in missing]
-        return f"there is no folder {' and no folder '.join(f'{each!r}{what_is_left(each)}' for each in folders)}"
+        return f"there is no folder {' and no folder '.join(f'{each!r}{place_of(each).remains()}' for each in folders)}"
     places = " and ".join(
         f"{str(single.path)!r} matches {single.selection.pattern!r}"
         for single in {(single.path, single.selection.pattern): single for single in source.singles}.values()

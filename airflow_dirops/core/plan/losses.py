@@ -11,9 +11,9 @@ from airflow_dirops.core.errors import StorageError, TooManyRemoved
 from airflow_dirops.core.format.manifest import Manifest
 from airflow_dirops.core.messages.commands import dirops_command
 from airflow_dirops.core.messages.shown import logger
-from airflow_dirops.core.places.directory.control import ControlDirectory
+from airflow_dirops.core.place import Place
+from airflow_dirops.core.plan.context import RunContext
 from airflow_dirops.core.plan.plan import Loss
-from airflow_dirops.core.source.source import Source
 from airflow_dirops.core.stage.policies import removal_bound
 from airflow_dirops.core.stage.stage import Stage
 
@@ -23,14 +23,14 @@ log = logger(__name__)
 class LossGuard:
     """Judges how much of the base a run would lose: before work, and again what it has made.
 
-    :param base: the snapshot that would be replaced, if there is one.
+    :param place: where the target is kept, and what somebody has let through.
     """
 
-    def __init__(self, stage: Stage, source: Source, control: ControlDirectory, base: Manifest | None) -> None:
-        self._stage = stage
-        self._source = source
-        self._control = control
-        self._base = base if base is not None and _counts(stage, base) else None
+    def __init__(self, run: RunContext, place: Place) -> None:
+        self._stage = run.stage
+        self._source = run.source
+        self._place = place
+        self._base = run.base.manifest if run.base is not None and _counts(run.stage, run.base.manifest) else None
         self.was_permitted = False
         """Whether something went through for which somebody had given a permission."""
 
@@ -57,7 +57,7 @@ class LossGuard:
         """After a commit: it was for once, and names a snapshot that was replaced."""
         if self.was_permitted:
             try:
-                self._control.forget_accepted_removal()
+                self._place.forget_accepted_removal()
             except StorageError as error:
                 log.warning("%s", error)
 
@@ -66,7 +66,7 @@ class LossGuard:
         lost, of, what = loss
         if self._base is None or lost <= removal_bound(self._stage.max_removed, of):
             return None
-        if self._control.permits_removal(self._base.snapshot):
+        if self._place.permits_removal(self._base.snapshot):
             if not self.was_permitted:
                 log.warning("%d of %d %s %s; somebody has let that through", lost, of, what, how)
             self.was_permitted = True
@@ -74,11 +74,11 @@ class LossGuard:
         sources = " and ".join(repr(os.fspath(single.path)) for single in self._source.singles)
         bound = "half of them, by default" if self._stage.max_removed is None else repr(self._stage.max_removed)
         return (
-            f"{lost} of the {of} {what} of the target {str(self._control.target)!r} {how}, and max_removed "
+            f"{lost} of the {of} {what} of the target {self._place.name!r} {how}, and max_removed "
             f"allows {bound}; nothing was published, and the target is as it was. Look at the source, {sources}: a "
             "share may not be mounted, a listing cut short, a pattern or function changed. If they are meant to go, "
             "let it through once: tick 'Accept removals' in the trigger form, call it with max_removed='100%', or run: "
-            f"{dirops_command('accept-removal', self._control.target)}"
+            f"{dirops_command('accept-removal', self._place.name)}"
         )
 
 

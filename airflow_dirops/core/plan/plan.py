@@ -7,15 +7,13 @@ it, and what dead attempts finished. So a plan needs no more memory for a millio
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from itertools import filterfalse
-from typing import Any, Generic, Literal, NamedTuple, TypeVar
+from typing import Any, Generic, Literal, NamedTuple, TypeVar, get_args
 
 import msgspec
 
-from airflow_dirops.core.disk.held import is_damage
-from airflow_dirops.core.errors import StorageError
 from airflow_dirops.core.format.entries import Entry, Input, order_of
 from airflow_dirops.core.format.journal import JournalLine, Output
 from airflow_dirops.core.plan.recorded import Finished, Recorded
@@ -24,6 +22,8 @@ from airflow_dirops.core.snapshot.reader import Snapshot
 
 T = TypeVar("T")
 Reason = Literal["new", "changed", "code", "missing", "retry", "redo"]
+Fate = Reason | Literal["carried", "removed"]
+FATES = (*get_args(Reason), "carried", "removed")
 
 
 class Loss(NamedTuple):
@@ -44,18 +44,80 @@ class Planned(msgspec.Struct, frozen=True):
 
     :param reason: why it runs; None if the base's outputs are carried over.
     :param line: what it gave before: in the base where it is carried over, else in a dead attempt, else None.
-    :param dead: which dead attempt finished it.
+    :param dead: the id of the dead attempt that finished it.
     :param shares_key: another input has the same key, so the two might want one name.
     """
 
     input: Input
     reason: Reason | None
     line: JournalLine | None = None
-    dead: int | None = None
+    dead: str | None = None
     shares_key: bool = False
 
 
+class PlannedInput(NamedTuple):
+    """One input, and what a run would do about it.
+
+    :param path: relative to the source.
+    :param reason: why it would run: ``new``, ``changed``, ``code``, ``missing``, ``retry`` or ``redo``; or that it
+        would not: ``carried`` over, or ``removed`` from the source.
+    """
+
+    path: str
+    reason: Fate
+
+
+@dataclass(frozen=True, kw_only=True)
+class Survey:
+    """What one walk through a plan has counted.
+
+    :param shared: inputs that share their key.
+    :param reasons: how many inputs run for which reason, or are carried over.
+    :param removed: inputs of the base that are gone.
+    :param loss: what of the base would go.
+    :param bytes_before: how much the base's inputs were; None where that was not looked at.
+    :param is_due: a new snapshot is wanted even if nothing in it is new.
+    """
+
+    total: int
+    shared: int
+    reasons: Mapping[str, int]
+    removed: int
+    loss: Loss
+    bytes_before: int | None
+    is_due: bool
+
+    def describe(self) -> str:
+        """How many inputs run for which reason, such as ``3 new, 1 changed, 96 carried``."""
+        counts = [f"{count} {reason}" for reason, count in sorted(self.reasons.items())]
+        return ", ".join([*counts, *([f"{self.removed} removed"] if self.removed else [])]) or "nothing"
+
+    @property
+    def has_work(self) -> bool:
+        """Whether a new snapshot would differ from the base; failed inputs are retried before that is known."""
+        return self.is_due or self.removed > 0 or self.reasons.get("carried", 0) != self.total
+
+    @property
+    def only_retries(self) -> bool:
+        """Whether all that runs has failed before; if it fails again, nothing is new."""
+        if self.is_due or self.removed:
+            return False
+        return self.reasons.get("retry", 0) + self.reasons.get("carried", 0) == self.total
+
+
 @dataclass
+class _Tally:
+    """What a walk sees of the base on the way."""
+
+    results_removed: int = 0
+    bytes_before: int = 0
+
+    def note_removed(self, lines: list[JournalLine]) -> None:
+        self.results_removed += sum(len(line.outputs) for line in lines)
+        self.bytes_before += lines[0].input.size
+
+
+@dataclass(frozen=True)
 class Plan:
     """A plan, walked as often as needed.
 
@@ -67,7 +129,6 @@ class Plan:
     :param full: redo everything.
     :param is_due: a new snapshot is wanted even if nothing in it is new.
     :param verify: look at the digests of the base's outputs, and not only at their sizes.
-    :param bytes_before: how much the base's inputs were, in the end of a walk through all that it says of them.
     """
 
     inputs: Iterable[Input]
@@ -78,86 +139,82 @@ class Plan:
     full: bool = False
     is_due: bool = False
     verify: bool = False
-    reasons: Counter[str] = field(default_factory=Counter)
-    total: int = 0
-    shared: int = 0
-    removed: int = 0
-    results_removed: int = 0
-    bytes_before: int = 0
 
     def walk(self) -> Iterator[Planned]:
         """Every input, in order."""
-        return self._walk(_Beside(self.recorded or ()))
+        return self._walk(_Beside(self.recorded or ()), _Tally())
 
-    def survey(self, note: Callable[[Planned], None] = lambda _: None) -> None:
+    def survey(self, note: Callable[[Planned], None] = lambda _: None) -> Survey:
         """Walk once and count.
 
         :param note: called for every input.
         """
-        recorded = _Beside(self.recorded or (), self._note_removed)
-        for planned in self._walk(recorded):
-            self.total += 1
-            self.shared += planned.shares_key
-            self.reasons[planned.reason or "carried"] += 1
+        tally = _Tally()
+        recorded = _Beside(self.recorded or (), tally.note_removed)
+        total = shared = 0
+        reasons: Counter[str] = Counter()
+        for planned in self._walk(recorded, tally):
+            total += 1
+            shared += planned.shares_key
+            reasons[planned.reason or "carried"] += 1
             note(planned)
-        self.removed = recorded.count_passed()
+        return Survey(
+            total=total,
+            shared=shared,
+            reasons=reasons,
+            removed=recorded.count_passed(),
+            loss=self._loss(total, reasons["new"], tally.results_removed),
+            bytes_before=tally.bytes_before if self.recorded is not None else None,
+            is_due=self.is_due,
+        )
 
-    def describe(self) -> str:
-        """How many inputs run for which reason, such as ``3 new, 1 changed, 96 carried``."""
-        counts = [f"{count} {reason}" for reason, count in sorted(self.reasons.items())]
-        return ", ".join([*counts, *([f"{self.removed} removed"] if self.removed else [])]) or "nothing"
+    def fates(self, recorded: Iterable[Recorded] | None) -> Iterator[PlannedInput]:
+        """What becomes of every input that is or was in the source, in order.
 
-    @property
-    def loss(self) -> Loss:
+        :param recorded: what the base says of its inputs, also where that does not count.
+        """
+        gone: list[str] = []
+        before = _Beside(recorded or (), lambda lines: gone.append(lines[0].input.path))
+        for planned in self._walk(before, _Tally()):
+            yield from (PlannedInput(path, "removed") for path in gone)
+            gone.clear()
+            yield PlannedInput(planned.input.path, planned.reason or "carried")
+        while before.pass_one():
+            yield PlannedInput(gone.pop(), "removed")
+
+    def passes(self, survey: Survey) -> Iterator[Iterator[Planned]]:
+        """All inputs; in the first of two passes those that decide whether the rest is worth doing.
+
+        These are failed ones that are retried while nothing else is new; or inputs that share a key, since two of
+        them may want one name.
+        """
+        if survey.only_retries:
+            return self._in_two_passes(lambda planned: planned.reason == "retry")
+        if survey.shared:
+            return self._in_two_passes(lambda planned: planned.shares_key)
+        return iter([self.walk()])
+
+    def _loss(self, total: int, new: int, results_removed: int) -> Loss:
         """How many of the base's results would go: those of inputs that are gone, less what new ones may well give."""
         if self.base is None:
             return Loss(0, 0, "results")
         counts = self.base.manifest.counts
         read = max(1, counts.inputs - counts.skipped - counts.quarantined)
         if self.recorded is None:
-            lost = (counts.inputs - self.total) * counts.entries // read
+            lost = (counts.inputs - total) * counts.entries // read
         else:
-            lost = self.results_removed - self.reasons["new"] * counts.entries // read
+            lost = results_removed - new * counts.entries // read
         return Loss(lost, counts.entries, "results")
-
-    @property
-    def has_work(self) -> bool:
-        """Whether a new snapshot would differ from the base; failed inputs are retried before that is known."""
-        return self.is_due or self.removed > 0 or self.reasons["carried"] != self.total
-
-    def passes(self) -> Iterator[Iterator[Planned]]:
-        """All inputs; in the first of two passes those that decide whether the rest is worth doing.
-
-        These are failed ones that are retried while nothing else is new; or inputs that share a key, since two of
-        them may want one name.
-        """
-        if self.only_retries:
-            return self._in_two_passes(lambda planned: planned.reason == "retry")
-        if self.shared:
-            return self._in_two_passes(lambda planned: planned.shares_key)
-        return iter([self.walk()])
-
-    @property
-    def only_retries(self) -> bool:
-        """Whether all that runs has failed before; if it fails again, nothing is new."""
-        if self.is_due or self.removed:
-            return False
-        return self.reasons["retry"] + self.reasons["carried"] == self.total
-
-    def _note_removed(self, lines: list[JournalLine]) -> None:
-        self.results_removed += sum(len(line.outputs) for line in lines)
-        self.bytes_before += lines[0].input.size
 
     def _in_two_passes(self, comes_first: Callable[[Planned], bool]) -> Iterator[Iterator[Planned]]:
         yield filter(comes_first, self.walk())
         yield filterfalse(comes_first, self.walk())
 
-    def _walk(self, recorded: _Beside[JournalLine]) -> Iterator[Planned]:
+    def _walk(self, recorded: _Beside[JournalLine], tally: _Tally) -> Iterator[Planned]:
         finished = _Beside(self.finished)
-        self.bytes_before = 0
         for order, item, shares_key in _mark_shared_keys(self.inputs):
             before = _as_one(recorded.at(order))
-            self.bytes_before += before.input.size if before else 0
+            tally.bytes_before += before.input.size if before else 0
             reason = self._reason(item, before)
             line, dead = (before, None) if reason is None else _finished_as(item, finished.at(order))
             yield Planned(item, reason, line, dead, shares_key)
@@ -189,16 +246,11 @@ def is_there(base: Snapshot, output: Output | Entry, *, verify: bool) -> bool:
 
     :param verify: by digest in any case.
     """
-    try:
-        status = base.directory.regular_status(output.path)
-    except OSError as error:
-        if is_damage(error):
-            return False
-        raise StorageError("looking at", base.path / output.path, error) from error
-    if status.st_size != output.size:
+    status = base.held.status(output.path)
+    if status is None or status.size != output.size:
         return False
     # The header is written last: what is newer was touched after the commit.
-    is_untouched = status.st_mtime_ns <= base.sealed_ns and not verify
+    is_untouched = status.mtime_ns <= base.sealed_ns and not verify
     return is_untouched or base.has_digest(output.path, output.digest)
 
 
@@ -236,9 +288,16 @@ class _Beside(Generic[T]):
 
     def count_passed(self) -> int:
         """How many of this stream the other one does not have, once that one is at its end."""
-        while self._order is not None:
-            self._pass()
+        while self.pass_one():
+            pass
         return self._passed
+
+    def pass_one(self) -> bool:
+        """Pass the next one; returns whether there was one."""
+        if self._order is None:
+            return False
+        self._pass()
+        return True
 
     def _pass(self) -> None:
         self._passed += 1
@@ -265,5 +324,5 @@ def _as_one(lines: list[JournalLine]) -> JournalLine | None:
     return msgspec.structs.replace(lines[0], outputs=outputs)
 
 
-def _finished_as(item: Input, finished: list[tuple[int, JournalLine]]) -> tuple[JournalLine | None, int | None]:
-    return next(((line, number) for number, line in finished if line.input.is_same(item)), (None, None))
+def _finished_as(item: Input, finished: list[tuple[str, JournalLine]]) -> tuple[JournalLine | None, str | None]:
+    return next(((line, attempt) for attempt, line in finished if line.input.is_same(item)), (None, None))

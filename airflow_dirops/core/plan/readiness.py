@@ -8,9 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from itertools import groupby
 from operator import itemgetter
-from pathlib import Path
 
-from airflow_dirops.core.disk.sorting import Sorter
 from airflow_dirops.core.errors import (
     DanglingLink,
     DiropsError,
@@ -21,39 +19,36 @@ from airflow_dirops.core.errors import (
 )
 from airflow_dirops.core.format.entries import Input
 from airflow_dirops.core.messages.shown import logger
-from airflow_dirops.core.plan.plan import Plan, Planned
+from airflow_dirops.core.plan.context import RunContext
+from airflow_dirops.core.plan.plan import Plan, Planned, Survey
 from airflow_dirops.core.plan.recorded import recorded_inputs
 from airflow_dirops.core.snapshot.reader import Snapshot
-from airflow_dirops.core.source.bare import link_at
-from airflow_dirops.core.source.source import Source
-from airflow_dirops.core.stage.stage import Stage
 
 log = logger(__name__)
 
 _MAX_FINDINGS = 20
 _MAX_EMPTY = 5
-# The effective user is who opens files; not every system can ask for it.
-_EFFECTIVE = os.access in os.supports_effective_ids
 
 
 class Readiness:
     """Looks at the inputs that will be computed, one after the other, and speaks up before the first of them is."""
 
-    def __init__(self, stage: Stage, source: Source) -> None:
-        self._stage = stage
-        self._source = source
-        self._is_bare = [single.snapshot is None for single in source.singles]
-        self._plan: Plan | None = None
+    def __init__(self, run: RunContext) -> None:
+        self._run = run
+        self._stage = run.stage
+        self._source = run.source
+        self._survey: Survey | None = None
         self._bytes = 0
         self._empty = _Noted(_MAX_EMPTY)
         self._unreadable = _Noted(_MAX_FINDINGS)
         self._dangling = _Noted(_MAX_FINDINGS)
         self._gone = _Noted(_MAX_FINDINGS)
+        self._faults = {"unreadable": self._unreadable, "dangling": self._dangling, "gone": self._gone}
 
-    def survey(self, plan: Plan) -> None:
+    def survey(self, plan: Plan) -> Survey:
         """Survey a plan, and look at the inputs that it will compute."""
-        self._plan = plan
-        plan.survey(self._note)
+        self._survey = plan.survey(self._note)
+        return self._survey
 
     def look_at(self, inputs: Iterable[Input]) -> None:
         """Look at inputs that all become one thing, whose size nothing tells."""
@@ -67,24 +62,14 @@ class Readiness:
     def _look(self, item: Input) -> None:
         for part in item.parts or (item,):
             self._bytes += part.size
-            if self._is_bare[part.source] and not self._may_open(part):
-                self._note_unreadable(self._source.path_of(part))
+            if fault := self._source.fault_of(part):
+                self._faults[fault.kind].add(fault.path, fault.leads_to)
             elif not part.size:
                 self._empty.add(part.path)
 
-    def _note_unreadable(self, path: str) -> None:
-        if os.path.exists(path):
-            self._unreadable.add(path)
-        elif (leads_to := link_at(path)) is not None:
-            self._dangling.add(path, leads_to)
-        else:
-            self._gone.add(path)
-
-    def check(self, directory: Path, base: Snapshot | None, spill: Path) -> None:
+    def check(self, free: int | None) -> None:
         """
-        :param directory: on the file system that everything is staged on.
-        :param base: the snapshot that would be replaced.
-        :param spill: where long lists are sorted.
+        :param free: bytes that are left where everything is staged; None where nothing tells.
         :raises InputError: with the inputs that cannot be opened, where one failure ends the stage.
         :raises DanglingLink: with those that are links to what is away, likewise.
         :raises SourceChanged: with those that went away since they were listed, likewise.
@@ -98,10 +83,8 @@ class Readiness:
             )
         if self._empty.count:
             log.warning("%d inputs are empty: %s", self._empty.count, ", ".join(self._empty.told()))
-        status = os.statvfs(directory)
-        if status.f_blocks == 0:  # some that come over a network or FUSE do not tell their size
-            return
-        self._check_room(status.f_bavail * status.f_frsize, directory, self._growth(base, spill))
+        if free is not None:
+            self._check_room(free)
 
     @property
     def fault(self) -> DiropsError | None:
@@ -126,7 +109,9 @@ class Readiness:
             )
         return None
 
-    def _check_room(self, free: int, directory: Path, growth: float | None) -> None:
+    def _check_room(self, free: int) -> None:
+        directory = os.path.dirname(os.path.realpath(self._stage.target))
+        growth = self._growth()
         if growth is None:
             if free < self._bytes:
                 log.warning("%s are free in %s, less than the inputs' %s", _mb(free), directory, _mb(self._bytes))
@@ -138,25 +123,21 @@ class Readiness:
                 OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)),
             )
 
-    def _growth(self, base: Snapshot | None, spill: Path) -> float | None:
+    def _growth(self) -> float | None:
         """How many bytes a byte of input became, or None where nothing tells."""
-        if not self._bytes or self._plan is None or base is None or base.manifest.stage != self._stage.name:
+        base, survey = self._run.base, self._survey
+        if not self._bytes or survey is None or base is None or base.manifest.stage != self._stage.name:
             return None
         try:
-            read = self._plan.bytes_before if self._plan.recorded is not None else _bytes_before(base, spill)
+            read = self._bytes_of(base) if survey.bytes_before is None else survey.bytes_before
         except ManifestDamaged:
             # A run that redoes everything is how a damaged list is mended.
             return None
         return base.manifest.bytes / read if read else None
 
-    def _may_open(self, item: Input) -> bool:
-        return os.access(self._source.path_of(item), os.R_OK, effective_ids=_EFFECTIVE)
-
-
-def _bytes_before(base: Snapshot, spill: Path) -> int:
-    """How much the inputs of a snapshot were, whose lists do not count for this plan."""
-    recorded = recorded_inputs(base, Sorter(spill, "sized"))
-    return sum(next(group)[1].input.size for _, group in groupby(recorded, itemgetter(0)))
+    def _bytes_of(self, base: Snapshot) -> int:
+        recorded = recorded_inputs(base, self._run.sorter("sized"))
+        return sum(next(group)[1].input.size for _, group in groupby(recorded, itemgetter(0)))
 
 
 @dataclass

@@ -13,16 +13,15 @@ from airflow_dirops.core.format.journal import JournalLine, Output
 from airflow_dirops.core.format.lines import LineDecoder, encode_line
 from airflow_dirops.core.format.lists import LISTS, FileLine, QuarantineLine, SkippedLine
 from airflow_dirops.core.format.manifest import ListName
-from airflow_dirops.core.places.directory.recovery import DeadAttempt
+from airflow_dirops.core.place import Dead
 from airflow_dirops.core.snapshot.contents import iter_list
 from airflow_dirops.core.snapshot.reader import Snapshot
 from airflow_dirops.core.source.joining import join_inputs
-from airflow_dirops.core.staging.journal import read_journal
 
 Recorded = tuple[bytes, JournalLine]
 """The order of an input's path, and what became of the input; several lines if it gave several entries."""
-Finished = tuple[bytes, tuple[int, JournalLine]]
-"""The same with the number of the dead attempt that did it."""
+Finished = tuple[bytes, tuple[str, JournalLine]]
+"""The same with the id of the dead attempt that did it."""
 
 
 def recorded_inputs(base: Snapshot, sorter: Sorter) -> Iterable[Recorded]:
@@ -38,13 +37,14 @@ def recorded_inputs(base: Snapshot, sorter: Sorter) -> Iterable[Recorded]:
     return _Sorted(sorter)
 
 
-def finished_inputs(dead: Iterable[DeadAttempt], sorter: Sorter) -> Iterable[Finished]:
+def finished_inputs(dead: Iterable[Dead], sorter: Sorter) -> Iterable[Finished]:
     """What dead attempts have in their journals."""
-    for number, attempt in enumerate(dead):
-        for line in read_journal(attempt.directory):
+    for attempt in dead:
+        of = attempt.id.encode() + b" "
+        for line in attempt.finished():
             if line.state in ("made", "skipped"):
-                sorter.add(order_of(line.input.path), b"%d " % number + encode_line(line))
-    return _Numbered(sorter)
+                sorter.add(order_of(line.input.path), of + encode_line(line))
+    return _ByAttempt(sorter)
 
 
 @dataclass(frozen=True)
@@ -66,18 +66,18 @@ class _Sorted:
 
 
 @dataclass(frozen=True)
-class _Numbered:
+class _ByAttempt:
     lines: Sorter
 
     def __iter__(self) -> Iterator[Finished]:
-        for order, numbered in self.lines:
-            number, _, line = numbered.partition(b" ")
-            yield order, (int(number), _decode(line))
+        for order, marked in self.lines:
+            attempt, _, line = marked.partition(b" ")
+            yield order, (attempt.decode(), _decode(line))
 
 
 def _by_input(base: Snapshot, name: ListName) -> Iterator[Recorded]:
     is_joined = base.manifest.join is not None
-    for line in iter_list(base.directory, base.manifest, name):
+    for line in iter_list(base.held, name):
         if isinstance(line, FileLine):
             outputs = (Output(line.path, line.size, line.digest, 0, 0),)
             for item in (join_inputs(line.inputs),) if is_joined else line.inputs:

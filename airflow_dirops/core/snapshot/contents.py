@@ -3,31 +3,30 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from airflow_dirops.core.disk.held import HeldDirectory, is_damage
-from airflow_dirops.core.errors import ManifestDamaged, StorageError, storage_errors
+from airflow_dirops.core.errors import ManifestDamaged, SnapshotDamaged, storage_errors
 from airflow_dirops.core.format.entries import MANIFEST_DIRECTORY, order_of
 from airflow_dirops.core.format.lines import BLOCK_BYTES, LineCutOff, LineDecoder, LineRefused, LineTooLong, iter_lines
 from airflow_dirops.core.format.lists import LINE_TYPES, MAX_LINE_BYTES
-from airflow_dirops.core.format.manifest import ListName, Manifest
+from airflow_dirops.core.format.manifest import ListName
 from airflow_dirops.core.format.members import UNDECODABLE
+from airflow_dirops.core.place import Held
 
 
-def iter_list(directory: HeldDirectory, manifest: Manifest, name: ListName) -> Iterator[Any]:
+def iter_list(held: Held, name: ListName) -> Iterator[Any]:
     """The lines of a list, decoded one at a time, checked against the header's digest at the end.
 
     :param name: one of :data:`LISTS`.
     :raises ManifestDamaged: if a line cannot be read, or the list is not the one the header describes.
     :raises StorageError: if the list cannot be read, and may be whole.
     """
-    where = directory.path / MANIFEST_DIRECTORY / name
+    where = held.path / MANIFEST_DIRECTORY / name
     decode, digest, count, before = LineDecoder(LINE_TYPES[name]), hashlib.sha256(), 0, b""
     try:
-        for line in _iter_lines(directory, name, where, digest):
+        for line in _iter_lines(held, name, where, digest):
             count += 1
             decoded = decode(line)
             order = order_of(decoded.path)
@@ -41,29 +40,26 @@ def iter_list(directory: HeldDirectory, manifest: Manifest, name: ListName) -> I
         raise ManifestDamaged(_damaged(where, f"line {count} {error}")) from error
     except UNDECODABLE as error:
         raise ManifestDamaged(_damaged(where, f"line {count} cannot be read: {error}")) from error
-    record = manifest.lists.get(name)
+    record = held.manifest.lists.get(name)
     if record is None or (count, digest.hexdigest()) != (record.lines, record.digest):
         raise ManifestDamaged(_damaged(where, "it is not the list that its manifest.json describes"))
 
 
-def _iter_lines(directory: HeldDirectory, name: str, where: Path, digest: Any) -> Iterator[bytes]:
+def _iter_lines(held: Held, name: str, where: Path, digest: Any) -> Iterator[bytes]:
     try:
-        descriptor = directory.open_file(f"{MANIFEST_DIRECTORY}/{name}")
-    except OSError as error:
-        if is_damage(error):
-            raise ManifestDamaged(_damaged(where, f"it cannot be opened: {error.strerror}")) from error
-        raise StorageError("opening", where, error) from error
+        file = held.open(f"{MANIFEST_DIRECTORY}/{name}")
+    except SnapshotDamaged as error:
+        what = f"it cannot be opened: {getattr(error.__cause__, 'strerror', error)}"
+        raise ManifestDamaged(_damaged(where, what)) from error.__cause__
 
     def read() -> bytes:
         with storage_errors("reading", where):
-            block = os.read(descriptor, BLOCK_BYTES)
+            block = file.read(BLOCK_BYTES)
         digest.update(block)
         return block
 
-    try:
+    with file:
         yield from iter_lines(read, MAX_LINE_BYTES)
-    finally:
-        os.close(descriptor)
 
 
 def _damaged(where: Path, what: str) -> str:

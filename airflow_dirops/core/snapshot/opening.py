@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from airflow_dirops.core.codecs.base import Codec
 from airflow_dirops.core.errors import ArgumentRefused
+from airflow_dirops.core.format.manifest import Manifest
 from airflow_dirops.core.format.members import is_id
-from airflow_dirops.core.places.directory.holding import hold_current, hold_pinned
+from airflow_dirops.core.places import place_of
 from airflow_dirops.core.snapshot.reader import Snapshot
 from airflow_dirops.core.stage.locations import checked_path
 
@@ -31,13 +31,25 @@ def open_snapshot(
     :raises SnapshotExpired: if the pinned snapshot is no longer kept.
     """
     if isinstance(target, Mapping):
-        directory, manifest = hold_pinned(*_pinned(target))
+        pinned = pin_of(target)
+        held = place_of(pinned.target).hold(pinned.snapshot)
     else:
-        directory, manifest = hold_current(Path(checked_path("target", target)))
-    return Snapshot(directory, manifest, codec, verify)
+        held = place_of(checked_path("target", target)).hold()
+    return Snapshot(held, codec, verify)
 
 
-def _pinned(pinned: Mapping[str, Any]) -> tuple[Path, str]:
+class Pin(NamedTuple):
+    """One snapshot of a target, named outright."""
+
+    target: str
+    snapshot: str
+
+
+def pin_of(pinned: Mapping[str, Any]) -> Pin:
+    """
+    :param pinned: with ``target`` and ``snapshot``, such as an outcome's ``to_dict()``.
+    :raises ArgumentRefused: if it does not name a snapshot.
+    """
     target, snapshot = pinned.get("target"), pinned.get("snapshot")
     if not (isinstance(target, str) and target.strip() and "\0" not in target and is_id(snapshot)):
         given = {"target": target, "snapshot": snapshot}
@@ -45,4 +57,14 @@ def _pinned(pinned: Mapping[str, Any]) -> tuple[Path, str]:
             f"a pinned source needs 'target' and 'snapshot', a path and the id of a snapshot, and not {given!r}; "
             "give what the stage returned, or its target's path alone"
         )
-    return Path(checked_path("target", target)), str(snapshot)
+    return Pin(checked_path("target", target), str(snapshot))
+
+
+def read_manifest(target: str | os.PathLike[str]) -> Manifest:
+    """Read the header of a target's current snapshot, and nothing else.
+
+    :raises ManifestMissing: if there is no such directory, or it has no manifest.
+    :raises ManifestDamaged: if the header is not a manifest.
+    :raises ManifestTooNew: if a newer version of this package wrote it.
+    """
+    return place_of(checked_path("target", target)).read_header()

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import islice
-from pathlib import Path
 
-from airflow_dirops.core.disk.trees import count_files, iter_unlisted
+from airflow_dirops.core.disk.sorting import Sorter
+from airflow_dirops.core.disk.trees import iter_unlisted
 from airflow_dirops.core.errors import DiropsError
 from airflow_dirops.core.messages.shown import logger
 from airflow_dirops.core.snapshot.reader import Snapshot
@@ -15,20 +16,19 @@ log = logger(__name__)
 _MAX_NAMED = 5
 
 
-def warn_of_strays(base: Snapshot, retired: Path, spill: Path) -> None:
+def warn_of_strays(base: Snapshot, retired: str, sorter: Callable[[str], Sorter]) -> None:
     """Tell of files in a snapshot's directory that it does not list. Nothing here stops a commit.
 
     :param base: the snapshot that will be replaced.
     :param retired: where it is kept then.
-    :param spill: where long lists are sorted.
+    :param sorter: makes one that sorts long lists.
     """
-    root = base.directory.stable_path("")
     try:
         # Counted first, which is cheap: mostly that is all.
-        count = count_files(root) - base.manifest.counts.entries
+        count = base.held.count_files() - base.manifest.counts.entries
         if count <= 0:
             return
-        paths = iter_unlisted(root, (entry.path for entry in base.iter_entries()), spill)
+        paths = iter_unlisted(base.held.iter_files(), (entry.path for entry in base.iter_entries()), sorter)
         names = ", ".join(map(repr, islice(paths, _MAX_NAMED)))
     except DiropsError as error:
         log.warning("the files in %s could not be compared with its lists: %s", base.path, error)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +17,15 @@ from airflow_dirops.core.format.entries import Input, order_of
 from airflow_dirops.core.messages.shown import logger
 from airflow_dirops.core.snapshot.reader import Snapshot
 from airflow_dirops.core.source.listing import Listing
-from airflow_dirops.core.source.source import InputRecord, Source, warn_of_case
+from airflow_dirops.core.source.source import Fault, InputRecord, Source, warn_of_case
 from airflow_dirops.core.source.together import DANGLING, LEFT_OUT, SortedInputs
 from airflow_dirops.core.stage.patterns import Selection
 
 log = logger(__name__)
+
+
+# The effective user is who opens files; not every system can ask for it.
+_EFFECTIVE = os.access in os.supports_effective_ids
 
 
 class BareDirectory:
@@ -75,23 +80,33 @@ class BareDirectory:
     def singles(self) -> tuple[Source, ...]:
         return (self,)
 
-    def place_of(self, item: Input) -> str:
-        return self.path_of(item)
+    def name_of(self, item: Input) -> str:
+        return self._prefix + item.path
 
     def record_of(self, item: Input) -> InputRecord:
-        return InputRecord(item.key, self.path_of(item), item.size)
+        return InputRecord(item.key, self.name_of(item), item.size)
 
     def read(self, item: Input) -> Any:
         raise ArgumentRefused(
-            f"nothing says how to decode {self.path_of(item)!r}, which no stage committed; "
+            f"nothing says how to decode {self.name_of(item)!r}, which no stage committed; "
             "give read=, a function that takes a path, or name a stage's target as the source"
         )
 
-    def path_of(self, item: Input) -> str:
-        return self._prefix + item.path
+    def local(self, item: Input) -> AbstractContextManager[str]:
+        return nullcontext(self.name_of(item))
+
+    def fault_of(self, item: Input) -> Fault | None:
+        path = self.name_of(item)
+        if os.access(path, os.R_OK, effective_ids=_EFFECTIVE):
+            return None
+        if os.path.exists(path):
+            return Fault("unreadable", path)
+        if (leads_to := link_at(path)) is not None:
+            return Fault("dangling", path, leads_to)
+        return Fault("gone", path)
 
     def check(self, item: Input) -> None:
-        path = self.path_of(item)
+        path = self.name_of(item)
         try:
             status = os.stat(path)
         except OSError as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager
 from typing import Any
 
 from airflow_dirops.core.disk.sorting import Sorter
@@ -35,7 +36,7 @@ class SnapshotSource:
     def __iter__(self) -> Iterator[Input]:
         matches, selection = self.selection.matches, self.selection
         selection.forget()
-        for line in iter_list(self._held.directory, self._held.manifest, FILES):
+        for line in iter_list(self._held.held, FILES):
             if matches(line.path):
                 yield Input(line.path, line.size, digest=line.digest)
             else:
@@ -51,7 +52,7 @@ class SnapshotSource:
     def singles(self) -> tuple[Source, ...]:
         return (self,)
 
-    def place_of(self, item: Input) -> str:
+    def name_of(self, item: Input) -> str:
         return os.path.join(self.path, item.path)
 
     def record_of(self, item: Input) -> Record:
@@ -63,13 +64,16 @@ class SnapshotSource:
         except ResourcesExhausted as error:
             # A damaged header may claim any size; the other files fit.
             raise RecordFailed(
-                f"{self.place_of(item)!r} cannot be decoded: there is no memory for what it says it holds. If it is "
+                f"{self.name_of(item)!r} cannot be decoded: there is no memory for what it says it holds. If it is "
                 "meant to be so large, give the task more memory, or use fewer workers; if not, it is damaged: run "
                 "the stage that made it with redo='damaged'"
             ) from error.__cause__
 
-    def path_of(self, item: Input) -> str:
-        return self._held.path_of_entry(_entry_of(item))
+    def local(self, item: Input) -> AbstractContextManager[str]:
+        return self._held.local(_entry_of(item))
+
+    def fault_of(self, item: Input) -> None:  # noqa: ARG002 - what was committed can be read
+        return None
 
     def check(self, item: Input) -> None:
         """A snapshot is not written to; ``verify`` is the tool for one that was damaged."""

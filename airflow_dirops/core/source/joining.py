@@ -6,6 +6,7 @@ import hashlib
 import heapq
 import os
 from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager
 from itertools import groupby, pairwise
 from typing import Any, NamedTuple
 
@@ -14,7 +15,7 @@ from airflow_dirops.core.errors import KeyMissing, KeyRefused
 from airflow_dirops.core.format.entries import Input, order_of
 from airflow_dirops.core.format.lines import encode_line
 from airflow_dirops.core.messages.shown import logger
-from airflow_dirops.core.source.source import Source
+from airflow_dirops.core.source.source import Fault, Source
 from airflow_dirops.core.stage.policies import Join
 
 log = logger(__name__)
@@ -83,13 +84,16 @@ class JoinedSource:
                 findings.append(f"{parts[0].key!r} is missing in {self._without(parts)}")
         self._report(findings, keys)
 
-    def place_of(self, item: Input) -> str:
+    def name_of(self, item: Input) -> str:
         if item.parts:
-            return " and ".join(self.place_of(part) for part in item.parts)
-        return self.singles[item.source].place_of(item)
+            return " and ".join(self.name_of(part) for part in item.parts)
+        return self.singles[item.source].name_of(item)
 
-    def path_of(self, item: Input) -> str:
-        return self.singles[item.source].path_of(item)
+    def local(self, item: Input) -> AbstractContextManager[str]:
+        return self.singles[item.source].local(item)
+
+    def fault_of(self, item: Input) -> Fault | None:
+        return self.singles[item.source].fault_of(item)
 
     def record_of(self, item: Input) -> Any:
         return self.singles[item.source].record_of(item)
@@ -118,7 +122,7 @@ class JoinedSource:
         for one, other in pairwise(parts):
             if one.source == other.source:
                 raise KeyRefused(
-                    f"{self.place_of(one)!r} and {self.place_of(other)!r} have the same key, so it is not clear which "
+                    f"{self.name_of(one)!r} and {self.name_of(other)!r} have the same key, so it is not clear which "
                     "of them the other sources' inputs belong to; give a pattern for each source, such as "
                     f"pattern={[f'**/*{part.path[len(part.key) :]}' for part in self._one_for_each(one, other)]!r}"
                 )

@@ -10,7 +10,7 @@ from pathlib import Path
 from airflow_dirops.core.codecs.base import Codec
 from airflow_dirops.core.errors import ArgumentRefused, SourceMissing, storage_errors
 from airflow_dirops.core.format.manifest import HEADER
-from airflow_dirops.core.places.directory.remains import what_is_left
+from airflow_dirops.core.places import place_of
 from airflow_dirops.core.snapshot.opening import open_snapshot
 from airflow_dirops.core.source.bare import BareDirectory, link_at
 from airflow_dirops.core.source.committed import SnapshotSource
@@ -125,7 +125,7 @@ def _missing(path: Path) -> SourceMissing:
     if (leads_to := link_at(os.fspath(path))) is not None:
         return SourceMissing(f"the source {str(path)!r} is a link to {leads_to!r}, and nothing is there; mount that")
     here = os.path.abspath(path)
-    if left := what_is_left(here):
+    if left := place_of(here).remains():
         return SourceMissing(f"the source {here!r} does not exist; a stage makes it{left}")
     if _may_be_missing(path):
         return SourceMissing(

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 from airflow_dirops.core.disk.sorting import Sorter
 from airflow_dirops.core.format.entries import Input
@@ -19,6 +20,18 @@ from airflow_dirops.core.snapshot.reader import Record, Snapshot
 from airflow_dirops.core.stage.patterns import Selection
 
 log = logger(__name__)
+
+
+class Fault(NamedTuple):
+    """Why an input cannot be opened.
+
+    :param path: the input's, for people.
+    :param leads_to: where a link leads, and nothing is.
+    """
+
+    kind: Literal["unreadable", "dangling", "gone"]
+    path: str
+    leads_to: str | None = None
 
 
 class Source(Protocol):
@@ -35,10 +48,13 @@ class Source(Protocol):
     def list_inputs(self, sorter: Sorter) -> Iterable[Input]:
         """Every input, in order, as often as asked. A bare directory is walked into the sorter once."""
 
-    def path_of(self, item: Input) -> str:
-        """A path that opens this very input."""
+    def local(self, item: Input) -> AbstractContextManager[str]:
+        """A path that opens this very input for as long as the block lasts."""
 
-    def place_of(self, item: Input) -> str:
+    def fault_of(self, item: Input) -> Fault | None:
+        """What keeps an input from being opened, without opening it; None if nothing is known to."""
+
+    def name_of(self, item: Input) -> str:
         """Where it lies, for people."""
 
     def record_of(self, item: Input) -> Record | InputRecord:

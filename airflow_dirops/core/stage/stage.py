@@ -10,12 +10,9 @@ from typing import Any, Literal, TypedDict
 from airflow_dirops.core.codecs.base import Codec
 from airflow_dirops.core.codecs.registry import resolve_codec
 from airflow_dirops.core.errors import ArgumentRefused
-from airflow_dirops.core.fingerprint import fingerprint, fingerprint_of_all
-from airflow_dirops.core.format.code import Code
 from airflow_dirops.core.format.members import text_problem
 from airflow_dirops.core.format.runs import Attempt
 from airflow_dirops.core.messages.shown import shown
-from airflow_dirops.core.processes import available_cpus
 from airflow_dirops.core.report.outcome import Progress
 from airflow_dirops.core.stage.functions import UserFunction
 from airflow_dirops.core.stage.locations import SourceLike, checked_path
@@ -201,26 +198,6 @@ class Stage:
     @property
     def redoes_damaged(self) -> bool:
         return self.redo == "damaged"
-
-    @property
-    def worker_count(self) -> int:
-        return available_cpus() if self.workers == "auto" else self.workers
-
-    def code(self) -> Code:
-        """What the outputs are made with: the functions' code, the codec, and the params that a function asks for."""
-        return fingerprint_of_all(
-            fingerprint(
-                function.function,
-                codec=self.output_codec.name,
-                params=self.params if "params" in function.wanted else None,
-                version=self.version,
-                by_keyword=function.wanted,
-            )
-            for function in self.functions
-        )
-
-    def identify(self) -> Attempt:
-        return self.attempt or Attempt.outside_airflow(self.name, self.run)
 
     def allowed_failures(self, total: int) -> int:
         """How many of ``total`` inputs may fail."""

@@ -13,7 +13,7 @@ from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Protocol, Self, cast
 
 import msgspec
 
@@ -21,7 +21,8 @@ from airflow_dirops.core.codecs.base import Codec
 from airflow_dirops.core.disk.durable import sync_directory, write_all
 from airflow_dirops.core.disk.fsync_pool import FsyncPool
 from airflow_dirops.core.disk.held import HeldDirectory, is_damage
-from airflow_dirops.core.disk.trees import iter_unlisted
+from airflow_dirops.core.disk.sorting import Sorter
+from airflow_dirops.core.disk.trees import iter_files, iter_unlisted
 from airflow_dirops.core.errors import (
     KeyRefused,
     KeyTaken,
@@ -30,13 +31,16 @@ from airflow_dirops.core.errors import (
     StorageError,
     storage_errors,
 )
-from airflow_dirops.core.format.entries import Entry, output_path
+from airflow_dirops.core.format.entries import MANIFEST_DIRECTORY, Entry, output_path
 from airflow_dirops.core.format.journal import JournalLine, Output
-from airflow_dirops.core.place import Held
+from airflow_dirops.core.format.manifest import Manifest
+from airflow_dirops.core.place import Dead, Held, Sealing
 from airflow_dirops.core.stage.functions import Pair
 from airflow_dirops.core.stage.policies import Durability
 from airflow_dirops.core.staging.encoding import encode_into
 from airflow_dirops.core.staging.journal import Journal
+from airflow_dirops.core.staging.manifest_files import write_header
+from airflow_dirops.core.staging.seal import write_snapshot
 from airflow_dirops.core.staging.tree import check_names, make_tree
 
 # Gets a file that is written, by its descriptor and its path, and closes it.
@@ -63,6 +67,7 @@ class StagingArea:
     ) -> None:
         self.path = directory / "tree"
         self._prefix = f"{self.path}/"
+        self._scratch = directory / "sort"
         self.durability = durability
         self._touch = touch
         self._mode, inner_mode = make_tree(self.path, target)
@@ -120,10 +125,10 @@ class StagingArea:
         self._touch()
         self.journal.append(line)
 
-    def carry_over(self, line: JournalLine, base: Held) -> None:
+    def keep(self, line: JournalLine, base: Held) -> None:
         """Take an input's outputs from the base snapshot: linked, or copied where links are refused."""
         self._base_sealed_ns = base.sealed_ns
-        directory = base.directory
+        directory = _directory_of(base)
         outputs = tuple(
             [output if self._link(output.path, directory) else self._copy(output, directory) for output in line.outputs]
         )
@@ -131,42 +136,73 @@ class StagingArea:
             line = msgspec.structs.replace(line, outputs=outputs)
         self._finish_all(line, () if base.manifest.durability == "full" else line.outputs)
 
-    def carry(self, entry: Entry, source: HeldDirectory, *, is_durable: bool) -> None:
-        """Take one file from another snapshot, linked or copied, and journal nothing: a person does not resume.
+    def restore(self, like: Held, entries: Callable[[], Iterable[tuple[Entry, Held]]], manifest: Manifest) -> None:
+        """Make the tree that an earlier snapshot was, and journal nothing: a person does not resume.
 
-        :param is_durable: that snapshot was committed so that its files survive a power loss.
+        :param like: the earlier snapshot, whose lists the tree gets.
+        :param entries: what it lists, each with a snapshot that has its bytes.
+        :param manifest: the header.
         """
-        if not self._link(entry.path, source):
-            self._copy(entry, source)
-        elif not is_durable and self.durability == "full":
+        count = 0
+        for entry, held in entries():
+            self._bring_back(entry, held)
+            count += 1
+        self._check_names(count, (entry.path for entry, _ in entries()))
+        for name, record in like.manifest.lists.items():
+            self._bring_back(Entry(f"{MANIFEST_DIRECTORY}/{name}", record.bytes, record.digest), like)
+        write_header(self.tree, manifest)
+        self._sync_tree()
+
+    def _bring_back(self, entry: Entry, held: Held) -> None:
+        directory = _directory_of(held)
+        if not self._link(entry.path, directory):
+            self._copy(entry, directory)
+        elif held.manifest.durability != "full" and self.durability == "full":
             with storage_errors("syncing", self._place(entry.path)), self.tree.reading(entry.path) as descriptor:
                 os.fsync(descriptor)
 
-    def take_over(self, line: JournalLine, dead: HeldDirectory, *, is_checked: bool) -> bool:
+    def reuse(self, line: JournalLine, dead: Dead) -> bool:
         """Take an input's finished files from a dead attempt.
 
-        :param is_checked: size, inode and time are proof enough; else, after a reboot, the bytes are digested.
         :returns: False if a file is not the one that was finished; the input must run again then.
         """
-        outputs = [found for output in line.outputs if (found := _still_there(output, dead, is_checked=is_checked))]
+        tree = cast(DeadTree, dead)
+        directory, is_checked = tree.directory, tree.is_checked
+        outputs = [
+            found for output in line.outputs if (found := _still_there(output, directory, is_checked=is_checked))
+        ]
         if len(outputs) != len(line.outputs):
             return False
         line = msgspec.structs.replace(line, outputs=tuple(outputs))
         for output in line.outputs:
-            if not self._link(output.path, dead):
-                with storage_errors("reusing", dead.path / output.path):
-                    dead.move_file(output.path, self.tree)
+            if not self._link(output.path, directory):
+                with storage_errors("reusing", directory.path / output.path):
+                    directory.move_file(output.path, self.tree)
         self._finish_all(line, line.outputs)
         return True
 
-    def drop_unlisted(self, spill: Path) -> None:
-        """Remove what no line of the journal names: what a worker had half written when it died.
+    def finished(self) -> Iterator[JournalLine]:
+        """Every line that was journaled, as often as asked."""
+        return iter(self.journal)
 
-        :param spill: where long lists are sorted.
-        """
+    def seal(self, sealing: Sealing) -> Manifest:
+        """Write the lists, then the header, and make everything durable, in that order."""
         self.drain()
-        listed = (output.path for line in self.journal for output in line.outputs)
-        for path in list(iter_unlisted(os.fspath(self.path), listed, spill)):
+        manifest = write_snapshot(
+            self.tree,
+            sealing,
+            self.journal,
+            self._sorter,
+            self._check,
+            lambda count: self._check_names(count, self._paths()),
+        )
+        self._sync_tree()
+        return manifest
+
+    def drop_unlisted(self) -> None:
+        """Remove what no line of the journal names: what a worker had half written when it died."""
+        self.drain()
+        for path in list(iter_unlisted(iter_files(os.fspath(self.path)), self._paths(), self._sorter)):
             with storage_errors("removing a half-written file", self._place(path)):
                 self.tree.remove_file(path)
 
@@ -216,7 +252,13 @@ class StagingArea:
             )
         return copied
 
-    def check(self, output: Output) -> None:
+    def _paths(self) -> Iterator[str]:
+        return (output.path for line in self.journal for output in line.outputs)
+
+    def _sorter(self, name: str) -> Sorter:
+        return Sorter(self._scratch, name)
+
+    def _check(self, output: Output) -> None:
         """Look once at a file that was finished, before it is listed.
 
         :raises StagingChanged: if it is gone, or is another one.
@@ -241,21 +283,20 @@ class StagingArea:
         with self.tree.reading(output.path) as descriptor, open(descriptor, "rb", closefd=False) as file:
             return hashlib.file_digest(file, "sha256").hexdigest() == output.digest
 
-    def check_names(self, count: int, listed: Iterable[str], spill: Path) -> None:
+    def _check_names(self, count: int, listed: Iterable[str]) -> None:
         """Look, before the lists are written, for what nobody is going to list.
 
         :param count: of the files that will be listed.
         :param listed: their paths, which are asked for only where the count differs.
-        :param spill: where long lists are sorted.
         :raises StagingChanged: if there are other files, or another directory has the tree's name.
         """
         with storage_errors("looking at", self.path):
             is_still_named = self.tree.is_still_named()
         if not is_still_named:
             raise StagingChanged(self.path, "it was moved away or removed")
-        check_names(self.path, count, listed, spill)
+        check_names(self.path, count, listed, self._sorter)
 
-    def sync_tree(self) -> None:
+    def _sync_tree(self) -> None:
         """Give the tree its final mode, and make all its names durable."""
         self.path.chmod(self._mode)
         if self.durability == "full":
@@ -315,6 +356,27 @@ class StagingArea:
 
     def _place(self, path: str) -> str:
         return self._prefix + path
+
+
+class HeldTree(Protocol):
+    """A snapshot of this target, which is a directory too."""
+
+    directory: HeldDirectory
+
+
+class DeadTree(Protocol):
+    """What a dead attempt left here, in a directory of its own.
+
+    ``is_checked``: size, inode and time are proof enough; else, after a reboot, the bytes are digested.
+    """
+
+    directory: HeldDirectory
+    is_checked: bool
+
+
+def _directory_of(held: Held) -> HeldDirectory:
+    """A base is kept in the very place that is staged in."""
+    return cast(HeldTree, held).directory
 
 
 def _still_there(output: Output, directory: HeldDirectory, *, is_checked: bool) -> Output | None:

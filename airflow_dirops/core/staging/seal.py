@@ -1,21 +1,19 @@
-"""Seal a staging area: write its lists and its manifest, and make everything durable, in that order."""
+"""The lists and the header of what an attempt has finished."""
 
 from __future__ import annotations
 
 import platform
 import time
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
-from pathlib import Path
 
 import msgspec
 
+from airflow_dirops.core.disk.held import HeldDirectory
 from airflow_dirops.core.disk.sorting import Sorter
 from airflow_dirops.core.errors import StagingChanged
-from airflow_dirops.core.format.code import Code
 from airflow_dirops.core.format.entries import EVERY_INPUT, Input, key_of, order_of
-from airflow_dirops.core.format.journal import JournalLine
+from airflow_dirops.core.format.journal import JournalLine, Output
 from airflow_dirops.core.format.lines import encode_line
 from airflow_dirops.core.format.lists import (
     FILES,
@@ -23,7 +21,6 @@ from airflow_dirops.core.format.lists import (
     QUARANTINE,
     SKIPPED,
     FileLine,
-    InputsSeen,
     QuarantineLine,
     SkippedLine,
 )
@@ -37,62 +34,48 @@ from airflow_dirops.core.format.manifest import (
     Manifest,
     SourceRecord,
 )
-from airflow_dirops.core.format.runs import Attempt, new_id
-from airflow_dirops.core.stage.stage import Stage
-from airflow_dirops.core.staging.area import StagingArea
+from airflow_dirops.core.format.runs import new_id
+from airflow_dirops.core.place import Sealing
 from airflow_dirops.core.staging.manifest_files import write_header, write_list
 from airflow_dirops.version import __version__
 
 
-@dataclass
-class Sealing:
-    """What the header says besides what the lists hold.
+def write_snapshot(
+    tree: HeldDirectory,
+    sealing: Sealing,
+    journal: Iterable[JournalLine],
+    sorter: Callable[[str], Sorter],
+    check: Callable[[Output], None],
+    check_names: Callable[[int], None],
+) -> Manifest:
+    """Write the lists from the journal, then the header with their digests.
 
-    :param planned: how many inputs there are, of which each has its line in the journal; without ``seen``.
-    """
-
-    stage: Stage
-    attempt: Attempt
-    base: Manifest | None
-    spill: Path
-    sources: tuple[SourceRecord, ...]
-    code: Code
-    ignored: int
-    began: float
-    planned: int
-    unmatched: Iterable[tuple[Input, tuple[int, ...]]] = ()
-    seen: InputsSeen | None = None
-
-
-def seal(staging: StagingArea, sealing: Sealing) -> Manifest:
-    """Write the lists from the journal, then the header with their digests, then sync every directory.
-
+    :param tree: beneath which they go.
+    :param journal: of all that worked on this snapshot, one after the other.
+    :param sorter: makes one that sorts in the attempt's own directory.
+    :param check: looks once at each file before it is listed.
+    :param check_names: looks, before the lists are written, for what is not listed; gets how many files are.
     :returns: the header, as written.
-    :raises StagingChanged: if somebody removed or altered what was journaled, or the journal, or added files.
-    :raises ArgumentRefused: if readers would refuse the manifest.
-    :raises StorageError: if anything cannot be made durable; the attempt is dead then.
     """
-    staging.drain()
-    sorters = {name: Sorter(sealing.spill, name) for name in LISTS}
+    sorters = {name: sorter(name) for name in LISTS}
     inputs = size = 0
     one_to_one = True
-    for line in staging.journal:
+    for line in journal:
         inputs += line.input != EVERY_INPUT
         one_to_one = one_to_one and _gave_its_own_key(line)
         for output in line.outputs:
-            staging.check(output)
+            check(output)
             size += output.size
         for name, path, encoded in _list_lines(line):
             sorters[name].add(order_of(path), encoded)
     if not sealing.seen and inputs != sealing.planned:
-        raise StagingChanged(staging.path, f"{inputs} inputs are through, and {sealing.planned} were planned")
-    listed = (output.path for line in staging.journal for output in line.outputs)
-    staging.check_names(len(sorters[FILES]), listed, sealing.spill)
+        raise StagingChanged(tree.path, f"{inputs} inputs are through, and {sealing.planned} were planned")
+    check_names(len(sorters[FILES]))
     unmatched = 0
     for item, lacking in sealing.unmatched:
         unmatched += 1
         sorters[SKIPPED].add(order_of(item.path), encode_line(_left_out(item, lacking, sealing.sources)))
-    lists = {name: write_list(staging.tree, name, (line for _, line in sorter)) for name, sorter in sorters.items()}
+    lists = {name: write_list(tree, name, (line for _, line in sorter)) for name, sorter in sorters.items()}
     counts = Counts(
         inputs=sealing.seen.count if sealing.seen else inputs,
         entries=lists[FILES].lines,
@@ -102,8 +85,7 @@ def seal(staging: StagingArea, sealing: Sealing) -> Manifest:
         unmatched=unmatched,
     )
     manifest = _header(sealing, lists, counts, size, one_to_one=one_to_one)
-    write_header(staging.tree, manifest)
-    staging.sync_tree()
+    write_header(tree, manifest)
     return manifest
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 
 from airflow_dirops.core.disk.permissions import is_shared
-from airflow_dirops.core.disk.trees import count_files, iter_unlisted
+from airflow_dirops.core.disk.sorting import Sorter
+from airflow_dirops.core.disk.trees import count_files, iter_files, iter_unlisted
 from airflow_dirops.core.errors import StagingChanged, storage_errors
 from airflow_dirops.core.format.entries import MANIFEST_DIRECTORY
 
@@ -46,12 +47,12 @@ def _copy_access_lists(like: Path, path: Path) -> None:
             os.setxattr(path, name, os.getxattr(like, name))
 
 
-def check_names(root: Path, count: int, listed: Iterable[str], spill: Path) -> None:
+def check_names(root: Path, count: int, listed: Iterable[str], sorter: Callable[[str], Sorter]) -> None:
     """See that a tree without lists has these files and no others.
 
     :param count: how many there are; mostly comparing that is all.
     :param listed: their paths; each was seen there.
-    :param spill: where the names are sorted, if the count differs.
+    :param sorter: makes one that sorts the names, if the count differs.
     :raises StagingChanged: if there are other files.
     """
     if os.path.lexists(root / MANIFEST_DIRECTORY):
@@ -59,6 +60,6 @@ def check_names(root: Path, count: int, listed: Iterable[str], spill: Path) -> N
     found = count_files(os.fspath(root))
     if found == count:
         return
-    strays = ", ".join(map(repr, islice(iter_unlisted(os.fspath(root), listed, spill), _MAX_NAMED)))
+    strays = ", ".join(map(repr, islice(iter_unlisted(iter_files(os.fspath(root)), listed, sorter), _MAX_NAMED)))
     what = f"this attempt did not make {strays}" if strays else "some of them were removed"
     raise StagingChanged(root, f"it holds {found} files, and {count} were finished; {what}")

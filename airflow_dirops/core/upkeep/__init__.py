@@ -3,10 +3,11 @@
 Whatever changes the target is a commit like any other: under a claim, by one swap, whole or not at all.
 """
 
+from airflow_dirops.core.place import Kept
 from airflow_dirops.core.upkeep.accept import accept_removal
 from airflow_dirops.core.upkeep.clean import Cleaned, clean
 from airflow_dirops.core.upkeep.failures import FailedInput, Failures, list_failures
-from airflow_dirops.core.upkeep.history import Kept, list_snapshots
+from airflow_dirops.core.upkeep.history import list_snapshots
 from airflow_dirops.core.upkeep.repair import Repaired, repair, verify
 from airflow_dirops.core.upkeep.rollback import rollback
 

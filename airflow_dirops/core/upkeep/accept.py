@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from airflow_dirops.core.format.manifest import Manifest
-from airflow_dirops.core.places.directory.header import read_manifest
-from airflow_dirops.core.upkeep.door import Target, control_of, door
+from airflow_dirops.core.places import place_of
+from airflow_dirops.core.upkeep.door import Target, door
 
 
 @door
@@ -14,8 +14,7 @@ def accept_removal(target: Target) -> Manifest:
     :returns: the header of the snapshot that it is for; after another commit the permission means nothing.
     :raises ManifestMissing: if no stage committed there.
     """
-    control = control_of(target)
-    manifest = read_manifest(control.target)
-    control.create()
-    control.accept_removal(manifest.snapshot)
+    place = place_of(target)
+    manifest = place.read_header()
+    place.accept_removal(manifest.snapshot)
     return manifest

@@ -6,12 +6,10 @@ import errno
 import os
 from collections.abc import Callable
 from functools import wraps
-from pathlib import Path
 from typing import Concatenate, ParamSpec, TypeVar
 
 from airflow_dirops.core.errors import StorageError, remaining_storage_errors
 from airflow_dirops.core.messages.commands import dirops_command
-from airflow_dirops.core.places.directory.control import ControlDirectory
 from airflow_dirops.core.stage.locations import checked_path
 
 P = ParamSpec("P")
@@ -34,10 +32,6 @@ def door(function: Callable[Concatenate[Target, P], T]) -> Callable[Concatenate[
             raise
 
     return call
-
-
-def control_of(target: Target) -> ControlDirectory:
-    return ControlDirectory(Path(os.path.realpath(target)))
 
 
 def _room(target: Target) -> str:

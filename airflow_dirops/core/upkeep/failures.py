@@ -13,12 +13,11 @@ from airflow_dirops.core.format.lists import QUARANTINE, QuarantineLine
 from airflow_dirops.core.format.manifest import Manifest
 from airflow_dirops.core.format.runs import time_of
 from airflow_dirops.core.messages.shown import shown
-from airflow_dirops.core.places.directory.control import ControlDirectory
-from airflow_dirops.core.places.directory.header import read_manifest
-from airflow_dirops.core.places.directory.remains import newest_failed_try
+from airflow_dirops.core.place import Place
+from airflow_dirops.core.places import place_of
 from airflow_dirops.core.snapshot.contents import iter_list
-from airflow_dirops.core.snapshot.opening import open_snapshot
-from airflow_dirops.core.upkeep.door import Target, control_of, door
+from airflow_dirops.core.snapshot.reader import Snapshot
+from airflow_dirops.core.upkeep.door import Target, door
 
 
 @dataclass(frozen=True)
@@ -61,26 +60,25 @@ def list_failures(target: Target, path: str | None = None) -> Failures:
     :param path: of one input, relative to the source or below it; by default all.
     :raises ManifestMissing: if no stage has committed there, and no try failed.
     """
-    control = control_of(target)
+    place = place_of(target)
     with suppress(ManifestMissing):
-        manifest = read_manifest(control.target)
-        return _of_newer_attempt(control, manifest, path) or _of_snapshot(control, manifest, path)
-    if found := _of_newer_attempt(control, None, path):
+        manifest = place.read_header()
+        return _of_newer_attempt(place, manifest, path) or _of_snapshot(place, manifest, path)
+    if found := _of_newer_attempt(place, None, path):
         return found
     raise ManifestMissing(f"no stage has committed to {str(target)!r}, and no try that failed is kept there")
 
 
-def _of_newer_attempt(control: ControlDirectory, manifest: Manifest | None, path: str | None) -> Failures | None:
-    newer_than = manifest.attempt.id if manifest else ""
-    if (found := newest_failed_try(control, newer_than)) is None:
+def _of_newer_attempt(place: Place, manifest: Manifest | None, path: str | None) -> Failures | None:
+    found = place.newest_failed_try(manifest.attempt.id if manifest else "")
+    if found is None:
         return None
-    attempt, failed = found
-    return Failures(None, attempt, time_of(attempt), _only([_failed(*one) for one in failed], path))
+    return Failures(None, found.attempt, time_of(found.attempt), _only([_failed(*one) for one in found.inputs], path))
 
 
-def _of_snapshot(control: ControlDirectory, manifest: Manifest, path: str | None) -> Failures:
-    with open_snapshot({"target": os.fspath(control.target), "snapshot": manifest.snapshot}) as snapshot:
-        lines: Iterator[QuarantineLine] = iter_list(snapshot.directory, snapshot.manifest, QUARANTINE)
+def _of_snapshot(place: Place, manifest: Manifest, path: str | None) -> Failures:
+    with Snapshot(place.hold(manifest.snapshot)) as snapshot:
+        lines: Iterator[QuarantineLine] = iter_list(snapshot.held, QUARANTINE)
         inputs = [_failed(line.path, line) for line in lines]
     return Failures(manifest.snapshot, None, time_of(manifest.attempt.id), _only(inputs, path))
 

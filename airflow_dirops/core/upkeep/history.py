@@ -2,26 +2,13 @@
 
 from __future__ import annotations
 
-import errno
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from pathlib import Path
 
-from airflow_dirops.core.errors import DiropsError, ManifestMissing, StorageError, TransientError
+from airflow_dirops.core.errors import ManifestMissing
 from airflow_dirops.core.format.manifest import Manifest
-from airflow_dirops.core.places.directory.control import ControlDirectory
-from airflow_dirops.core.places.directory.header import read_manifest
-from airflow_dirops.core.places.directory.retention import list_retired
-from airflow_dirops.core.upkeep.door import Target, control_of, door
-
-
-@dataclass(frozen=True)
-class Kept:
-    """A snapshot that can be read: the current one, or a retired one."""
-
-    manifest: Manifest
-    is_current: bool
-    path: Path
+from airflow_dirops.core.place import Kept
+from airflow_dirops.core.places import place_of
+from airflow_dirops.core.upkeep.door import Target, door
 
 
 @door
@@ -30,36 +17,22 @@ def list_snapshots(target: Target) -> list[Kept]:
 
     :raises ManifestMissing: if no stage ever committed there.
     """
-    control = control_of(target)
-    current, retired = current_of(control), retired_of(control)
-    kept = [current] if current else []
-    kept += in_order_of_replacement(current.manifest if current else None, retired)
+    kept = in_order(place_of(target).list_kept())
     if not kept:
         raise ManifestMissing(f"there is no snapshot at {str(target)!r}, and none is kept")
     return kept
 
 
-def current_of(control: ControlDirectory) -> Kept | None:
+def in_order(kept: Sequence[Kept]) -> list[Kept]:
+    """The current one first, then what it replaced, and so on."""
+    current = current_of(kept)
+    retired = [one for one in kept if not one.is_current]
+    return [*([current] if current else []), *in_order_of_replacement(current.manifest if current else None, retired)]
+
+
+def current_of(kept: Sequence[Kept]) -> Kept | None:
     """The snapshot at the target, if its header can be read."""
-    return _look(control.target, is_current=True)
-
-
-def retired_of(control: ControlDirectory) -> list[Kept]:
-    """Retired snapshots whose header can be read, the latest retired first."""
-    return [kept for path in list_retired(control) if (kept := _look(path, is_current=False))]
-
-
-def _look(path: Path, *, is_current: bool) -> Kept | None:
-    try:
-        manifest = read_manifest(path)
-    except TransientError as error:
-        if not is_current and isinstance(error, StorageError) and error.errno in (errno.EACCES, errno.EPERM):
-            return None  # the others may be looked at
-        raise
-    except DiropsError:
-        return None
-    # Somebody put it there, or changed its header: it is not what was retired under that name.
-    return Kept(manifest, is_current, path) if is_current or path.name.startswith(manifest.snapshot) else None
+    return next((one for one in kept if one.is_current), None)
 
 
 def in_order_of_replacement(current: Manifest | None, retired: Sequence[Kept]) -> list[Kept]:

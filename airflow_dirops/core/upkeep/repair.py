@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
-from pathlib import Path
 
 from airflow_dirops.core.errors import DiropsError, TransientError
+from airflow_dirops.core.format.entries import Entry
 from airflow_dirops.core.format.manifest import Manifest
-from airflow_dirops.core.places.directory.control import ControlDirectory
-from airflow_dirops.core.places.directory.retention import list_retired
+from airflow_dirops.core.place import Kept, Place
+from airflow_dirops.core.places import place_of
 from airflow_dirops.core.snapshot.opening import open_snapshot
 from airflow_dirops.core.snapshot.reader import Snapshot
-from airflow_dirops.core.upkeep.door import Target, control_of, door
-from airflow_dirops.core.upkeep.recovering import finish_what_crashed
+from airflow_dirops.core.upkeep.door import Target, door
 from airflow_dirops.core.upkeep.restoring import restore, upkeep_claim
 from airflow_dirops.core.upkeep.verify import Finding, Verification, verify_snapshot
 
@@ -51,30 +51,31 @@ def repair(target: Target) -> Repaired:
 
     :raises ManifestMissing: if no stage committed there.
     """
-    control = control_of(target)
-    finish_what_crashed(control, "repair")
+    place = place_of(target)
+    place.finish_what_crashed("repair")
     with open_snapshot(target) as snapshot:
         findings = verify_snapshot(snapshot, deep=True).findings
         damaged = {finding.path for finding in findings if finding.problem in ("missing", "changed")}
-        places = _find_bytes(control, snapshot, damaged)
-        remaining = [finding for finding in findings if finding.path not in places]
-        mendable = bool(places) or any(finding.problem == "extra" for finding in findings)
+        found = _find_bytes(place, snapshot, damaged)
+        remaining = [finding for finding in findings if finding.path not in found]
+        mendable = bool(found) or any(finding.problem == "extra" for finding in findings)
         if not mendable or any(finding.problem != "extra" for finding in remaining):
             return Repaired(snapshot.manifest.snapshot, [], findings)
-        mended = _mend(control, snapshot, places)
-    return Repaired(mended.snapshot, sorted(places), [])
+        mended = _mend(place, snapshot, found)
+    return Repaired(mended.snapshot, sorted(found), [])
 
 
-def _find_bytes(control: ControlDirectory, snapshot: Snapshot, damaged: set[str]) -> dict[str, Path]:
+def _find_bytes(place: Place, snapshot: Snapshot, damaged: set[str]) -> dict[str, Kept]:
     """For each damaged entry a retired snapshot that has its very bytes, under the same path."""
     wanted = {entry.path: entry.digest for entry in snapshot.iter_entries() if entry.path in damaged}
-    found: dict[str, Path] = {}
-    for place in list_retired(control):
-        if not (missing := wanted.keys() - found.keys()):
-            break
+    found: dict[str, Kept] = {}
+    for kept in place.list_kept():
+        missing = wanted.keys() - found.keys()
+        if kept.is_current or not missing:
+            continue
         try:
-            with open_snapshot(place) as retired:
-                found |= {path: place for path in missing if retired.has_digest(path, wanted[path])}
+            with Snapshot(kept.hold()) as retired:
+                found |= {path: kept for path in missing if retired.has_digest(path, wanted[path])}
         except TransientError:
             raise
         except DiropsError:
@@ -82,9 +83,17 @@ def _find_bytes(control: ControlDirectory, snapshot: Snapshot, damaged: set[str]
     return found
 
 
-def _mend(control: ControlDirectory, damaged: Snapshot, places: dict[str, Path]) -> Manifest:
+def _mend(place: Place, damaged: Snapshot, found: Mapping[str, Kept]) -> Manifest:
     """Commit a snapshot with the same lists: good files from the current one, the others from retired ones."""
-    with ExitStack() as stack:
-        opened = {place: stack.enter_context(open_snapshot(place)) for place in set(places.values())}
-        claim = stack.enter_context(upkeep_claim(control, "repair", damaged.manifest.stage))
-        return restore(claim, "repair", damaged, lambda entry: opened.get(places.get(entry.path, Path()), damaged))
+    with ExitStack() as opened:
+        held = {
+            kept.manifest.snapshot: opened.enter_context(Snapshot(kept.hold()))
+            for kept in {kept.manifest.snapshot: kept for kept in found.values()}.values()
+        }
+
+        def holder_of(entry: Entry) -> Snapshot:
+            kept = found.get(entry.path)
+            return held[kept.manifest.snapshot] if kept else damaged
+
+        claim = opened.enter_context(upkeep_claim(place, "repair", damaged.manifest.stage))
+        return restore(claim, "repair", damaged, holder_of)

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from contextlib import closing
-from pathlib import Path
 
 from airflow_dirops.core.errors import SnapshotDamaged, SnapshotExpired
 from airflow_dirops.core.format.manifest import Manifest
 from airflow_dirops.core.messages.shown import logger
-from airflow_dirops.core.places.directory.control import ControlDirectory
-from airflow_dirops.core.snapshot.opening import open_snapshot
+from airflow_dirops.core.place import Kept, Place
+from airflow_dirops.core.places import place_of
 from airflow_dirops.core.snapshot.reader import Snapshot
-from airflow_dirops.core.upkeep.door import Target, control_of, door
-from airflow_dirops.core.upkeep.history import Kept, current_of, in_order_of_replacement, retired_of
-from airflow_dirops.core.upkeep.recovering import finish_what_crashed
+from airflow_dirops.core.upkeep.door import Target, door
+from airflow_dirops.core.upkeep.history import current_of, in_order
 from airflow_dirops.core.upkeep.restoring import restore, upkeep_claim
 from airflow_dirops.core.upkeep.verify import verify_snapshot
 
@@ -32,26 +30,27 @@ def rollback(target: Target, snapshot: str | None = None) -> Manifest:
     :raises SnapshotExpired: if it is not kept.
     :raises SnapshotDamaged: if it is no longer what its manifest says.
     """
-    control = control_of(target)
-    finish_what_crashed(control, "rollback")
-    current = current_of(control)
+    place = place_of(target)
+    place.finish_what_crashed("rollback")
+    kept = place.list_kept()
+    current = current_of(kept)
     if current and snapshot is not None and snapshot in (current.manifest.snapshot, current.manifest.restored):
-        log.info("%s is at snapshot %s already; nothing is done", control.target, snapshot)
+        log.info("%s is at snapshot %s already; nothing is done", place.name, snapshot)
         return current.manifest
-    retired = in_order_of_replacement(current.manifest if current else None, retired_of(control))
-    chosen = _open_named(control, retired, snapshot) if snapshot else _open_latest(control, retired, current)
-    with closing(chosen), upkeep_claim(control, "rollback", chosen.manifest.stage) as claim:
+    retired = [one for one in in_order(kept) if not one.is_current]
+    chosen = _open_named(place, retired, snapshot) if snapshot else _open_latest(place, retired, current)
+    with closing(chosen), upkeep_claim(place, "rollback", chosen.manifest.stage) as claim:
         return restore(claim, "rollback", chosen, lambda _: chosen)
 
 
-def _open_named(control: ControlDirectory, retired: list[Kept], snapshot: str) -> Snapshot:
+def _open_named(place: Place, retired: list[Kept], snapshot: str) -> Snapshot:
     for kept in retired:
         if kept.manifest.snapshot == snapshot:
-            return _open_whole(kept.path)
-    raise SnapshotExpired(_not_kept(control, f"snapshot {snapshot}", retired))
+            return _open_whole(kept)
+    raise SnapshotExpired(_not_kept(place, f"snapshot {snapshot}", retired))
 
 
-def _open_latest(control: ControlDirectory, retired: list[Kept], current: Kept | None) -> Snapshot:
+def _open_latest(place: Place, retired: list[Kept], current: Kept | None) -> Snapshot:
     damage: SnapshotDamaged | None = None
     for kept in retired:
         # Of a repair: what it mended. Of two rollbacks in a row: what the first one brought back.
@@ -59,23 +58,23 @@ def _open_latest(control: ControlDirectory, retired: list[Kept], current: Kept |
         if is_same or kept.manifest.limit is not None:
             continue
         try:
-            return _open_whole(kept.path)
+            return _open_whole(kept)
         except SnapshotDamaged as error:
             log.warning("passed over snapshot %s: it is damaged", kept.manifest.snapshot)
             damage = damage or error
-    raise damage or SnapshotExpired(_not_kept(control, "an earlier snapshot", retired))
+    raise damage or SnapshotExpired(_not_kept(place, "an earlier snapshot", retired))
 
 
 def _origin(manifest: Manifest) -> str:
     return manifest.restored or manifest.snapshot
 
 
-def _open_whole(place: Path) -> Snapshot:
+def _open_whole(kept: Kept) -> Snapshot:
     """Open a retired snapshot, compared with its manifest by digest.
 
     :raises SnapshotDamaged: if it is not what its manifest says.
     """
-    snapshot = open_snapshot(place)
+    snapshot = Snapshot(kept.hold())
     try:
         findings = verify_snapshot(snapshot, deep=True).findings
     except BaseException:
@@ -84,12 +83,12 @@ def _open_whole(place: Path) -> Snapshot:
     if findings:
         snapshot.close()
         raise SnapshotDamaged(
-            f"the retired snapshot {str(place)!r} is not what its manifest says; choose another one",
+            f"the retired snapshot {str(kept.path)!r} is not what its manifest says; choose another one",
             [f"{finding.path!r} is {finding.problem}: {finding.detail}" for finding in findings[:20]],
         )
     return snapshot
 
 
-def _not_kept(control: ControlDirectory, wanted: str, retired: list[Kept]) -> str:
+def _not_kept(place: Place, wanted: str, retired: list[Kept]) -> str:
     names = ", ".join(kept.manifest.snapshot for kept in retired) or "none"
-    return f"{wanted} of {str(control.target)!r} is not kept; kept are: {names}"
+    return f"{wanted} of {place.name!r} is not kept; kept are: {names}"

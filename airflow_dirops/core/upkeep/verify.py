@@ -11,10 +11,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Literal
 
-from airflow_dirops.core.disk.held import is_damage
 from airflow_dirops.core.disk.sorting import Line, Sorter
-from airflow_dirops.core.disk.trees import iter_files
-from airflow_dirops.core.errors import ManifestDamaged, StorageError
+from airflow_dirops.core.errors import ManifestDamaged
 from airflow_dirops.core.format.entries import MANIFEST_DIRECTORY, Entry, order_of, path_at
 from airflow_dirops.core.format.lists import LISTS
 from airflow_dirops.core.snapshot.contents import iter_list
@@ -62,13 +60,13 @@ def verify_snapshot(snapshot: Snapshot, *, deep: bool = False) -> Verification:
     result = Verification(snapshot.manifest.snapshot, deep)
     with TemporaryDirectory(prefix="dirops-verify-") as spill:
         present = Sorter(Path(spill), "present")
-        for path in iter_files(snapshot.path_of("")):
+        for path in snapshot.held.iter_files():
             present.add(order_of(path), b"")
         try:
             for finding in _compare(snapshot, present, result):
                 result.findings.append(finding)
             for name in LISTS:
-                for _ in iter_list(snapshot.directory, snapshot.manifest, name):
+                for _ in iter_list(snapshot.held, name):
                     pass
         except ManifestDamaged as error:
             result.findings.append(Finding(MANIFEST_DIRECTORY, "list", str(error)))
@@ -102,16 +100,11 @@ def _merge(snapshot: Snapshot, present: Sorter, listed: dict[str, Entry]) -> Ite
 
 
 def _difference(snapshot: Snapshot, entry: Entry, *, deep: bool) -> str | None:
-    try:
-        size = snapshot.directory.regular_status(entry.path).st_size
-        if size != entry.size:
-            return f"it has {size} bytes instead of {entry.size}"
-        if deep and not snapshot.has_digest(entry.path, entry.digest):
-            return "its digest differs"
-    except StorageError:
-        raise
-    except OSError as error:
-        if is_damage(error):
-            return f"it cannot be read: {error.strerror}"
-        raise StorageError("looking at", snapshot.path / entry.path, error) from error
+    status = snapshot.held.status(entry.path)
+    if status is None:
+        return "there is no file of that name"
+    if status.size != entry.size:
+        return f"it has {status.size} bytes instead of {entry.size}"
+    if deep and not snapshot.has_digest(entry.path, entry.digest):
+        return "its digest differs"
     return None

@@ -4,26 +4,26 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
+from contextlib import ExitStack
 from functools import cached_property, partial
 from itertools import chain
 from typing import Any, NamedTuple
 
 from airflow_dirops.core.errors import DiropsError, RecordFailed, SetupError, environment_error
-from airflow_dirops.core.format.code import Code
 from airflow_dirops.core.format.entries import EVERY_INPUT, Input
 from airflow_dirops.core.format.lists import InputsSeen
 from airflow_dirops.core.format.manifest import Manifest
 from airflow_dirops.core.messages.tracebacks import described
-from airflow_dirops.core.plan.plan import Loss, Reason, is_there
+from airflow_dirops.core.place import Staging
+from airflow_dirops.core.plan.context import RunContext
+from airflow_dirops.core.plan.plan import Loss, PlannedInput, Reason, is_there
+from airflow_dirops.core.plan.readiness import Readiness
 from airflow_dirops.core.processes.home import Home
-from airflow_dirops.core.report.changes import Change, changes_since
+from airflow_dirops.core.report.changes import Change
 from airflow_dirops.core.report.outcome import Reporter
-from airflow_dirops.core.snapshot.reader import Snapshot
 from airflow_dirops.core.source.source import Source
 from airflow_dirops.core.stage.functions import Pair, UserFunction, records_of
-from airflow_dirops.core.stage.stage import Stage
-from airflow_dirops.core.staging.area import StagingArea
 from airflow_dirops.core.stops import is_stop
 from airflow_dirops.core.work.quarantine import Quarantine
 from airflow_dirops.core.work.worker import Result, Worker
@@ -38,38 +38,25 @@ class AggregateRecord(NamedTuple):
 
 
 class Aggregation:
-    """What a stage with ``aggregate=`` has to do: everything, or nothing.
+    """What a stage with ``aggregate=`` has to do: everything, or nothing."""
 
-    :param inputs: the source, in order.
-    :param base: the snapshot that would be replaced, where it counts.
-    :param code: of the stage's functions; None where there are none to compare.
-    :param full: redo everything.
-    """
-
-    def __init__(
-        self,
-        stage: Stage,
-        source: Source,
-        inputs: Iterable[Input],
-        base: Snapshot | None,
-        code: Code | None,
-        *,
-        full: bool,
-    ) -> None:
-        self._stage = stage
-        self._source = source
-        self.inputs = inputs
-        self._base = base
-        self._code = code
-        self._full = full
-        self.seen = InputsSeen.of(inputs)
+    def __init__(self, run: RunContext, readiness: Readiness) -> None:
+        self._run = run
+        self._stage = run.stage
+        self._source = run.source
+        self._base = run.own_base
+        self._readiness = readiness
+        self.inputs = run.list_inputs()
+        self.seen = InputsSeen.of(self.inputs)
 
     @property
     def total(self) -> int:
         return self.seen.count
 
-    @property
+    @cached_property
     def has_work(self) -> bool:
+        if self.reason is not None:
+            self._readiness.look_at(self.inputs)
         return self.reason is not None
 
     @property
@@ -81,12 +68,12 @@ class Aggregation:
     @cached_property
     def reason(self) -> Reason | None:
         """Why everything is aggregated again, if it is."""
-        if self._full:
+        if self._run.full:
             return "redo"
         if self._base is None:
             return "new"
         manifest, verify = self._base.manifest, self._stage.redoes_damaged
-        if changes_since(manifest.function.code, self._code) is not None:
+        if self._run.code_changes(self._base) is not None:
             return "code"
         if manifest.inputs_digest != self.seen.digest:
             return "changed"
@@ -94,16 +81,16 @@ class Aggregation:
             return "missing"
         return "retry" if manifest.counts.quarantined else None
 
+    def fates(self) -> Iterator[PlannedInput]:
+        reason = self.reason
+        return (PlannedInput(item.path, reason or "carried") for item in self.inputs)
+
     @property
     def code_changes(self) -> tuple[Change, ...] | None:
-        """What has changed in the function, if that is why."""
-        if self.reason != "code" or self._base is None:
-            return None
-        return changes_since(self._base.manifest.function.code, self._code)
+        return self._run.code_changes(self._base) if self.reason == "code" else None
 
     @property
     def by_code(self) -> int:
-        """How many inputs run for that."""
         return self.total if self.reason == "code" else 0
 
     def is_same(self, manifest: Manifest) -> bool:
@@ -113,7 +100,7 @@ class Aggregation:
     def describe(self) -> str:
         return f"{self.total} {self.reason}, to aggregate" if self.has_work else "nothing new to aggregate"
 
-    def run(self, staging: StagingArea, reporter: Reporter) -> bool:
+    def run(self, staging: Staging, reporter: Reporter) -> bool:
         """Call the function once, with an iterator that reads as it is asked.
 
         :raises InputError: if an input or the function failed.
@@ -164,10 +151,12 @@ class _Records:
         self.failure: BaseException | None = None
 
     def of(self, item: Input) -> Iterator[AggregateRecord]:
-        read = self._worker.attempt(item, partial(self._read, item))
-        if not isinstance(read, Result):
-            self._reporter.count("computed", item.path)
-            return read
+        with ExitStack() as opened:
+            read = self._worker.caught(item, partial(self._read, item, opened))
+            if not isinstance(read, Result):
+                self._reporter.count("computed", item.path)
+                yield from read
+                return
         try:
             if read.error is not None:
                 self._quarantine.take(read.line, read.error, 1, self._reporter.done["all"])
@@ -175,11 +164,10 @@ class _Records:
             self.failure = error
             raise
         self._reporter.count("quarantined", item.path)
-        return iter(())
 
-    def _read(self, item: Input) -> Iterator[AggregateRecord]:
+    def _read(self, item: Input, opened: ExitStack) -> Iterator[AggregateRecord]:
         # All records of one input at once: most have one, and a failure must come before any was handed out.
-        path = self._worker.offered("path", item, item.key)
+        path = self._worker.paths(item, opened)
         waiting = deque(AggregateRecord(key, path, value) for key, value in self._worker.read(item))
         self._source.check(item)
         return _taken_out(waiting)

@@ -49,13 +49,14 @@ class BatchWorker:
     def run(self, inputs: Iterable[Input]) -> Iterator[Result]:
         """Do the work for one batch; see :meth:`Worker.run <airflow_dirops.core.work.worker.Worker.run>`."""
         batch: list[_Read] = []
-        for item in inputs:
-            read = self._worker.attempt(item, partial(self._read, item))
-            if isinstance(read, Result):
-                yield read
-            else:
-                batch.append(read)
-        yield from self._run_together(batch)
+        with self._worker.opening():
+            for item in inputs:
+                read = self._worker.caught(item, partial(self._read, item))
+                if isinstance(read, Result):
+                    yield read
+                else:
+                    batch.append(read)
+            yield from self._run_together(batch)
 
     def _read(self, item: Input) -> _Read:
         records = list(self._worker.read(item))
@@ -79,11 +80,11 @@ class BatchWorker:
             yield self._stage(one, [next(answers) for _ in one.records])
 
     def _run_alone(self, one: _Read) -> Result:
-        return self._worker.attempt(one.item, lambda: self._stage(one, self._answers([one])))
+        return self._worker.caught(one.item, lambda: self._stage(one, self._answers([one])))
 
     def _stage(self, one: _Read, answers: list[Any]) -> Result:
         records = ((key, answer) for (key, _), answer in zip(one.records, answers, strict=True) if answer is not None)
-        return self._worker.attempt(one.item, lambda: self._worker.stage(one.item, records))
+        return self._worker.caught(one.item, lambda: self._worker.stage(one.item, records))
 
     def _answers(self, batch: list[_Read]) -> list[Any]:
         values = [value for one in batch for _, value in one.records]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from itertools import chain
-from pathlib import Path
 from typing import Protocol, Self
 
 import msgspec
@@ -13,12 +12,13 @@ from airflow_dirops.core.errors import InputError, RecordFailed, SourceChanged
 from airflow_dirops.core.format.entries import Input
 from airflow_dirops.core.format.journal import Failure, JournalLine
 from airflow_dirops.core.format.lines import LineDecoder, encode_line
+from airflow_dirops.core.place import Staging
 from airflow_dirops.core.processes import Done, Lost, WorkerPool, pack_error, unpack_error
+from airflow_dirops.core.processes.cpus import available_cpus
 from airflow_dirops.core.source.source import Source
 from airflow_dirops.core.stage.stage import Stage
-from airflow_dirops.core.staging.area import StagingArea
 from airflow_dirops.core.work.batches import BatchWorker, batched
-from airflow_dirops.core.work.worker import Result, Worker, Write, place_of, remedy
+from airflow_dirops.core.work.worker import Result, Worker, Write, named, remedy
 
 
 class Crew(Protocol):
@@ -36,15 +36,12 @@ class Crew(Protocol):
         """Whether somebody died, so that files may be half written."""
 
 
-def make_crew(stage: Stage, source: Source, staging: StagingArea, spill: Path) -> Crew:
-    """One process where one is enough: a second one only costs, unless it must be killed at times.
-
-    :param spill: where long lists are sorted.
-    """
-    count = stage.worker_count
+def make_crew(stage: Stage, source: Source, staging: Staging) -> Crew:
+    """One process where one is enough: a second one only costs, unless it must be killed at times."""
+    count = available_cpus() if stage.workers == "auto" else stage.workers
     if count == 1 and stage.file_timeout is None:
         return InProcess(stage, source, staging)
-    return Beside(stage, source, staging, spill, count)
+    return Workers(stage, source, staging, count)
 
 
 class InProcess:
@@ -52,7 +49,7 @@ class InProcess:
 
     may_have_left_parts = False
 
-    def __init__(self, stage: Stage, source: Source, staging: StagingArea) -> None:
+    def __init__(self, stage: Stage, source: Source, staging: Staging) -> None:
         self._worker = _make_worker(stage, source, staging.stage)
         self._batch_size = stage.batch_size or 1
 
@@ -66,17 +63,16 @@ class InProcess:
         return chain.from_iterable(map(self._worker.run, batched(inputs, self._batch_size)))
 
 
-class Beside:
+class Workers:
     """Worker processes read, transform, encode, write and digest; only lines of the journal travel back.
 
     This process alone syncs and journals, so a worker that dies takes nothing with it but the file it was on.
     """
 
-    def __init__(self, stage: Stage, source: Source, staging: StagingArea, spill: Path, count: int) -> None:
+    def __init__(self, stage: Stage, source: Source, staging: Staging, count: int) -> None:
         self._stage = stage
         self._source = source
         self._staging = staging
-        self._spill = spill
         self._batch_size = stage.batch_size or 1
         self._pool = WorkerPool(
             count, lambda: _Job(_make_worker(stage, source, staging.write)), timeout=stage.file_timeout
@@ -104,7 +100,7 @@ class Beside:
                 culprits += lost
         if culprits:
             # One of each batch killed its worker; by itself it says so.
-            self._staging.drop_unlisted(self._spill)
+            self._staging.drop_unlisted()
             yield from self._run_alone(culprits)
 
     def _run_alone(self, inputs: list[Input]) -> Iterator[Result]:
@@ -124,7 +120,7 @@ class Beside:
     def _lost(self, item: Input, lost: Lost) -> Result:
         reason = lost.reason if lost.is_timeout else f"worker process {lost.reason}"
         hint = "If memory was short, give the task more, or use fewer workers. " if lost.is_killed else ""
-        place = place_of(item, self._source, self._stage)
+        place = named(item, self._source, self._stage)
         error = RecordFailed(f"{self._stage.function_name} failed on {place}: {reason}. {hint}{remedy(self._stage)}")
         failure = Failure("TimedOut" if lost.is_timeout else "WorkerDied", reason, "")
         return Result(JournalLine(item, "quarantined", failure=failure), error)

@@ -14,8 +14,8 @@ from airflow_dirops.core.format.journal import JournalLine
 from airflow_dirops.core.messages.commands import dirops_command
 from airflow_dirops.core.messages.grouping import Groups
 from airflow_dirops.core.messages.shown import logger, shown
+from airflow_dirops.core.place import Staging
 from airflow_dirops.core.stage.stage import Stage
-from airflow_dirops.core.staging.area import StagingArea
 
 log = logger(__name__)
 
@@ -31,7 +31,7 @@ class Quarantine:
     :param total: how many inputs there are, for a budget that is a percentage.
     """
 
-    def __init__(self, stage: Stage, staging: StagingArea, total: int) -> None:
+    def __init__(self, stage: Stage, staging: Staging, total: int) -> None:
         self._stage = stage
         self._staging = staging
         self._total = total

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from airflow_dirops.core.errors import KeyRefused, KeyTaken
+from airflow_dirops.core.place import Staging
 from airflow_dirops.core.stage.stage import Stage
-from airflow_dirops.core.staging.area import StagingArea
 
 _MAX_REFUSALS = 20
 _OWN_KEY = (
@@ -18,7 +18,7 @@ _OWN_KEY = (
 class Refusals:
     """What was refused so far."""
 
-    def __init__(self, stage: Stage, staging: StagingArea) -> None:
+    def __init__(self, stage: Stage, staging: Staging) -> None:
         self._stage = stage
         self._staging = staging
         self._found: list[_Refusal] = []
@@ -54,7 +54,7 @@ class Refusals:
         self._staging.drain()
         return {
             output.path: line.input.path
-            for line in self._staging.journal
+            for line in self._staging.finished()
             for output in line.outputs
             if output.path.casefold() in taken
         }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from functools import partial
 from itertools import chain, starmap
 from types import GeneratorType
@@ -54,6 +55,8 @@ class Worker:
         self._write = write
         self._codec = stage.output_codec
         self._home = Home()
+        self._offers_paths = any("path" in function.wanted for function in stage.functions)
+        self._opened = ExitStack()
 
     def run(self, inputs: Iterable[Input]) -> Iterator[Result]:
         """Do the work for a few inputs; a failure of one is a result too, and names the file and the stage.
@@ -65,13 +68,18 @@ class Worker:
         return map(self._run_one, inputs)
 
     def _run_one(self, item: Input) -> Result:
-        return self.attempt(item, lambda: self.stage(item, self._records(item)))
+        with self.opening():
+            return self.caught(item, lambda: self.stage(item, self._records(item)))
+
+    def opening(self) -> AbstractContextManager[object]:
+        """The block in which paths that functions have asked for by name open their inputs."""
+        return self._opened if self._offers_paths else nullcontext()
 
     def stage(self, item: Input, records: Iterator[Pair]) -> Result:
         """Write what an input gave."""
         return Result(self._write(JournalLine(item), records, self._codec))
 
-    def attempt(self, item: Input, step: Callable[[], T]) -> T | Result:
+    def caught(self, item: Input, step: Callable[[], T]) -> T | Result:
         """Take a step for an input; if that fails the failure is its result."""
         try:
             return self._explaining(item, step)
@@ -83,7 +91,7 @@ class Worker:
             return step()
         except EncodeError as error:
             self._pass_on_environment(item, error)
-            raise EncodeError(f"{place_of(item, self._source, self._stage)}: {error}") from error
+            raise EncodeError(f"{named(item, self._source, self._stage)}: {error}") from error
         except DiropsError:
             raise
         except BaseException as error:
@@ -95,7 +103,7 @@ class Worker:
             raise RecordFailed(self._describe(item, error)) from error
 
     def _pass_on_environment(self, item: Input, error: BaseException) -> None:
-        if found := environment_error(error, self._source.place_of(item)):
+        if found := environment_error(error, self._source.name_of(item)):
             raise found from error
 
     def _records(self, item: Input) -> Iterator[Pair]:
@@ -120,14 +128,14 @@ class Worker:
         elif self._stage.read is None:
             yield item.key, self._home.call(self._source.read, item)
         else:
-            path = self._source.path_of(item)
-            yield from records_of(self._call(self._stage.functions[0], path, item, item.key), item.key, path)
+            with self._source.local(item) as path:
+                yield from records_of(self._call(self._stage.functions[0], path, item, item.key), item.key, path)
 
     def _read_part(self, part: Input) -> Any:
         if self._stage.read is None:
             return self._home.call(self._source.read, part)
-        path = self._source.path_of(part)
-        records = list(records_of(self._call(self._stage.functions[0], path, part, part.key), part.key, path))
+        with self._source.local(part) as path:
+            records = list(records_of(self._call(self._stage.functions[0], path, part, part.key), part.key, path))
         if len(records) > 1:
             raise TypeError(f"a read= for joined sources gives one value for a file, and this one gave {len(records)}")
         return records[0][1] if records else None
@@ -148,13 +156,17 @@ class Worker:
         result = self._home.call(function, value, lambda name: self.offered(name, item, key))
         return self._home.hand_on(result) if isinstance(result, GeneratorType) else result
 
+    def paths(self, item: Input, opened: ExitStack) -> Any:
+        """A path that opens an input, or a list of them, until the block ends."""
+        return self._each(item, lambda part: opened.enter_context(self._source.local(part)))
+
     def offered(self, name: str, item: Input, key: str) -> Any:
         """What a function gets that asks for it by name."""
         match name:
             case "key":
                 return key
             case "path":
-                return self._each(item, self._source.path_of)
+                return self.paths(item, self._opened)
             case "record":
                 return self._each(item, self._source.record_of)
             case "params":
@@ -164,14 +176,14 @@ class Worker:
 
     def _describe(self, item: Input, error: BaseException) -> str:
         return (
-            f"{self._stage.function_name} failed on {place_of(item, self._source, self._stage)}: "
+            f"{self._stage.function_name} failed on {named(item, self._source, self._stage)}: "
             f"{described(error)}. {remedy(self._stage)}"
         )
 
 
-def place_of(item: Input, source: Source, stage: Stage) -> str:
+def named(item: Input, source: Source, stage: Stage) -> str:
     """Where something happened, for messages."""
-    return f"{source.place_of(item)!r} (stage {stage.name})"
+    return f"{source.name_of(item)!r} (stage {stage.name})"
 
 
 def remedy(stage: Stage) -> str:

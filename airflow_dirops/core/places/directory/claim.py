@@ -45,14 +45,14 @@ _CLEANING_SECONDS = 10.0
 
 
 @dataclass
-class Claim:
+class ClaimedTarget:
     """A claim on a target, until it is released.
 
     :param base: the snapshot that was there when the claim was made.
     :param directory: the attempt's own directory.
     :param fenced: this claim's line in the fence.
     :param full: everything is made anew: the stage says so, or a user cleared a task that had committed.
-    :param dead: what earlier attempts left; ours while we hold their locks.
+    :param found_dead: what earlier attempts left; ours while we hold their locks.
     """
 
     control: ControlDirectory
@@ -63,16 +63,11 @@ class Claim:
     alive: AliveLock
     full: bool = False
     replaces_unmanaged: bool = False
-    dead: list[DeadAttempt] = field(default_factory=list)
+    found_dead: list[DeadAttempt] = field(default_factory=list)
 
     @property
     def target(self) -> Path:
         return self.control.target
-
-    @property
-    def spill(self) -> Path:
-        """Where sorted runs go."""
-        return self.directory / "sort"
 
     @property
     def committed_before(self) -> bool:
@@ -80,9 +75,9 @@ class Claim:
         return try_that_committed(self.fenced, self.base) >= self.attempt.first_try_number
 
     @property
-    def reusable(self) -> list[DeadAttempt]:
-        """Dead attempts whose finished files may stand for work of this one."""
-        return [dead for dead in self.dead if dead.is_reusable]
+    def dead(self) -> list[DeadAttempt]:
+        """Those whose finished files may stand for work of this one."""
+        return [dead for dead in self.found_dead if dead.is_reusable]
 
     def __enter__(self) -> Self:
         return self
@@ -93,7 +88,7 @@ class Claim:
         """Let go. What a failed attempt finished stays for the next one; what is of no more use is removed."""
         if error is None:
             self._discard()
-        release_all(self.dead)
+        release_all(self.found_dead)
         self.alive.release()
         if error is None:
             remove_rest(self.control)
@@ -110,11 +105,11 @@ class Claim:
         # A replaced snapshot that could not be retired stays: the next run does it.
         if swapped_out(self.directory) is None:
             discard(self.control, self.directory)
-        for attempt in self.dead:
+        for attempt in self.found_dead:
             attempt.discard()
 
 
-def claim_target(control: ControlDirectory, attempt: Attempt, terms: Terms) -> Claim:
+def claim_target(control: ControlDirectory, attempt: Attempt, terms: Terms) -> ClaimedTarget:
     """Claim a target for an attempt.
 
     :raises AttemptSuperseded: if a newer try of the same run has claimed it already.
@@ -143,7 +138,7 @@ def claim_target(control: ControlDirectory, attempt: Attempt, terms: Terms) -> C
         except BaseException:
             release_all(dead)
             raise
-    claim = Claim(
+    claim = ClaimedTarget(
         control=control,
         attempt=attempt,
         base=base,
@@ -152,7 +147,7 @@ def claim_target(control: ControlDirectory, attempt: Attempt, terms: Terms) -> C
         alive=alive,
         full=full,
         replaces_unmanaged=base is None and not is_vacant(control.target),
-        dead=dead,
+        found_dead=dead,
     )
     with claim.or_released():
         remove_rest(control, seconds=_CLEANING_SECONDS)
@@ -164,7 +159,7 @@ def _sort_out(
 ) -> list[DeadAttempt]:
     if fingerprint is None:
         for dead in take_dead(control, warn_of(control)):
-            dead.lock.release()
+            dead.release()
         return []
     return sort_out(
         control,

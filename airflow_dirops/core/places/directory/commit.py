@@ -11,7 +11,7 @@ from pathlib import Path
 
 from airflow_dirops.core.errors import ManifestDamaged, ManifestMissing
 from airflow_dirops.core.format.manifest import Manifest
-from airflow_dirops.core.places.directory.claim import Claim
+from airflow_dirops.core.places.directory.claim import ClaimedTarget
 from airflow_dirops.core.places.directory.header import read_manifest
 from airflow_dirops.core.places.directory.recovery import finish_swap
 from airflow_dirops.core.places.directory.swap import keep_replaced, swap
@@ -20,7 +20,7 @@ from airflow_dirops.core.rules import refuse_conflict, refuse_sibling, refuse_su
 from airflow_dirops.core.stage.policies import OnConflict
 
 
-def commit(claim: Claim, manifest: Manifest, on_conflict: OnConflict = "fail") -> None:
+def commit(claim: ClaimedTarget, manifest: Manifest, on_conflict: OnConflict = "fail") -> None:
     """Make a sealed tree the target: the same few calls for any number of files.
 
     :param manifest: the header that was sealed into the tree.

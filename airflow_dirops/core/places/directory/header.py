@@ -8,17 +8,16 @@ from pathlib import Path
 from airflow_dirops.core.disk.held import HeldDirectory, is_absence, is_damage, look_anew, read_at_most
 from airflow_dirops.core.errors import ManifestDamaged, ManifestMissing, ManifestTooNew, StorageError, storage_errors
 from airflow_dirops.core.format.manifest import HEADER, MAX_HEADER_BYTES, REMEDY, Manifest, parse_header
-from airflow_dirops.core.stage.locations import checked_path
 
 
-def read_manifest(target: str | os.PathLike[str]) -> Manifest:
+def read_manifest(target: Path) -> Manifest:
     """Read the header of a target's current snapshot, and nothing else.
 
     :raises ManifestMissing: if there is no such directory, or it has no manifest.
     :raises ManifestDamaged: if the header is not a manifest.
     :raises ManifestTooNew: if a newer version of this package wrote it.
     """
-    with hold_snapshot(Path(checked_path("target", target))) as directory:
+    with hold_snapshot(target) as directory:
         return read_header(directory)
 
 

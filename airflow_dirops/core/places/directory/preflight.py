@@ -33,12 +33,12 @@ def check_target(target: str | os.PathLike[str], sources: Iterable[Path]) -> Pat
     return path
 
 
-def resolve_target(target: str | os.PathLike[str], sources: Iterable[Path]) -> Path:
-    """As :func:`check_target`, with the target's parent made.
+def make_writable(path: Path) -> None:
+    """Make a target's parent where it is missing.
 
-    :raises TargetRefused: also if nobody may write there.
+    :param path: the target's real path.
+    :raises TargetRefused: if this user may not write there.
     """
-    path = check_target(target, sources)
     make_directories(path.parent)
     if not os.access(path.parent, os.W_OK | os.X_OK):
         raise TargetRefused(
@@ -50,7 +50,6 @@ def resolve_target(target: str | os.PathLike[str], sources: Iterable[Path]) -> P
             f"the target {str(path)!r} is not writable for user {os.geteuid()}, and a directory that is moved must be; "
             f"who owns it can let its group write it: find {shlex.quote(str(path))} -type d -exec chmod g+w {{}} +"
         )
-    return path
 
 
 def check_same_device(target: Path, control: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -11,16 +11,19 @@ from functools import cached_property
 from pathlib import Path
 
 from airflow_dirops.core.disk.durable import sync_directory
+from airflow_dirops.core.disk.held import HeldDirectory
 from airflow_dirops.core.disk.removal import Concerns, concerns
 from airflow_dirops.core.errors import DiropsError, ManifestDamaged, ManifestMissing, ManifestTooNew, storage_errors
 from airflow_dirops.core.format.control import Intent, Owner
+from airflow_dirops.core.format.journal import JournalLine
 from airflow_dirops.core.format.runs import time_of
 from airflow_dirops.core.messages.shown import logger
 from airflow_dirops.core.places.directory.alive import AliveLock, LeftAlone, read_owner
 from airflow_dirops.core.places.directory.control import ControlDirectory
 from airflow_dirops.core.places.directory.header import read_manifest, snapshot_in
+from airflow_dirops.core.places.directory.holder import boot_id
 from airflow_dirops.core.places.directory.retention import discard, list_own, retire
-from airflow_dirops.core.staging.journal import Journal
+from airflow_dirops.core.staging.journal import Journal, read_journal
 
 # So many dead attempts are kept: a retry takes over what the try before had taken over, so the last has the most.
 MOST_KEPT = 4
@@ -36,24 +39,47 @@ class DeadAttempt:
     """
 
     control: ControlDirectory
-    directory: Path
+    where: Path
     lock: AliveLock
     is_reusable: bool = False
 
+    @property
+    def id(self) -> str:
+        return self.where.name
+
     @cached_property
     def owner(self) -> Owner | None:
-        return read_owner(self.directory)
+        return read_owner(self.where)
 
     @cached_property
-    def finished(self) -> int:
-        """How much it has finished, as the bytes of its journal; 0 too if it died after its commit."""
+    def directory(self) -> HeldDirectory:
+        """Its tree, opened when the first file is taken from it."""
+        return HeldDirectory.open(self.where / "tree")
+
+    @cached_property
+    def is_checked(self) -> bool:
+        """Whether size, inode and time are proof enough: after a reboot the kernel may have lost unsynced bytes."""
+        return self.owner is not None and self.owner.boot == boot_id()
+
+    @cached_property
+    def journal_bytes(self) -> int:
+        """How much it has finished; 0 too if it died after its commit."""
         with suppress(OSError):
             # Without a tree, what it finished is, or was, the target.
-            return (self.directory / Journal.NAME).stat().st_size if (self.directory / "tree").is_dir() else 0
+            return (self.where / Journal.NAME).stat().st_size if (self.where / "tree").is_dir() else 0
         return 0
 
+    def finished(self) -> Iterator[JournalLine]:
+        return read_journal(self.where)
+
     def discard(self, found: Concerns | None = None) -> None:
-        discard(self.control, self.directory, found)
+        discard(self.control, self.where, found)
+
+    def release(self) -> None:
+        """Leave it to whoever comes next."""
+        if "directory" in vars(self):
+            self.directory.close()
+        self.lock.release()
 
 
 def take_dead(control: ControlDirectory, left: Callable[[Path, LeftAlone], None]) -> Generator[DeadAttempt]:
@@ -97,15 +123,17 @@ def sort_out(
     try:
         with concerns(log) as found, closing(take_dead(control, warn_of(control))) as dead:
             for number, attempt in enumerate(dead):
-                attempt.is_reusable = attempt.finished > 0 and attempt.owner is not None and is_reusable(attempt.owner)
+                attempt.is_reusable = (
+                    attempt.journal_bytes > 0 and attempt.owner is not None and is_reusable(attempt.owner)
+                )
                 kept.append(attempt)
                 worst = kept[-1] if number else None
-                if attempt.finished and attempt.owner is not None and is_useful(attempt.owner):
+                if attempt.journal_bytes and attempt.owner is not None and is_useful(attempt.owner):
                     worst = min(kept[1:], key=_worth) if len(kept) > MOST_KEPT + 1 else None
                 if worst is not None:
                     kept.remove(worst)
                     worst.discard(found)
-                    worst.lock.release()
+                    worst.release()
     except BaseException:
         release_all(kept)
         raise
@@ -113,7 +141,7 @@ def sort_out(
 
 
 def _worth(attempt: DeadAttempt) -> tuple[bool, int]:
-    return attempt.is_reusable, attempt.finished
+    return attempt.is_reusable, attempt.journal_bytes
 
 
 def warn_of(control: ControlDirectory) -> Callable[[Path, LeftAlone], None]:
@@ -155,7 +183,7 @@ def _is_foreign(directory: Path) -> bool:
 def release_all(dead: list[DeadAttempt]) -> None:
     """Leave dead attempts to whoever comes next."""
     for attempt in dead:
-        attempt.lock.release()
+        attempt.release()
 
 
 def finish_swap(control: ControlDirectory) -> None:

@@ -7,12 +7,11 @@ from collections.abc import Iterator
 from contextlib import suppress
 from itertools import chain
 from pathlib import Path
-from typing import NamedTuple
 from uuid import UUID
 
 from airflow_dirops.core.errors import DiropsError, ManifestMissing
-from airflow_dirops.core.format.journal import Failure
 from airflow_dirops.core.messages.commands import dirops_command
+from airflow_dirops.core.place import FailedInTry, FailedTry
 from airflow_dirops.core.places.directory.control import ControlDirectory
 from airflow_dirops.core.places.directory.header import snapshot_in
 from airflow_dirops.core.places.directory.retention import list_retired
@@ -21,14 +20,7 @@ from airflow_dirops.core.staging.journal import read_journal
 _MAX_NAMED = 3
 
 
-class FailedInTry(NamedTuple):
-    """An input that failed in a try that was not committed."""
-
-    path: str
-    failure: Failure
-
-
-def newest_failed_try(control: ControlDirectory, newer_than: str = "") -> tuple[str, Iterator[FailedInTry]] | None:
+def newest_failed_try(control: ControlDirectory, newer_than: str = "") -> FailedTry | None:
     """The newest try with inputs that failed: its id, and those, in the order in which they did.
 
     :param newer_than: the id of an attempt; older ones do not count.
@@ -42,7 +34,7 @@ def newest_failed_try(control: ControlDirectory, newer_than: str = "") -> tuple[
             if line.failure is not None
         )
         if first := next(failed, None):
-            return attempt, chain([first], failed)
+            return FailedTry(attempt, chain([first], failed))
     return None
 
 
@@ -54,7 +46,7 @@ def what_is_left(target: str | os.PathLike[str]) -> str:
     control = ControlDirectory(Path(os.path.realpath(target)))
     with suppress(DiropsError, OSError):
         if found := newest_failed_try(control):
-            return f"; the last try committed nothing: {_described(found[1])}: {dirops_command('failures', target)}"
+            return f"; the last try committed nothing: {_described(found.inputs)}: {dirops_command('failures', target)}"
     with suppress(DiropsError, OSError):
         if kept := sum(snapshot_in(tree) is not None for tree in list_retired(control)):
             return f"; {kept} that it had are kept: {dirops_command('rollback', target)}"

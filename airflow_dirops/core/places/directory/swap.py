@@ -10,11 +10,11 @@ import os
 from pathlib import Path
 
 from airflow_dirops.core.disk.durable import ExchangeUnsupported, exchange, sync_directory, write_file
-from airflow_dirops.core.errors import StorageError, TargetConflict
+from airflow_dirops.core.errors import CommitUnknown, StorageError, TargetConflict
 from airflow_dirops.core.format.control import Intent
 from airflow_dirops.core.format.manifest import Manifest
 from airflow_dirops.core.messages.shown import logger
-from airflow_dirops.core.places.directory.claim import Claim
+from airflow_dirops.core.places.directory.claim import ClaimedTarget
 from airflow_dirops.core.places.directory.control import ControlDirectory
 from airflow_dirops.core.places.directory.header import snapshot_in
 from airflow_dirops.core.places.directory.preflight import is_vacant
@@ -24,12 +24,13 @@ from airflow_dirops.core.places.directory.retention import retire, retirement_pl
 log = logger(__name__)
 
 
-def swap(claim: Claim, snapshot: str) -> None:
+def swap(claim: ClaimedTarget, snapshot: str) -> None:
     """Put the tree of a claim's attempt in the place of its target. Under the lock.
 
     :param snapshot: the id of the snapshot in that tree.
     :raises TargetConflict: if something that is not ours appeared there, or the file system lied.
     :raises StorageError: if the file system refused; the target is as it was.
+    :raises CommitUnknown: if what happened cannot be seen, or may not last.
     """
     target, tree = claim.target, claim.control.tree_of(claim.attempt.id)
     try:
@@ -42,15 +43,18 @@ def swap(claim: Claim, snapshot: str) -> None:
         raise
     except OSError as error:
         # The answer may be wrong, over NFS for one; what lies at the target is not.
-        if snapshot_in(target) != snapshot:
+        if _seen_at(target) != snapshot:
             raise _refused(target, error) from error
-    # Both directories that the rename changed.
-    sync_directory(target.parent)
-    sync_directory(tree.parent)
+    try:
+        # Both directories that the rename changed.
+        sync_directory(target.parent)
+        sync_directory(tree.parent)
+    except StorageError as error:
+        raise CommitUnknown(str(target), error) from error
     _read_back(target, snapshot)
 
 
-def keep_replaced(claim: Claim, before: Manifest | None) -> None:
+def keep_replaced(claim: ClaimedTarget, before: Manifest | None) -> None:
     """Retire what a swap left in the attempt's tree. The commit stands, whatever happens here.
 
     :param before: what the target held before the swap.
@@ -76,7 +80,7 @@ def _refused(target: Path, error: OSError) -> Exception:
     return StorageError("putting the new snapshot in place of", target, error)
 
 
-def _replace(claim: Claim, tree: Path, snapshot: str) -> None:
+def _replace(claim: ClaimedTarget, tree: Path, snapshot: str) -> None:
     if snapshot_in(claim.target) is None:
         if not claim.replaces_unmanaged:
             raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(claim.target))
@@ -113,8 +117,18 @@ def _put_back(control: ControlDirectory, place: Path) -> None:
     control.remove_intent()
 
 
+def _seen_at(target: Path) -> str | None:
+    """
+    :raises CommitUnknown: if the target cannot be looked at.
+    """
+    try:
+        return snapshot_in(target)
+    except StorageError as error:
+        raise CommitUnknown(str(target), error) from error
+
+
 def _read_back(target: Path, snapshot: str) -> None:
-    visible = snapshot_in(target)
+    visible = _seen_at(target)
     if visible != snapshot:
         raise TargetConflict(
             f"the file system reported that {str(target)!r} was replaced, but it holds "

@@ -1,0 +1,205 @@
+"""A directory as the place of a target: the seam, over what the other files here do."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from airflow_dirops.core.disk.removal import concerns
+from airflow_dirops.core.disk.sorting import Sorter
+from airflow_dirops.core.errors import CommitUnknown, ConflictError, DiropsError, StorageError, TransientError
+from airflow_dirops.core.format.manifest import Manifest
+from airflow_dirops.core.format.runs import Attempt
+from airflow_dirops.core.messages.shown import logger
+from airflow_dirops.core.place import Cleaned, Committed, FailedTry, Lost, Terms, Unknown, Won
+from airflow_dirops.core.places.directory.alive import LeftAlone
+from airflow_dirops.core.places.directory.claim import ClaimedTarget, claim_target
+from airflow_dirops.core.places.directory.commit import commit
+from airflow_dirops.core.places.directory.control import ControlDirectory
+from airflow_dirops.core.places.directory.header import read_manifest
+from airflow_dirops.core.places.directory.holding import HeldSnapshot, hold, hold_current, hold_pinned
+from airflow_dirops.core.places.directory.overlay import check_not_in_lower_layer
+from airflow_dirops.core.places.directory.preflight import check_target, make_writable, read_base
+from airflow_dirops.core.places.directory.recovery import DeadAttempt, describe_left, finish_swap, take_dead
+from airflow_dirops.core.places.directory.remains import newest_failed_try, what_is_left
+from airflow_dirops.core.places.directory.retention import drop_expired, list_foreign, list_retired, list_unmanaged
+from airflow_dirops.core.stage.policies import Durability, OnConflict
+from airflow_dirops.core.stage.retention import Retention
+from airflow_dirops.core.staging.area import StagingArea
+
+log = logger(__name__)
+
+
+class DirectoryPlace:
+    """A target that is a directory, and what belongs to it beside it.
+
+    :param target: its path; a link stays one, and what it points to is replaced.
+    """
+
+    def __init__(self, target: str | os.PathLike[str]) -> None:
+        self._given = Path(target)
+        self._control = ControlDirectory(Path(os.path.realpath(target)))
+
+    @property
+    def name(self) -> str:
+        return str(self._control.target)
+
+    def check(self, sources: Iterable[Path]) -> None:
+        check_target(self._given, sources)
+
+    def look(self, terms: Terms) -> HeldSnapshot | None:
+        base = read_base(self._control.target, terms)
+        return hold_pinned(self._control.target, base.snapshot) if base else None
+
+    def claim(self, attempt: Attempt, terms: Terms) -> DirectoryClaim:
+        make_writable(self._control.target)
+        return DirectoryClaim(claim_target(self._control, attempt, terms))
+
+    def hold(self, snapshot: str | None = None) -> HeldSnapshot:
+        return hold_current(self._given) if snapshot is None else hold_pinned(self._given, snapshot)
+
+    def read_header(self) -> Manifest:
+        return read_manifest(self._given)
+
+    def permits_removal(self, snapshot: str) -> bool:
+        return self._control.permits_removal(snapshot)
+
+    def accept_removal(self, snapshot: str) -> None:
+        self._control.create()
+        self._control.accept_removal(snapshot)
+
+    def forget_accepted_removal(self) -> None:
+        self._control.forget_accepted_removal()
+
+    def remains(self) -> str:
+        return what_is_left(os.path.abspath(self._given))
+
+    def list_kept(self) -> list[KeptDirectory]:
+        current = _look(self._control.target, is_current=True)
+        retired = (_look(path, is_current=False) for path in list_retired(self._control))
+        return [kept for kept in (current, *retired) if kept is not None]
+
+    def finish_what_crashed(self, who: str) -> None:
+        if not self._control.path.is_dir():
+            return
+        with self._control.locked(who):
+            finish_swap(self._control)
+            for attempt in take_dead(self._control, lambda *_: None):
+                attempt.release()
+
+    def newest_failed_try(self, newer_than: str = "") -> FailedTry | None:
+        return newest_failed_try(self._control, newer_than)
+
+    def clean(self, retention: Retention) -> Cleaned:
+        control = self._control
+        if not control.path.is_dir():
+            return Cleaned([], [], [])
+        left: list[str] = []
+        orphans = _discard_orphans(control, left)
+        expired = drop_expired(control, retention)
+        return Cleaned(orphans, expired, list_unmanaged(control), list_foreign(control), left)
+
+
+class DirectoryClaim:
+    """A claim on a directory; see :class:`~airflow_dirops.core.place.Claim`."""
+
+    def __init__(self, claimed: ClaimedTarget) -> None:
+        self._claimed = claimed
+        self.attempt = claimed.attempt
+        self.base = claimed.base
+        self.full = claimed.full
+
+    @property
+    def dead(self) -> list[DeadAttempt]:
+        return self._claimed.dead
+
+    @property
+    def committed_before(self) -> bool:
+        return self._claimed.committed_before
+
+    def __enter__(self) -> Self:
+        self._claimed.__enter__()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._claimed.__exit__(kind, error, trace)
+
+    def hold_base(self) -> HeldSnapshot | None:
+        return hold_pinned(self._claimed.target, self.base.snapshot) if self.base else None
+
+    def sorter(self, name: str) -> Sorter:
+        return Sorter(self._claimed.directory / "sort", name)
+
+    def free_bytes(self) -> int | None:
+        status = os.statvfs(self._claimed.control.path)
+        # Some that come over a network or FUSE do not tell their size.
+        return status.f_bavail * status.f_frsize if status.f_blocks else None
+
+    def check_replaceable(self) -> None:
+        check_not_in_lower_layer(self._claimed.target, self._claimed.control.path)
+
+    def stage(self, durability: Durability) -> StagingArea:
+        claimed = self._claimed
+        return StagingArea(claimed.directory, claimed.alive.touch, durability=durability, target=claimed.target)
+
+    def commit(self, sealed: Manifest, on_conflict: OnConflict = "fail") -> Committed:
+        try:
+            commit(self._claimed, sealed, on_conflict)
+        except ConflictError as error:
+            return Lost(error)
+        except CommitUnknown as error:
+            return Unknown(error)
+        return Won()
+
+    def retire(self, retention: Retention) -> None:
+        drop_expired(self._claimed.control, retention)
+
+    def where_replaced(self) -> str:
+        return str(self._claimed.control.retired / self.base.snapshot) if self.base else ""
+
+
+@dataclass(frozen=True)
+class KeptDirectory:
+    """A snapshot that can be read; see :class:`~airflow_dirops.core.place.Kept`."""
+
+    manifest: Manifest
+    is_current: bool
+    path: Path
+
+    def hold(self) -> HeldSnapshot:
+        return hold(self.path)
+
+
+def _look(path: Path, *, is_current: bool) -> KeptDirectory | None:
+    try:
+        manifest = read_manifest(path)
+    except TransientError as error:
+        if not is_current and isinstance(error, StorageError) and error.errno in (errno.EACCES, errno.EPERM):
+            return None  # the others may be looked at
+        raise
+    except DiropsError:
+        return None
+    # Somebody put it there, or changed its header: it is not what was retired under that name.
+    is_own = is_current or path.name.startswith(manifest.snapshot)
+    return KeptDirectory(manifest, is_current, path) if is_own else None
+
+
+def _discard_orphans(control: ControlDirectory, left: list[str]) -> list[str]:
+    def note(where: Path, why: LeftAlone) -> None:
+        left.append(describe_left(where, why))
+
+    orphans = []
+    with concerns(log) as found, control.locked("clean"):
+        finish_swap(control)
+        for attempt in take_dead(control, note):
+            orphans.append(attempt.id)
+            attempt.discard(found)
+            attempt.release()
+    return orphans

@@ -1,0 +1,74 @@
+"""What a run has to do: one input after the other, or all of them as one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Protocol
+
+from airflow_dirops.core.format.entries import Input
+from airflow_dirops.core.format.lists import InputsSeen
+from airflow_dirops.core.format.manifest import Manifest
+from airflow_dirops.core.place import Staging
+from airflow_dirops.core.plan.context import RunContext
+from airflow_dirops.core.plan.plan import Loss, PlannedInput
+from airflow_dirops.core.plan.readiness import Readiness
+from airflow_dirops.core.report.changes import Change
+from airflow_dirops.core.report.outcome import Reporter
+from airflow_dirops.core.work.aggregate import Aggregation
+from airflow_dirops.core.work.steps import EachInput
+
+
+class Work(Protocol):
+    """Drawn up from a run's context, before anything is staged."""
+
+    @property
+    def total(self) -> int:
+        """How many inputs there are."""
+
+    @property
+    def inputs(self) -> Iterable[Input]:
+        """They themselves, in order, as often as asked."""
+
+    @property
+    def seen(self) -> InputsSeen | None:
+        """All of them as one, where they become one thing."""
+
+    @property
+    def has_work(self) -> bool:
+        """Whether a new snapshot would differ from the base, as far as can be told before the work."""
+
+    @property
+    def loss(self) -> Loss:
+        """What of the base would go."""
+
+    def fates(self) -> Iterator[PlannedInput]:
+        """What becomes of every input that is or was in the source, in order and one at a time."""
+
+    @property
+    def code_changes(self) -> tuple[Change, ...] | None:
+        """What of the code has changed, as far as it is known; None if nothing has."""
+
+    @property
+    def by_code(self) -> int:
+        """How many inputs run for that."""
+
+    def describe(self) -> str:
+        """Of how many inputs what will become."""
+
+    def run(self, staging: Staging, reporter: Reporter) -> bool:
+        """Do it; returns whether that gave anything new.
+
+        :raises InputError: if an input failed and ``on_error="fail"``.
+        :raises KeyRefused: with every record that cannot be named.
+        :raises TooManyFailures: if more failed than is allowed.
+        """
+
+    def is_same(self, manifest: Manifest) -> bool:
+        """Whether what was sealed is what the base holds."""
+
+
+def draw_up_work(run: RunContext, readiness: Readiness) -> Work:
+    """
+    :param readiness: looks at the inputs that will be computed.
+    """
+    return Aggregation(run, readiness) if run.is_aggregate else EachInput(run, readiness)
