@@ -18,7 +18,7 @@ from airflow_dirops.core.messages.shown import logger
 from airflow_dirops.core.place import Place
 from airflow_dirops.core.places import place_of
 from airflow_dirops.core.plan.context import RunContext
-from airflow_dirops.core.plan.draw_up import code_of, terms_of
+from airflow_dirops.core.plan.draw_up import code_of, may_accept_code, terms_of
 from airflow_dirops.core.plan.emptiness import empty_source
 from airflow_dirops.core.plan.losses import LossGuard
 from airflow_dirops.core.plan.plan import FATES, PlannedInput
@@ -109,7 +109,8 @@ def _dry_run(stage: Stage, source: Source, began: float) -> Outcome:
         changes = preview.code_changes or () if counts["code"] else ()
     log.info("a dry run, nothing is written: %d inputs in %s: %s", total, source.path, _described(counts))
     if counts["code"]:
-        log.info("%s", why_code(counts["code"], changes, may_be_accepted=stage.aggregate is None))
+        may_be_accepted = may_accept_code(stage, base.manifest if base else None)
+        log.info("%s", why_code(counts["code"], changes, may_be_accepted=may_be_accepted))
     outcome = Outcome.of(
         "planned",
         os.fspath(stage.target),

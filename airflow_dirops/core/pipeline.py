@@ -17,7 +17,7 @@ from airflow_dirops.core.messages.shown import logger
 from airflow_dirops.core.place import Claim, Lost, Place, Sealing, Unknown
 from airflow_dirops.core.places import place_of
 from airflow_dirops.core.plan.context import RunContext
-from airflow_dirops.core.plan.draw_up import code_of, terms_of
+from airflow_dirops.core.plan.draw_up import code_of, may_accept_code, terms_of
 from airflow_dirops.core.plan.emptiness import empty_source, is_nothing, nothing_made, why_empty, why_nothing_made
 from airflow_dirops.core.plan.losses import LossGuard
 from airflow_dirops.core.plan.readiness import Readiness
@@ -128,7 +128,7 @@ class _Attempt:
         if not work.by_code:
             return ()
         changes = work.code_changes or ()
-        log.info("%s", why_code(work.by_code, changes, may_be_accepted=self._stage.aggregate is None))
+        log.info("%s", why_code(work.by_code, changes, may_be_accepted=may_accept_code(self._stage, self._claim.base)))
         return changes
 
     def _commit(self, sealed: Manifest) -> None:

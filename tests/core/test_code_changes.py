@@ -215,6 +215,20 @@ def test_the_advice_works(stage: Stage, caplog: pytest.LogCaptureFixture) -> Non
     assert stage.run(*edit).outcome == "unchanged"
 
 
+@pytest.mark.parametrize("has_parts", [True, False])
+def test_nothing_is_advised_that_would_be_refused(
+    stage: Stage, caplog: pytest.LogCaptureFixture, has_parts: bool
+) -> None:
+    if not has_parts:
+        rewrite(stage.target, lambda function: function.pop("parts"))
+    with caplog.at_level(logging.INFO):
+        outcome = stage.run(codec="json", dry_run=True)
+        assert stage.run(codec="json").counts["computed"] == 2
+    assert outcome.code_changes == (["codec text -> json"] if has_parts else [])
+    assert "2 code" in caplog.text
+    assert "accept_code_change" not in caplog.text
+
+
 def test_a_rollback_brings_its_code_back(stage: Stage) -> None:
     stage.run("THRESHOLD = 3", "THRESHOLD = 4")
     upkeep.rollback(stage.target)

@@ -129,3 +129,14 @@ def test_a_refactoring_is_taken_over(runs: Runs, root: Path) -> None:
         computed.append((output["outcome"], output["counts"]["computed"]))
     assert computed == [("committed", 1), ("committed", 0), ("unchanged", 0)]
     assert read_manifest(root / "interim").stage == "refactored.upper"
+
+
+def test_a_task_says_what_has_changed(runs: Runs, root: Path, caplog: pytest.LogCaptureFixture) -> None:
+    write(root / "raw", one="a")
+    for version, told in (("1", []), ("2", ["version 1 -> 2"]), ("2", [])):
+        with DAG("edited", schedule=None) as dag:
+            upper(version=version)
+        caplog.clear()
+        with caplog.at_level(logging.INFO):
+            assert runs(dag).output("upper")["code_changes"] == told
+        assert ("1 code: version 1 -> 2. If that makes no difference" in caplog.text) is bool(told)

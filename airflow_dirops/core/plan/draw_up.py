@@ -5,6 +5,7 @@ from __future__ import annotations
 from airflow_dirops.core.errors import ArgumentRefused
 from airflow_dirops.core.fingerprint import fingerprint, fingerprint_of_all
 from airflow_dirops.core.format.code import Code
+from airflow_dirops.core.format.manifest import Manifest
 from airflow_dirops.core.place import Terms
 from airflow_dirops.core.plan.context import RunContext
 from airflow_dirops.core.plan.plan import Plan
@@ -61,6 +62,11 @@ def draw_up(run: RunContext) -> Plan:
         is_due=run.full or is_accepted or run.own_base is None,
         verify=stage.redoes_damaged,
     )
+
+
+def may_accept_code(stage: Stage, base: Manifest | None) -> bool:
+    """Whether what is there can be kept as the work of other code: file by file, and in the same format."""
+    return stage.aggregate is None and base is not None and base.codec.name == stage.output_codec.name
 
 
 def _check_codec(stage: Stage, base: Snapshot | None) -> None:
