@@ -1,6 +1,6 @@
 """What runs and their attempts do to a target: begin, stage, seal, commit, die anywhere, wake up late, try again.
 
-Half of the state machine in :mod:`tests.core.test_commit_machine`. Attempts are real processes
+Half of the state machine in :mod:`tests.core.places.test_commit_machine`. Attempts are real processes
 (:mod:`tests.core.paced`), killed with SIGKILL.
 """
 

@@ -10,7 +10,7 @@ import pytest
 
 from airflow_dirops.core import errors, read_directory, upkeep
 from tests.core.directories import assert_whole, header_of, orphans_of
-from tests.core.test_clean_up import multiply
+from tests.core.upkeep.test_clean_up import multiply
 from tests.power.test_full_disk import Room, room  # noqa: F401 - a fixture
 
 

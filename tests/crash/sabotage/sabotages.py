@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-MACHINE = "tests/core/test_commit_machine.py"
-CONCURRENCY = "tests/core/test_concurrency.py"
-RESUME = "tests/core/test_resume.py"
+MACHINE = "tests/core/places/test_commit_machine.py"
+CONCURRENCY = "tests/core/places/test_concurrency.py"
+RESUME = "tests/core/plan/test_resume.py"
 SYNC_ORDER = "tests/crash/test_sync_order.py"
 FALSE_ANSWERS = "tests/crash/test_false_answers.py"
 FAULTS = "tests/crash/test_fault_matrix.py"
 ZOMBIES = "tests/crash/test_zombies.py"
-RUNS = "tests/core/test_runs.py"
-CONTROL_FILES = "tests/core/test_control_files.py"
-CLEAN_UP = "tests/core/test_clean_up.py"
-REMOVAL = "tests/core/test_removal.py"
-LEADS_OUT = "tests/core/test_names_that_lead_out.py"
+RUNS = "tests/core/places/test_runs.py"
+CONTROL_FILES = "tests/core/places/test_control_files.py"
+CLEAN_UP = "tests/core/upkeep/test_clean_up.py"
+REMOVAL = "tests/core/plan/test_removal.py"
+LEADS_OUT = "tests/core/places/test_names_that_lead_out.py"
 
 
 def killed(scenario: str) -> str:
@@ -204,7 +204,7 @@ SABOTAGES = [
         "lock.py",
         " | os.O_NOFOLLOW",
         "",
-        "tests/core/test_what_lies_in_the_way.py -k place_of_the_lock",
+        "tests/core/places/test_what_lies_in_the_way.py -k place_of_the_lock",
     ),
     Sabotage(
         "what was made is not compared with what was there",
@@ -253,7 +253,7 @@ SABOTAGES = [
         "upkeep/restoring.py",
         '    return snapshot.manifest.durability == "full"\n',
         "    return True\n",
-        "tests/core/test_upkeep.py -k durable",
+        "tests/core/upkeep/test_upkeep.py -k durable",
     ),
     Sabotage(
         "a machine believes the names that it has seen before",

@@ -1,6 +1,6 @@
 """The format on disk, pinned by an example that must stay readable for ever.
 
-``formats/dirops-1`` was made by ``python -m tests.core.test_manifest_format``, which makes it anew. Do that only
+``formats/dirops-1`` was made by ``python -m tests.core.format.test_manifest_format``, which makes it anew. Do that only
 before a format is released: afterwards a difference is a broken promise, and a new format gets a folder of its own.
 """
 

@@ -18,7 +18,7 @@ from airflow_dirops.core import Outcome, errors, iter_plan, read_directory, read
 from airflow_dirops.core.format.code import MAX_PARTS, part_value
 from airflow_dirops.core.messages.shown import masked_by
 from tests.core.directories import control_of, header_of, write_texts
-from tests.core.test_fingerprint import load
+from tests.core.fingerprint.test_fingerprint import load
 
 IMAGES = """
 import enum
@@ -368,7 +368,7 @@ def test_the_command_tells_it(stage: Stage) -> None:
 
     def plan(*options: str) -> str:
         command = [sys.executable, "-m", "airflow_dirops", "plan", "in", "target", *options]
-        environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
+        environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[3])}
         done = subprocess.run(command, cwd=stage.folder, capture_output=True, text=True, check=True, env=environment)
         return done.stdout
 

@@ -45,7 +45,7 @@ class Terminal:
     def __init__(self, place: Path, options: str = "{}", stdout: int | None = None) -> None:
         self._ours, theirs = pty.openpty()
         environment = os.environ | {
-            "PYTHONPATH": str(Path(__file__).parents[2]),
+            "PYTHONPATH": str(Path(__file__).parents[3]),
             "TERM": "xterm",
             "COLUMNS": "120",
             "NO_COLOR": "1",
@@ -172,7 +172,7 @@ def test_a_terminal_that_goes_away_does_not_end_the_stage(place: Path) -> None:
 
 @pytest.mark.parametrize("options", ["{}", "dict(workers=2)"])
 def test_elsewhere_there_is_no_trace(place: Path, options: str) -> None:
-    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2]), "FORCE_COLOR": "1"}
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[3]), "FORCE_COLOR": "1"}
     command = [sys.executable, "-c", STAGE + "\nassert 'rich' not in sys.modules", options]
     done = subprocess.run(command, cwd=place, env=environment, capture_output=True, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
@@ -180,7 +180,7 @@ def test_elsewhere_there_is_no_trace(place: Path, options: str) -> None:
 
 @pytest.mark.parametrize("broken", ["sys.stderr = None", "sys.stderr.close()"])
 def test_without_a_stderr(place: Path, broken: str) -> None:
-    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[3])}
     command = [sys.executable, "-c", f"import sys; {broken}\n{STAGE}", "{}"]
     assert subprocess.run(command, cwd=place, env=environment, check=False).returncode == 0
     assert (place / "target/_dirops/manifest.json").exists()

@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from airflow_dirops.core.fingerprint import fingerprint
-from tests.core.test_fingerprint import load
+from tests.core.fingerprint.test_fingerprint import load
 
 
 def fingerprint_of(folder: Path, source: str, by_keyword: tuple[str, ...] = ()) -> str:
