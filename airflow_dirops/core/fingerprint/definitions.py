@@ -16,6 +16,7 @@ from airflow_dirops.core.fingerprint.origins import Origins
 from airflow_dirops.core.fingerprint.parts import Label, Parts, UsedModule, parts_of_mapping
 from airflow_dirops.core.fingerprint.references import Import, References, references
 from airflow_dirops.core.fingerprint.syntax import Sources
+from airflow_dirops.core.fingerprint.text import NAMES_ALL
 from airflow_dirops.core.format.code import part_text, part_value
 
 if TYPE_CHECKING:
@@ -154,6 +155,8 @@ class Definitions:
 
     def _builtin(self, function: BuiltinFunctionType) -> Parts:
         holder = function.__self__
+        # Whoever knows it by another name is not seen in the text.
+        self._tells_names = self._tells_names or function.__name__ in NAMES_ALL
         if holder is None or isinstance(holder, ModuleType):
             owner = self._origins.owner(str(function.__module__))
             return _foreign(str(owner), function.__qualname__)

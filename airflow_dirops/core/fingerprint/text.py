@@ -193,7 +193,7 @@ class _Words:
             match each:
                 case ast.Constant(value=str(text)):
                     found.quoted.update(_WORD.findall(text))
-                case ast.Name(id=name) | ast.Attribute(attr=name) | ast.arg(arg=name):
+                case ast.Name(id=name) | ast.Attribute(attr=name) | ast.arg(arg=name) | ast.alias(name=name):
                     found.names.add(name)
         return found
 

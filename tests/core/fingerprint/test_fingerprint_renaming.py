@@ -107,7 +107,6 @@ def test_a_variable_has_any_name(tmp_path: Path, template: str) -> None:
 
 
 SEEN = {
-    "a parameter that the engine passes by keyword": "def read(p, *, X=None): return X",
     "a helper's parameter": """
         def scale(p, X=1): return p * X
         def read(p): return scale(p, X=2)
@@ -141,6 +140,15 @@ SEEN = {
         def other(p): return p and read(X=p)
     """,
     "locals": "def read(p): X = p; return locals()",
+    "locals by another name": """
+        all_of_them = locals
+        def read(p): X = p; return all_of_them()
+    """,
+    "locals in a table": """
+        TABLE = {"all": locals}
+        def read(p): X = p; return TABLE["all"]()
+    """,
+    "locals, imported": "def read(p): from builtins import locals as every; X = p; return every()",
     "vars": "def read(p): X = p; return [vars() for _ in p]",
     "eval": "def read(p): X = 1; return eval(p)",
     "exec": "def read(p): X = 1; exec(p)",
@@ -170,11 +178,14 @@ SEEN = {
 
 @pytest.mark.parametrize("template", SEEN.values(), ids=SEEN)
 def test_a_name_that_somebody_sees_counts(tmp_path: Path, template: str) -> None:
+    found = {fingerprint_of(tmp_path / name, re.sub(r"X\b", name, template)) for name in ("one", "two")}
+    assert len(found) == 2
+
+
+def test_a_parameter_that_is_passed_by_keyword_counts(tmp_path: Path) -> None:
     found = {
-        fingerprint_of(
-            tmp_path / name, re.sub(r"X\b", name, template), by_keyword=("params",) if name == "params" else ()
-        )
-        for name in ("one", "params")
+        fingerprint_of(tmp_path / name, f"def read(p, *, {name}=None): return {name}", by_keyword=(name,))
+        for name in ("params", "partition")
     }
     assert len(found) == 2
 
