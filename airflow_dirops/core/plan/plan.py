@@ -10,12 +10,13 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import filterfalse
-from typing import Any, Generic, Literal, NamedTuple, TypeVar, get_args
+from typing import Literal, NamedTuple, TypeVar, get_args
 
 import msgspec
 
-from airflow_dirops.core.format.entries import Entry, Input, order_of
+from airflow_dirops.core.format.entries import Entry, Input
 from airflow_dirops.core.format.journal import JournalLine, Output
+from airflow_dirops.core.plan.following import Follower, mark_shared_keys
 from airflow_dirops.core.plan.recorded import Finished, Recorded
 from airflow_dirops.core.report.changes import Change
 from airflow_dirops.core.snapshot.reader import Snapshot
@@ -142,7 +143,7 @@ class Plan:
 
     def walk(self) -> Iterator[Planned]:
         """Every input, in order."""
-        return self._walk(_Beside(self.recorded or ()), _Tally())
+        return self._walk(Follower(self.recorded or ()), _Tally())
 
     def survey(self, note: Callable[[Planned], None] = lambda _: None) -> Survey:
         """Walk once and count.
@@ -150,7 +151,7 @@ class Plan:
         :param note: called for every input.
         """
         tally = _Tally()
-        recorded = _Beside(self.recorded or (), tally.note_removed)
+        recorded = Follower(self.recorded or (), tally.note_removed)
         total = shared = 0
         reasons: Counter[str] = Counter()
         for planned in self._walk(recorded, tally):
@@ -174,7 +175,7 @@ class Plan:
         :param recorded: what the base says of its inputs, also where that does not count.
         """
         gone: list[str] = []
-        before = _Beside(recorded or (), lambda lines: gone.append(lines[0].input.path))
+        before = Follower(recorded or (), lambda lines: gone.append(lines[0].input.path))
         for planned in self._walk(before, _Tally()):
             yield from (PlannedInput(path, "removed") for path in gone)
             gone.clear()
@@ -210,9 +211,9 @@ class Plan:
         yield filter(comes_first, self.walk())
         yield filterfalse(comes_first, self.walk())
 
-    def _walk(self, recorded: _Beside[JournalLine], tally: _Tally) -> Iterator[Planned]:
-        finished = _Beside(self.finished)
-        for order, item, shares_key in _mark_shared_keys(self.inputs):
+    def _walk(self, recorded: Follower[JournalLine], tally: _Tally) -> Iterator[Planned]:
+        finished = Follower(self.finished)
+        for order, item, shares_key in mark_shared_keys(self.inputs):
             before = _as_one(recorded.at(order))
             tally.bytes_before += before.input.size if before else 0
             reason = self._reason(item, before)
@@ -252,68 +253,6 @@ def is_there(base: Snapshot, output: Output | Entry, *, verify: bool) -> bool:
     # The header is written last: what is newer was touched after the commit.
     is_untouched = status.mtime_ns <= base.sealed_ns and not verify
     return is_untouched or base.has_digest(output.path, output.digest)
-
-
-def _mark_shared_keys(inputs: Iterable[Input]) -> Iterator[tuple[bytes, Input, bool]]:
-    """Each input with its order, and whether it shares its key; those that do are neighbours."""
-    waiting: tuple[bytes, Input] | None = None
-    last_key, shared_with_last = b"", False
-    for item in inputs:
-        order = order_of(item.path)
-        key = order[: order.index(0)]
-        if waiting is not None:
-            yield *waiting, shared_with_last or key == last_key
-            shared_with_last = key == last_key
-        waiting, last_key = (order, item), key
-    if waiting is not None:
-        yield *waiting, shared_with_last
-
-
-class _Beside(Generic[T]):
-    """A sorted stream of what is known, followed beside another one."""
-
-    def __init__(
-        self, lines: Iterable[tuple[bytes, T]], note_passed: Callable[[list[T]], None] = lambda _: None
-    ) -> None:
-        self._lines = iter(lines)
-        self._note_passed = note_passed
-        self._passed = 0
-        self._step()
-
-    def at(self, order: bytes) -> list[T]:
-        """What is known of this one; all before it is passed."""
-        while self._order is not None and self._order < order:
-            self._pass()
-        return self._take(order) if self._order == order else []
-
-    def count_passed(self) -> int:
-        """How many of this stream the other one does not have, once that one is at its end."""
-        while self.pass_one():
-            pass
-        return self._passed
-
-    def pass_one(self) -> bool:
-        """Pass the next one; returns whether there was one."""
-        if self._order is None:
-            return False
-        self._pass()
-        return True
-
-    def _pass(self) -> None:
-        self._passed += 1
-        self._note_passed(self._take(self._order))
-
-    def _take(self, order: bytes | None) -> list[T]:
-        found: list[T] = []
-        while self._order == order:
-            found.append(self._line)
-            self._step()
-        return found
-
-    def _step(self) -> None:
-        self._order: bytes | None
-        self._line: Any
-        self._order, self._line = next(self._lines, (None, None))
 
 
 def _as_one(lines: list[JournalLine]) -> JournalLine | None:

@@ -13,12 +13,12 @@ from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Protocol, Self, cast
+from typing import Any, Self
 
 import msgspec
 
 from airflow_dirops.core.codecs.base import Codec
-from airflow_dirops.core.disk.durable import sync_directory, write_all
+from airflow_dirops.core.disk.durable import sync_directory
 from airflow_dirops.core.disk.fsync_pool import FsyncPool
 from airflow_dirops.core.disk.held import HeldDirectory, is_damage
 from airflow_dirops.core.disk.sorting import Sorter
@@ -26,7 +26,6 @@ from airflow_dirops.core.disk.trees import iter_files, iter_unlisted
 from airflow_dirops.core.errors import (
     KeyRefused,
     KeyTaken,
-    SnapshotDamaged,
     StagingChanged,
     StorageError,
     storage_errors,
@@ -39,6 +38,7 @@ from airflow_dirops.core.stage.functions import Pair
 from airflow_dirops.core.stage.policies import Durability
 from airflow_dirops.core.staging.encoding import encode_into
 from airflow_dirops.core.staging.journal import Journal
+from airflow_dirops.core.staging.keeping import Keeper, directory_of
 from airflow_dirops.core.staging.manifest_files import write_header
 from airflow_dirops.core.staging.seal import write_snapshot
 from airflow_dirops.core.staging.tree import check_names, make_tree
@@ -75,6 +75,7 @@ class StagingArea:
         self.journal = Journal.create(directory)
         self._pool = FsyncPool(self._journal_finished)
         self._base_sealed_ns = 0
+        self._keeper = Keeper(self.tree, is_durable=durability == "full")
 
     def __enter__(self) -> Self:
         return self
@@ -128,10 +129,8 @@ class StagingArea:
     def keep(self, line: JournalLine, base: Held) -> None:
         """Take an input's outputs from the base snapshot: linked, or copied where links are refused."""
         self._base_sealed_ns = base.sealed_ns
-        directory = _directory_of(base)
-        outputs = tuple(
-            [output if self._link(output.path, directory) else self._copy(output, directory) for output in line.outputs]
-        )
+        directory = directory_of(base)
+        outputs = tuple([self._keeper.keep(output, directory) for output in line.outputs])
         if outputs != line.outputs:
             line = msgspec.structs.replace(line, outputs=outputs)
         self._finish_all(line, () if base.manifest.durability == "full" else line.outputs)
@@ -145,39 +144,23 @@ class StagingArea:
         """
         count = 0
         for entry, held in entries():
-            self._bring_back(entry, held)
+            self._keeper.bring_back(entry, held)
             count += 1
         self._check_names(count, (entry.path for entry, _ in entries()))
         for name, record in like.manifest.lists.items():
-            self._bring_back(Entry(f"{MANIFEST_DIRECTORY}/{name}", record.bytes, record.digest), like)
+            self._keeper.bring_back(Entry(f"{MANIFEST_DIRECTORY}/{name}", record.bytes, record.digest), like)
         write_header(self.tree, manifest)
         self._sync_tree()
-
-    def _bring_back(self, entry: Entry, held: Held) -> None:
-        directory = _directory_of(held)
-        if not self._link(entry.path, directory):
-            self._copy(entry, directory)
-        elif held.manifest.durability != "full" and self.durability == "full":
-            with storage_errors("syncing", self._place(entry.path)), self.tree.reading(entry.path) as descriptor:
-                os.fsync(descriptor)
 
     def reuse(self, line: JournalLine, dead: Dead) -> bool:
         """Take an input's finished files from a dead attempt.
 
         :returns: False if a file is not the one that was finished; the input must run again then.
         """
-        tree = cast(DeadTree, dead)
-        directory, is_checked = tree.directory, tree.is_checked
-        outputs = [
-            found for output in line.outputs if (found := _still_there(output, directory, is_checked=is_checked))
-        ]
-        if len(outputs) != len(line.outputs):
+        outputs = self._keeper.take(line.outputs, dead)
+        if outputs is None:
             return False
-        line = msgspec.structs.replace(line, outputs=tuple(outputs))
-        for output in line.outputs:
-            if not self._link(output.path, directory):
-                with storage_errors("reusing", directory.path / output.path):
-                    directory.move_file(output.path, self.tree)
+        line = msgspec.structs.replace(line, outputs=outputs)
         self._finish_all(line, line.outputs)
         return True
 
@@ -206,18 +189,6 @@ class StagingArea:
             with storage_errors("removing a half-written file", self._place(path)):
                 self.tree.remove_file(path)
 
-    def _link(self, path: str, source: HeldDirectory) -> bool:
-        """Whether a file could be linked here; not every file system can."""
-        try:
-            source.link_file(path, self.tree)
-        except FileExistsError as error:
-            raise KeyTaken(f"the name {path!r} is wanted twice", path) from error
-        except FileNotFoundError:
-            raise
-        except OSError:
-            return False
-        return True
-
     def _finish_all(self, line: JournalLine, outputs: tuple[Output, ...]) -> None:
         """Make files durable that are closed already, then journal their input."""
         if self.durability != "full" or not outputs:
@@ -230,27 +201,6 @@ class StagingArea:
             self._finish(pending, descriptor, output.path)
         self._touch()
         self._journal_finished([pending])
-
-    def _copy(self, output: Output | Entry, base: HeldDirectory) -> Output:
-        where = self._place(output.path)
-        with storage_errors("copying an unchanged file to", where), base.reading(output.path) as source:
-            target = self.tree.create_file(output.path)
-            try:
-                digest = hashlib.sha256()
-                while block := os.read(source, 1 << 20):
-                    digest.update(block)
-                    write_all(target, block)
-                if self.durability == "full":
-                    os.fsync(target)
-                copied = Output.of(output.path, os.fstat(target), output.digest)
-            finally:
-                os.close(target)
-        if digest.hexdigest() != output.digest:
-            raise SnapshotDamaged(
-                f"{str(base.path / output.path)!r} is not what its manifest says: its digest differs; "
-                "run the stage with redo='all'"
-            )
-        return copied
 
     def _paths(self) -> Iterator[str]:
         return (output.path for line in self.journal for output in line.outputs)
@@ -356,42 +306,6 @@ class StagingArea:
 
     def _place(self, path: str) -> str:
         return self._prefix + path
-
-
-class HeldTree(Protocol):
-    """A snapshot of this target, which is a directory too."""
-
-    directory: HeldDirectory
-
-
-class DeadTree(Protocol):
-    """What a dead attempt left here, in a directory of its own.
-
-    ``is_checked``: size, inode and time are proof enough; else, after a reboot, the bytes are digested.
-    """
-
-    directory: HeldDirectory
-    is_checked: bool
-
-
-def _directory_of(held: Held) -> HeldDirectory:
-    """A base is kept in the very place that is staged in."""
-    return cast(HeldTree, held).directory
-
-
-def _still_there(output: Output, directory: HeldDirectory, *, is_checked: bool) -> Output | None:
-    """A finished file as it lies there now, or None if it is another one."""
-    try:
-        status = directory.regular_status(output.path)
-        if is_checked:
-            return output if output.is_still(status) else None
-        with directory.reading(output.path) as descriptor, open(descriptor, "rb", closefd=False) as file:
-            is_same = hashlib.file_digest(file, "sha256").hexdigest() == output.digest
-    except OSError as error:
-        if is_damage(error):
-            return None
-        raise StorageError("looking at", directory.path / output.path, error) from error
-    return Output.of(output.path, status, output.digest) if is_same else None
 
 
 class _Pending:

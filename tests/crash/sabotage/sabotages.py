@@ -256,8 +256,8 @@ SABOTAGES = [
     ),
     Sabotage(
         "a restored snapshot is believed to be durable",
-        "staging/area.py",
-        '        elif held.manifest.durability != "full" and self.durability == "full":\n',
+        "staging/keeping.py",
+        '        elif held.manifest.durability != "full" and self._is_durable:\n',
         "        elif False:\n",
         "tests/core/upkeep/test_upkeep.py -k durable",
     ),

@@ -1,0 +1,127 @@
+"""Take files that are made already: from the base, from a dead attempt, from an earlier snapshot."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from typing import Protocol, cast
+
+from airflow_dirops.core.disk.durable import write_all
+from airflow_dirops.core.disk.held import HeldDirectory, is_damage
+from airflow_dirops.core.errors import KeyTaken, SnapshotDamaged, StorageError, storage_errors
+from airflow_dirops.core.format.entries import Entry
+from airflow_dirops.core.format.journal import Output
+from airflow_dirops.core.place import Dead, Held
+
+
+class Keeper:
+    """Links files into a tree, or copies or moves them where links are refused.
+
+    :param tree: the attempt's own.
+    :param is_durable: what is copied, and what was not synced before, is to survive a power loss.
+    """
+
+    def __init__(self, tree: HeldDirectory, *, is_durable: bool) -> None:
+        self._tree = tree
+        self._is_durable = is_durable
+
+    def keep(self, output: Output, base: HeldDirectory) -> Output:
+        """Take a file of the base.
+
+        :returns: what is there now, if it is a copy.
+        """
+        return output if self._link(output.path, base) else self._copy(output, base)
+
+    def take(self, outputs: tuple[Output, ...], dead: Dead) -> tuple[Output, ...] | None:
+        """Take an input's finished files from a dead attempt.
+
+        :returns: them as they are there now; None if one of them is not the one that was finished.
+        """
+        tree = cast(DeadTree, dead)
+        found = [there for output in outputs if (there := _still_there(output, tree.directory, tree.is_checked))]
+        if len(found) != len(outputs):
+            return None
+        for output in found:
+            if not self._link(output.path, tree.directory):
+                with storage_errors("reusing", tree.directory.path / output.path):
+                    tree.directory.move_file(output.path, self._tree)
+        return tuple(found)
+
+    def bring_back(self, entry: Entry, held: Held) -> None:
+        """Take a file of any snapshot of this target, which need not have been synced."""
+        directory = directory_of(held)
+        if not self._link(entry.path, directory):
+            self._copy(entry, directory)
+        elif held.manifest.durability != "full" and self._is_durable:
+            where = f"{self._tree.path}/{entry.path}"
+            with storage_errors("syncing", where), self._tree.reading(entry.path) as descriptor:
+                os.fsync(descriptor)
+
+    def _link(self, path: str, source: HeldDirectory) -> bool:
+        """Whether a file could be linked here; not every file system can."""
+        try:
+            source.link_file(path, self._tree)
+        except FileExistsError as error:
+            raise KeyTaken(f"the name {path!r} is wanted twice", path) from error
+        except FileNotFoundError:
+            raise
+        except OSError:
+            return False
+        return True
+
+    def _copy(self, output: Output | Entry, base: HeldDirectory) -> Output:
+        where = f"{self._tree.path}/{output.path}"
+        with storage_errors("copying an unchanged file to", where), base.reading(output.path) as source:
+            target = self._tree.create_file(output.path)
+            try:
+                digest = hashlib.sha256()
+                while block := os.read(source, 1 << 20):
+                    digest.update(block)
+                    write_all(target, block)
+                if self._is_durable:
+                    os.fsync(target)
+                copied = Output.of(output.path, os.fstat(target), output.digest)
+            finally:
+                os.close(target)
+        if digest.hexdigest() != output.digest:
+            raise SnapshotDamaged(
+                f"{str(base.path / output.path)!r} is not what its manifest says: its digest differs; "
+                "run the stage with redo='all'"
+            )
+        return copied
+
+
+class HeldTree(Protocol):
+    """A snapshot of this target, which is a directory too."""
+
+    directory: HeldDirectory
+
+
+class DeadTree(Protocol):
+    """What a dead attempt left here, in a directory of its own.
+
+    ``is_checked``: size, inode and time are proof enough; else, after a reboot, the bytes are digested.
+    """
+
+    directory: HeldDirectory
+    is_checked: bool
+
+
+def directory_of(held: Held) -> HeldDirectory:
+    """A base is kept in the very place that is staged in."""
+    return cast(HeldTree, held).directory
+
+
+def _still_there(output: Output, directory: HeldDirectory, is_checked: bool) -> Output | None:
+    """A finished file as it lies there now, or None if it is another one."""
+    try:
+        status = directory.regular_status(output.path)
+        if is_checked:
+            return output if output.is_still(status) else None
+        with directory.reading(output.path) as descriptor, open(descriptor, "rb", closefd=False) as file:
+            is_same = hashlib.file_digest(file, "sha256").hexdigest() == output.digest
+    except OSError as error:
+        if is_damage(error):
+            return None
+        raise StorageError("looking at", directory.path / output.path, error) from error
+    return Output.of(output.path, status, output.digest) if is_same else None
