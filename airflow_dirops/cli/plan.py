@@ -18,7 +18,7 @@ from airflow_dirops.cli.targets import find_planned_target, find_source
 from airflow_dirops.core import Manifest, iter_plan, read_manifest
 from airflow_dirops.core.errors import ArgumentRefused, ManifestDamaged, ManifestMissing
 from airflow_dirops.core.messages.commands import dirops_command
-from airflow_dirops.core.report.changes import Change, told
+from airflow_dirops.core.report.changes import HOW_TO_KEEP, Change, told
 
 _PATHS = (
     "What the stage reads, and last its target. A target alone: what it was made from. "
@@ -100,6 +100,7 @@ def plan(
         )
     if made is not None:
         _check_kind(made, functions, sources, target, join)
+    may_be_kept = made is not None and functions.aggregate is None and codec in (None, made.codec.name)
     counts: Counter[str] = Counter()
     refusals: list[str] = []
     planned = iter_plan(
@@ -137,6 +138,7 @@ def plan(
             "target": target,
             "code": code,
             **_changes(planned.code_changes, json=json),
+            **({"advice": HOW_TO_KEEP} if counts["code"] and may_be_kept and not json else {}),
             "counts": dict(sorted(counts.items())),
             **({"refused": refusals} if refusals else {}),
         }

@@ -18,9 +18,10 @@ _CODE = ("function", "class", "constant")
 _TOLD = (*_CODE, "param", "codec", "version", "package")
 _IN_ORDER = {kind: place for place, kind in enumerate(_TOLD)}
 
-_ACCEPT = (
+HOW_TO_KEEP = (
     "If that makes no difference to the results, keep those that are there: run it with accept_code_change=True, once"
 )
+"""Where a change of the code may be accepted."""
 
 
 class Change(NamedTuple):
@@ -70,7 +71,7 @@ def why_code(count: int, changes: Sequence[Change], *, may_be_accepted: bool) ->
     :param may_be_accepted: whether results can be kept that other code made.
     """
     what = f"{count} code: {', '.join(told(changes))}" if changes else f"{count} code"
-    return f"{what}. {_ACCEPT}" if may_be_accepted else what
+    return f"{what}. {HOW_TO_KEEP}" if may_be_accepted else what
 
 
 def changes_since(before: Code, after: Code | None) -> tuple[Change, ...] | None:

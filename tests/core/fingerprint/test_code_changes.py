@@ -375,6 +375,9 @@ def test_the_command_tells_it(stage: Stage) -> None:
     lines = plan("--read", "edited:read_text").splitlines()
     assert "code     a.txt" in lines
     assert any("changed" in line and "`THRESHOLD` 3 -> 4" in line for line in lines)
+    assert any("accept_code_change=True, once" in line for line in lines)
+    assert "accept_code_change" not in plan("--read", "edited:read_text", "--codec", "json")
+    assert "accept_code_change" not in plan("--read", "functions:read_text")
     found = json.loads(plan("--read", "edited:read_text", "--json"))
     change = {"kind": "constant", "name": "THRESHOLD", "before": "3", "after": "4", "how": "changed"}
     assert found["code_changes"] == [change | {"file": "edited.py"}]
