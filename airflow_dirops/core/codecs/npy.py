@@ -79,14 +79,41 @@ def as_array(value: Any) -> Array:
 def write_array(array: Array, file: IO[bytes]) -> None:
     """Write an array that :func:`as_array` has passed."""
     if array.dtype.names is not None:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)  # a dtype's metadata is no part of the values
-            npy_format.write_array(file, array, version=_version(array.dtype), allow_pickle=False)
+        _write_structured(array, file)
         return
     fortran = array.flags.fnc
     file.write(_header(array.dtype, array.shape, fortran))
     for block in _blocks(array.T if fortran else array):
         file.write(_bytes_of(block))
+
+
+def _write_structured(array: Array, file: IO[bytes]) -> None:
+    """Write an array of records, with zeros between their fields: what lay there is no part of the values."""
+    if _is_padded(array.dtype):
+        clean = np.zeros_like(array)
+        clean[...] = array
+        array = clean
+    version, fortran = _version(array.dtype), array.flags.fnc
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # nor is a dtype's metadata
+        if version == (3, 0) or not (fortran or array.flags.c_contiguous):
+            npy_format.write_array(file, array, version=version, allow_pickle=False)
+            return
+        fields = {"descr": npy_format.dtype_to_descr(array.dtype), "fortran_order": fortran, "shape": array.shape}
+        (npy_format.write_array_header_1_0 if version == (1, 0) else npy_format.write_array_header_2_0)(file, fields)
+    # Not by numpy, which copies such records into a buffer, and with them what is left in it.
+    file.write(_bytes_of(array.T if fortran else array))
+
+
+@lru_cache(maxsize=256)
+def _is_padded(dtype: np.dtype[Any]) -> bool:
+    """Whether records of this dtype have bytes that are no field's."""
+    if dtype.subdtype is not None:
+        return _is_padded(dtype.subdtype[0])
+    if dtype.fields is None:
+        return False
+    parts = [member[0] for member in dtype.fields.values()]
+    return sum(part.itemsize for part in parts) != dtype.itemsize or any(map(_is_padded, parts))
 
 
 def _instead(value: Any) -> str | None:

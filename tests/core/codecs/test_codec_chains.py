@@ -10,7 +10,7 @@ import warnings
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -55,6 +55,34 @@ def back(value: Any, codec: str) -> Any:
         return None
     file.seek(0)
     return (resolve_codec(codec).decode(file),)
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+@pytest.mark.parametrize("shape", [(), (1,), (7,), (3, 5), (0, 2)], ids=str)
+@pytest.mark.parametrize(
+    "described",
+    [
+        [("a", "u1"), ("b", "f8")],
+        [("x", [("a", "u1"), ("b", "i4")]), ("y", "u1")],
+        [("\N{GREEK SMALL LETTER OMEGA}", "u1"), ("b", "f8")],
+    ],
+    ids=["flat", "nested", "names beyond Latin-1"],
+)
+def test_npy_records_are_written_with_zeros_between_their_fields(
+    described: Any, shape: tuple[int, ...], order: Literal["C", "F"]
+) -> None:
+    dtype = np.dtype(described, align=True)
+    dirty = np.full((*shape, dtype.itemsize), 7, np.uint8).view(dtype).reshape(shape)
+    array = np.asarray(dirty, order=order)
+    clean = np.zeros(shape, dtype, order=order)
+    clean[...] = array
+    first, second = io.BytesIO(), io.BytesIO()
+    resolve_codec("npy").encode(array, first)
+    resolve_codec("npy").encode(clean, second)
+    assert first.getvalue() == second.getvalue()
+    again = back(array, "npy")[0]
+    assert again.dtype == dtype
+    assert np.array_equal(again, clean)
 
 
 @settings(suppress_health_check=[HealthCheck.too_slow], max_examples=150)
