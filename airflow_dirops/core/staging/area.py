@@ -174,7 +174,7 @@ class StagingArea:
         manifest = write_snapshot(
             self.tree,
             sealing,
-            self.journal,
+            [self.journal],
             self._sorter,
             self._check,
             lambda count: self._check_names(count, self._paths()),
