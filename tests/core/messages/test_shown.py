@@ -143,7 +143,7 @@ def test_every_logger_of_the_core_is_one_of_those() -> None:
     ours: list[Any] = [
         made
         for name, made in logging.root.manager.loggerDict.items()
-        if name.startswith("airflow_dirops.core") and isinstance(made, logging.Logger)
+        if name.startswith("airflow_dirops.core.") and isinstance(made, logging.Logger)
     ]
     assert ours
     assert [made.name for made in ours if not made.filters] == []
