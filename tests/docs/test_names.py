@@ -5,12 +5,15 @@ from __future__ import annotations
 import re
 from importlib import import_module
 from importlib.util import find_spec
+from types import ModuleType
 
 import airflow.sdk
 import pytest
+import typer.main
 
 import airflow_dirops
 from airflow_dirops import core, guard, runtime
+from airflow_dirops.cli.main import app
 from airflow_dirops.core import errors
 from airflow_dirops.core.codecs import resolve_codec
 from airflow_dirops.core.codecs.registry import _BUILT_IN, ENTRY_POINT_GROUP
@@ -62,6 +65,20 @@ def leaves(kind: type[BaseException]) -> list[type[BaseException]]:
     """Errors that are raised as such: all of ours below a family, ``KeyRefused`` though another is below it."""
     ours = [child for child in kind.__subclasses__() if child.__module__.startswith(airflow_dirops.__name__)]
     return [each for child in ours for each in (child, *leaves(child))]
+
+
+@pytest.mark.parametrize("package", [airflow_dirops, core], ids=lambda package: package.__name__)
+def test_every_public_name_is_on_a_page(package: ModuleType) -> None:
+    told = [text for page in pages() for text in (*page.code, *(snippet.text for snippet in page.snippets))]
+    words = {word for text in told for word in re.findall(r"\w+", text)}
+    assert set(package.__all__) - words == {"__version__"} & set(package.__all__)
+
+
+def test_every_command_has_a_function() -> None:
+    rows = page("docs/on-call.md").table("The same from Python")
+    commands = {code_in(command)[0]: code_in(function)[0] for command, function, _ in rows}
+    assert set(commands) == {f"dirops {name}" for name in typer.main.get_command(app).commands}
+    assert {*commands.values(), *(name for *_, gives in rows for name in code_in(gives))} <= set(core.__all__)
 
 
 def test_every_error_is_explained_with_its_family() -> None:
