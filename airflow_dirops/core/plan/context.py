@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
@@ -12,6 +12,7 @@ from airflow_dirops.core.format.entries import Input
 from airflow_dirops.core.place import Dead
 from airflow_dirops.core.report.changes import Change, changes_since
 from airflow_dirops.core.snapshot.reader import Snapshot
+from airflow_dirops.core.source.inputs import Inputs
 from airflow_dirops.core.source.source import Source
 from airflow_dirops.core.stage.stage import Stage
 
@@ -53,18 +54,18 @@ class RunContext:
         """What of the code has changed since a base was made, as far as it is known; None if nothing has."""
         return None if base is None else changes_since(base.manifest.function.code, self.code)
 
-    def list_inputs(self) -> Iterable[Input]:
+    def list_inputs(self) -> Inputs:
         """The inputs, in order, as often as asked."""
         inputs = self.source.list_inputs(self.sorter("source"))
         return inputs if self.stage.limit is None else _First(inputs, self.stage.limit)
 
 
 @dataclass(frozen=True)
-class _First:
+class _First(Inputs):
     """The first few inputs, as often as asked."""
 
-    inputs: Iterable[Input]
+    inputs: Inputs
     count: int
 
-    def __iter__(self) -> Iterator[Input]:
-        return islice(self.inputs, self.count)
+    def ordered(self) -> Iterator[tuple[bytes, Input]]:
+        return islice(self.inputs.ordered(), self.count)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Generic, TypeVar
 
-from airflow_dirops.core.format.entries import Input, order_of
+from airflow_dirops.core.format.entries import Input
+from airflow_dirops.core.source.inputs import Inputs
 
 T = TypeVar("T")
 
@@ -45,7 +46,8 @@ class Follower(Generic[T]):
         self._note_passed(self._take(self._order))
 
     def _take(self, order: bytes | None) -> list[T]:
-        found: list[T] = []
+        found = [self._line]
+        self._step()
         while self._order == order:
             found.append(self._line)
             self._step()
@@ -57,12 +59,11 @@ class Follower(Generic[T]):
         self._order, self._line = next(self._lines, (None, None))
 
 
-def mark_shared_keys(inputs: Iterable[Input]) -> Iterator[tuple[bytes, Input, bool]]:
+def mark_shared_keys(inputs: Inputs) -> Iterator[tuple[bytes, Input, bool]]:
     """Each input with its order, and whether it shares its key; those that do are neighbours."""
     waiting: tuple[bytes, Input] | None = None
     last_key, shared_with_last = b"", False
-    for item in inputs:
-        order = order_of(item.path)
+    for order, item in inputs.ordered():
         key = order[: order.index(0)]
         if waiting is not None:
             yield *waiting, shared_with_last or key == last_key

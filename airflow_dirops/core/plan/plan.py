@@ -20,6 +20,7 @@ from airflow_dirops.core.plan.following import Follower, mark_shared_keys
 from airflow_dirops.core.plan.recorded import Finished, Recorded
 from airflow_dirops.core.report.changes import Change
 from airflow_dirops.core.snapshot.reader import Snapshot
+from airflow_dirops.core.source.inputs import Inputs
 
 T = TypeVar("T")
 Reason = Literal["new", "changed", "code", "missing", "retry", "redo"]
@@ -132,7 +133,7 @@ class Plan:
     :param verify: look at the digests of the base's outputs, and not only at their sizes.
     """
 
-    inputs: Iterable[Input]
+    inputs: Inputs
     recorded: Iterable[Recorded] | None
     finished: Iterable[Finished]
     base: Snapshot | None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from heapq import merge
+from itertools import chain
 from operator import itemgetter
 
 from airflow_dirops.core.disk.sorting import Sorter
@@ -14,7 +15,7 @@ from airflow_dirops.core.format.lines import LineDecoder, encode_line
 from airflow_dirops.core.format.lists import LISTS, FileLine, QuarantineLine, SkippedLine
 from airflow_dirops.core.format.manifest import ListName
 from airflow_dirops.core.place import Dead
-from airflow_dirops.core.snapshot.contents import iter_list
+from airflow_dirops.core.snapshot.contents import iter_ordered
 from airflow_dirops.core.snapshot.reader import Snapshot
 from airflow_dirops.core.source.joining import join_inputs
 
@@ -54,7 +55,9 @@ class _Streamed:
     base: Snapshot
 
     def __iter__(self) -> Iterator[Recorded]:
-        return merge(*(_by_input(self.base, name) for name in LISTS), key=itemgetter(0))
+        # Mostly two of them are empty: then there is nothing to merge.
+        streams = [stream for name in LISTS if (stream := _peeked(_by_input(self.base, name))) is not None]
+        return streams[0] if len(streams) == 1 else merge(*streams, key=itemgetter(0))
 
 
 @dataclass(frozen=True)
@@ -77,13 +80,20 @@ class _ByAttempt:
 
 def _by_input(base: Snapshot, name: ListName) -> Iterator[Recorded]:
     is_joined = base.manifest.join is not None
-    for line in iter_list(base.held, name):
+    for order, line in iter_ordered(base.held, name):
         if isinstance(line, FileLine):
-            outputs = (Output(line.path, line.size, line.digest, 0, 0),)
+            path = line.path
+            outputs = (Output(path, line.size, line.digest, 0, 0),)
             for item in (join_inputs(line.inputs),) if is_joined else line.inputs:
-                yield order_of(item.path), JournalLine(item, "carried", outputs)
+                yield order if item.path == path else order_of(item.path), JournalLine(item, "carried", outputs)
         elif (recorded := _without_outputs(line)) is not None:
-            yield order_of(line.path), recorded
+            yield order, recorded
+
+
+def _peeked(stream: Iterator[Recorded]) -> Iterator[Recorded] | None:
+    """A stream that has something, or None."""
+    first = next(stream, None)
+    return None if first is None else chain([first], stream)
 
 
 def _without_outputs(line: SkippedLine | QuarantineLine) -> JournalLine | None:

@@ -17,9 +17,15 @@ from airflow_dirops.core.place import Held
 
 
 def iter_list(held: Held, name: ListName) -> Iterator[Any]:
+    """The lines of a list, as :func:`iter_ordered`, alone."""
+    return (line for _, line in iter_ordered(held, name))
+
+
+def iter_ordered(held: Held, name: ListName) -> Iterator[tuple[bytes, Any]]:
     """The lines of a list, decoded one at a time, checked against the header's digest at the end.
 
     :param name: one of :data:`LISTS`.
+    :returns: each with what its path is sorted by.
     :raises ManifestDamaged: if a line cannot be read, or the list is not the one the header describes.
     :raises StorageError: if the list cannot be read, and may be whole.
     """
@@ -33,7 +39,7 @@ def iter_list(held: Held, name: ListName) -> Iterator[Any]:
             if order <= before:
                 raise ManifestDamaged(_damaged(where, f"line {count} is out of order: {decoded.path!r}"))
             before = order
-            yield decoded
+            yield order, decoded
     except (LineTooLong, LineCutOff) as error:
         raise ManifestDamaged(_damaged(where, f"line {count + 1} cannot be read: {error}")) from error
     except LineRefused as error:

@@ -16,6 +16,7 @@ from airflow_dirops.core.errors import ArgumentRefused, DanglingLink, SourceChan
 from airflow_dirops.core.format.entries import Input, order_of
 from airflow_dirops.core.messages.shown import logger
 from airflow_dirops.core.snapshot.reader import Snapshot
+from airflow_dirops.core.source.inputs import Inputs, NoInputs
 from airflow_dirops.core.source.listing import Listing
 from airflow_dirops.core.source.source import Fault, InputRecord, Source, warn_of_case
 from airflow_dirops.core.source.together import DANGLING, LEFT_OUT, SortedInputs
@@ -52,9 +53,9 @@ class BareDirectory:
     def ignored(self) -> int:
         return self._listing.ignored
 
-    def list_inputs(self, sorter: Sorter) -> Iterable[Input]:
+    def list_inputs(self, sorter: Sorter) -> Inputs:
         if self.is_missing:
-            return ()
+            return NoInputs()
         self._listing.leave_out = lambda path: sorter.add(order_of(path), LEFT_OUT)
         for item in self._listing:
             size = DANGLING if item.dangling else item.size

@@ -11,13 +11,14 @@ from airflow_dirops.core.disk.sorting import Sorter
 from airflow_dirops.core.errors import RecordFailed, ResourcesExhausted
 from airflow_dirops.core.format.entries import Entry, Input
 from airflow_dirops.core.format.lists import FILES
-from airflow_dirops.core.snapshot.contents import iter_list
+from airflow_dirops.core.snapshot.contents import iter_ordered
 from airflow_dirops.core.snapshot.reader import Record, Snapshot
+from airflow_dirops.core.source.inputs import Inputs
 from airflow_dirops.core.source.source import Source, warn_of_case
 from airflow_dirops.core.stage.patterns import Selection
 
 
-class SnapshotSource:
+class SnapshotSource(Inputs):
     """A snapshot: complete, immutable, listed by its manifest and never by the directory."""
 
     ignored = 0
@@ -30,15 +31,15 @@ class SnapshotSource:
         self.selection = Selection(pattern)
         self._is_listed = False
 
-    def list_inputs(self, sorter: Sorter) -> Iterable[Input]:  # noqa: ARG002 - a manifest is sorted
+    def list_inputs(self, sorter: Sorter) -> Inputs:  # noqa: ARG002 - a manifest is sorted
         return self
 
-    def __iter__(self) -> Iterator[Input]:
+    def ordered(self) -> Iterator[tuple[bytes, Input]]:
         matches, selection = self.selection.matches, self.selection
         selection.forget()
-        for line in iter_list(self._held.held, FILES):
+        for order, line in iter_ordered(self._held.held, FILES):
             if matches(line.path):
-                yield Input(line.path, line.size, digest=line.digest)
+                yield order, Input(line.path, line.size, digest=line.digest)
             else:
                 selection.leave_out(line.path)
         if not self._is_listed:

@@ -5,16 +5,17 @@ from __future__ import annotations
 import hashlib
 import heapq
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from itertools import groupby, pairwise
 from typing import Any, NamedTuple
 
 from airflow_dirops.core.disk.sorting import Sorter
 from airflow_dirops.core.errors import KeyMissing, KeyRefused
-from airflow_dirops.core.format.entries import Input, order_of
+from airflow_dirops.core.format.entries import Input
 from airflow_dirops.core.format.lines import encode_line
 from airflow_dirops.core.messages.shown import logger
+from airflow_dirops.core.source.inputs import Inputs, with_order
 from airflow_dirops.core.source.source import Fault, Source
 from airflow_dirops.core.stage.policies import Join
 
@@ -48,14 +49,14 @@ class JoinedSource:
         self._join = join
         self._unmatched = 0
         self._is_told = False
-        self._listed: list[Iterable[Input]] = []
+        self._listed: list[Inputs] = []
 
     @property
     def ignored(self) -> int:
         """How many names the listings passed over, and how many inputs have no match."""
         return self._unmatched + sum(source.ignored for source in self.singles)
 
-    def list_inputs(self, sorter: Sorter) -> Iterable[Input]:
+    def list_inputs(self, sorter: Sorter) -> Inputs:
         listed = [source.list_inputs(sorter.sibling(str(number))) for number, source in enumerate(self.singles)]
         self._listed = listed
         return _Matched(self, listed)
@@ -66,7 +67,7 @@ class JoinedSource:
             if not self._is_wanted(parts):
                 yield join_inputs(parts), self._lacking(parts)
 
-    def match(self, listed: list[Iterable[Input]]) -> Iterator[Input]:
+    def match(self, listed: list[Inputs]) -> Iterator[Input]:
         """
         :raises KeyRefused: if one source has two inputs with one key.
         :raises KeyMissing: with the keys that are not in every source, if ``join="strict"``.
@@ -109,7 +110,7 @@ class JoinedSource:
         for source in self.singles:
             source.close()
 
-    def _groups(self, listed: list[Iterable[Input]]) -> Iterator[tuple[Input, ...]]:
+    def _groups(self, listed: list[Inputs]) -> Iterator[tuple[Input, ...]]:
         """The inputs that have one key, for each key."""
         streams = (_keyed(number, inputs) for number, inputs in enumerate(listed))
         for _, group in groupby(heapq.merge(*streams), key=lambda one: one.key):
@@ -151,15 +152,15 @@ class JoinedSource:
             )
 
 
-class _Matched:
+class _Matched(Inputs):
     """The joined inputs, as often as asked."""
 
-    def __init__(self, source: JoinedSource, listed: list[Iterable[Input]]) -> None:
+    def __init__(self, source: JoinedSource, listed: list[Inputs]) -> None:
         self._source = source
         self._listed = listed
 
-    def __iter__(self) -> Iterator[Input]:
-        return self._source.match(self._listed)
+    def ordered(self) -> Iterator[tuple[bytes, Input]]:
+        return with_order(self._source.match(self._listed))
 
 
 class _Keyed(NamedTuple):
@@ -169,9 +170,9 @@ class _Keyed(NamedTuple):
     item: Input
 
 
-def _keyed(number: int, inputs: Iterable[Input]) -> Iterator[_Keyed]:
-    for item in inputs:
+def _keyed(number: int, inputs: Inputs) -> Iterator[_Keyed]:
+    for order, item in inputs.ordered():
         marked = Input(
             item.path, item.size, item.mtime_ns, item.digest, source=number, dangling=item.dangling, beside=item.beside
         )
-        yield _Keyed(os.fsencode(item.key), number, order_of(item.path), marked)
+        yield _Keyed(os.fsencode(item.key), number, order, marked)

@@ -17,6 +17,7 @@ from airflow_dirops.core.format.entries import Input
 from airflow_dirops.core.format.manifest import SourceRecord
 from airflow_dirops.core.messages.shown import logger
 from airflow_dirops.core.snapshot.reader import Record, Snapshot
+from airflow_dirops.core.source.inputs import Inputs
 from airflow_dirops.core.stage.patterns import Selection
 
 log = logger(__name__)
@@ -45,7 +46,7 @@ class Source(Protocol):
     def singles(self) -> tuple[Source, ...]:
         """The directories that it is made of: itself, or those that are joined."""
 
-    def list_inputs(self, sorter: Sorter) -> Iterable[Input]:
+    def list_inputs(self, sorter: Sorter) -> Inputs:
         """Every input, in order, as often as asked. A bare directory is walked into the sorter once."""
 
     def local(self, item: Input) -> AbstractContextManager[str]:

@@ -10,6 +10,7 @@ import msgspec
 
 from airflow_dirops.core.disk.sorting import Sorter
 from airflow_dirops.core.format.entries import Input, path_at
+from airflow_dirops.core.source.inputs import Inputs
 
 DANGLING = -1
 """Stands for the size of what a link leads to that leads nowhere."""
@@ -19,7 +20,7 @@ _MAX_TOGETHER = 32
 """More files that share a key are no sidecars of each other, but a series."""
 
 
-class SortedInputs:
+class SortedInputs(Inputs):
     """What a walk has found, in order: files that share a key are neighbours, and change together."""
 
     def __init__(self, sorter: Sorter, prefix: str) -> None:
@@ -27,7 +28,7 @@ class SortedInputs:
         self._prefix = prefix
         self._decode = msgspec.msgpack.Decoder(tuple[int, int]).decode
 
-    def __iter__(self) -> Iterator[Input]:
+    def ordered(self) -> Iterator[tuple[bytes, Input]]:
         together: list[tuple[bytes, bytes]] = []
         key, is_series = b"", False
         for order, line in self._sorter:
@@ -43,7 +44,7 @@ class SortedInputs:
                 together, is_series = [], True
         yield from self._inputs(together)
 
-    def _inputs(self, together: list[tuple[bytes, bytes]]) -> Iterator[Input]:
+    def _inputs(self, together: list[tuple[bytes, bytes]]) -> Iterator[tuple[bytes, Input]]:
         members = {one for one in together if not _is_numbered(one[0])}
         found = [one for one in together if one[1]]
         if len(members) <= 1 or members.isdisjoint(found):
@@ -53,15 +54,18 @@ class SortedInputs:
             if one in members:
                 digest.update(repr(self._state_of(one)).encode())
         beside = digest.hexdigest()
-        inputs = ((self._input(one), one in members) for one in found)
-        return (msgspec.structs.replace(item, beside=beside) if is_member else item for item, is_member in inputs)
+        return (self._beside(one, beside) if one in members else self._input(one) for one in found)
 
-    def _input(self, one: tuple[bytes, bytes]) -> Input:
+    def _beside(self, one: tuple[bytes, bytes], beside: str) -> tuple[bytes, Input]:
+        order, item = self._input(one)
+        return order, msgspec.structs.replace(item, beside=beside)
+
+    def _input(self, one: tuple[bytes, bytes]) -> tuple[bytes, Input]:
         order, line = one
         size, mtime_ns = self._decode(line)
         if size == DANGLING:
-            return Input(path_at(order), 0, mtime_ns, dangling=True)
-        return Input(path_at(order), size, mtime_ns)
+            return order, Input(path_at(order), 0, mtime_ns, dangling=True)
+        return order, Input(path_at(order), size, mtime_ns)
 
     def _state_of(self, one: tuple[bytes, bytes]) -> tuple[str, int, int] | None:
         order, line = one
