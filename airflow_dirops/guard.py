@@ -22,6 +22,8 @@ from airflow_dirops.core.messages.shown import masked_by
 class AirflowOutOfReach(SetupError, AirflowSecretsBackendAccessDenied):
     """A function that is called for each file asked Airflow for something."""
 
+    kind = "airflow-out-of-reach"
+
 
 @contextmanager
 def airflow_out_of_reach() -> Iterator[None]:

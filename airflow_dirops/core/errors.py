@@ -46,6 +46,7 @@ from contextlib import contextmanager, suppress
 from os import PathLike, fsdecode, strerror
 from os.path import isabs
 from types import TracebackType
+from typing import ClassVar
 
 from airflow_dirops.core.messages.shown import shown, text_of
 from airflow_dirops.core.messages.tracebacks import described, make_presentable
@@ -64,50 +65,62 @@ class DiropsError(Exception):
     :param findings: the single findings, where several were collected before raising.
     """
 
+    kind: ClassVar[str] = "dirops-error"
+    """For alerts and scripts: it stays, whatever becomes of the name of a class."""
+
     def __init__(self, message: str, findings: Iterable[str] = ()) -> None:
         found = [shown(finding, _MAX_FINDING) for finding in findings]
         rest = [f"and {len(found) - _MAX_FINDINGS:,} more"] if len(found) > _MAX_FINDINGS else []
         self.findings = (*found[:_MAX_FINDINGS], *rest)
         super().__init__("\n  - ".join((shown(message, _MAX_MESSAGE), *self.findings)))
 
-    @property
-    def kind(self) -> str:
-        """A stable name for alerts and for the manifest."""
-        return type(self).__name__
-
 
 class InputError(DiropsError):
     """Fix the input, then run again."""
+
+    kind = "input-error"
 
 
 class SetupError(DiropsError):
     """Fix the DAG or the machine; trying again alone does not help."""
 
+    kind = "setup-error"
+
 
 class TransientError(DiropsError):
     """Try again."""
+
+    kind = "transient-error"
 
 
 class ConflictError(DiropsError):
     """Another attempt won; look at who, then decide."""
 
-
-class SourceMissing(InputError): ...
-
-
-class SourceEmpty(InputError): ...
+    kind = "conflict-error"
 
 
-class DanglingLink(InputError): ...
+class SourceMissing(InputError):
+    kind = "source-missing"
 
 
-class RecordFailed(InputError): ...
+class SourceEmpty(InputError):
+    kind = "source-empty"
 
 
-class EncodeError(InputError): ...
+class DanglingLink(InputError):
+    kind = "dangling-link"
 
 
-class KeyRefused(InputError): ...
+class RecordFailed(InputError):
+    kind = "record-failed"
+
+
+class EncodeError(InputError):
+    kind = "encode-error"
+
+
+class KeyRefused(InputError):
+    kind = "key-refused"
 
 
 class KeyTaken(KeyRefused):
@@ -116,48 +129,63 @@ class KeyTaken(KeyRefused):
     :param path: the entry that is made already.
     """
 
+    kind = "key-taken"
+
     def __init__(self, message: str, path: str) -> None:
         super().__init__(message)
         self.path = path
 
 
-class KeyMissing(InputError): ...
+class KeyMissing(InputError):
+    kind = "key-missing"
 
 
-class TooManyFailures(InputError): ...
+class TooManyFailures(InputError):
+    kind = "too-many-failures"
 
 
-class TooManyRemoved(InputError): ...
+class TooManyRemoved(InputError):
+    kind = "too-many-removed"
 
 
-class NothingMade(InputError): ...
+class NothingMade(InputError):
+    kind = "nothing-made"
 
 
-class ManifestMissing(InputError): ...
+class ManifestMissing(InputError):
+    kind = "manifest-missing"
 
 
-class ManifestDamaged(InputError): ...
+class ManifestDamaged(InputError):
+    kind = "manifest-damaged"
 
 
-class SnapshotDamaged(InputError): ...
+class SnapshotDamaged(InputError):
+    kind = "snapshot-damaged"
 
 
-class ArgumentRefused(SetupError, ValueError): ...
+class ArgumentRefused(SetupError, ValueError):
+    kind = "argument-refused"
 
 
-class TargetRefused(SetupError): ...
+class TargetRefused(SetupError):
+    kind = "target-refused"
 
 
-class ManifestTooNew(SetupError): ...
+class ManifestTooNew(SetupError):
+    kind = "manifest-too-new"
 
 
-class UntrustedPickle(SetupError): ...
+class UntrustedPickle(SetupError):
+    kind = "untrusted-pickle"
 
 
-class TargetBusy(TransientError): ...
+class TargetBusy(TransientError):
+    kind = "target-busy"
 
 
-class SourceChanged(TransientError): ...
+class SourceChanged(TransientError):
+    kind = "source-changed"
 
 
 class StagingChanged(TransientError):
@@ -167,6 +195,8 @@ class StagingChanged(TransientError):
     :param what: what is wrong with it.
     """
 
+    kind = "staging-changed"
+
     def __init__(self, path: str | PathLike[str], what: str) -> None:
         super().__init__(
             f"somebody changed the staging area while this attempt was at work: {fsdecode(path)!r}: {what}. "
@@ -174,7 +204,8 @@ class StagingChanged(TransientError):
         )
 
 
-class SnapshotExpired(TransientError): ...
+class SnapshotExpired(TransientError):
+    kind = "snapshot-expired"
 
 
 class ResourcesExhausted(TransientError):
@@ -182,6 +213,8 @@ class ResourcesExhausted(TransientError):
 
     :param cause: what Python raised.
     """
+
+    kind = "resources-exhausted"
 
     def __init__(self, cause: BaseException) -> None:
         is_memory = isinstance(cause, MemoryError) or getattr(cause, "errno", None) == errno.ENOMEM
@@ -200,6 +233,8 @@ class StorageError(TransientError, OSError):
     :param cause: the operating system's answer; its ``errno`` is kept.
     """
 
+    kind = "storage-error"
+
     def __init__(self, doing: str, path: str | PathLike[str], cause: OSError) -> None:
         where = fsdecode(path)
         reason = cause.strerror or (strerror(cause.errno) if cause.errno else str(cause))
@@ -211,10 +246,12 @@ class StorageError(TransientError, OSError):
         return str(self.args[0])
 
 
-class TargetConflict(ConflictError): ...
+class TargetConflict(ConflictError):
+    kind = "target-conflict"
 
 
-class AttemptSuperseded(ConflictError): ...
+class AttemptSuperseded(ConflictError):
+    kind = "attempt-superseded"
 
 
 class CommitUnknown(TransientError):
@@ -223,6 +260,8 @@ class CommitUnknown(TransientError):
     :param target: for people.
     :param cause: what kept it from being seen.
     """
+
+    kind = "commit-unknown"
 
     def __init__(self, target: str, cause: Exception) -> None:
         super().__init__(
@@ -281,6 +320,17 @@ def _named(target: str | PathLike[str]) -> Iterator[None]:
         if not is_exhaustion(error):
             raise
         raise ResourcesExhausted(error) from error
+
+
+def error_of_kind(kind: str) -> type[DiropsError]:
+    """The class that a :attr:`DiropsError.kind` stands for."""
+    return next(each for each in _with_subclasses(DiropsError) if each.kind == kind)
+
+
+def _with_subclasses(parent: type[DiropsError]) -> Iterator[type[DiropsError]]:
+    yield parent
+    for child in parent.__subclasses__():
+        yield from _with_subclasses(child)
 
 
 def is_exhaustion(error: BaseException) -> bool:

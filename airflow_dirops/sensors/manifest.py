@@ -105,7 +105,7 @@ class ManifestSensor(fields.PathFields, BaseSensorOperator):
     ) -> dict[str, Any]:
         """Take over what the trigger found."""
         if kind := event.get("error"):
-            raise getattr(errors, kind)(event["message"])
+            raise errors.error_of_kind(kind)(event["message"])
         summary: dict[str, Any] = event["manifest"]
         return summary
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
-from airflow_dirops.core.errors import DiropsError, SetupError, StorageError, is_exhaustion
+from airflow_dirops.core.errors import DiropsError, SetupError, StorageError, TransientError, is_exhaustion
 from airflow_dirops.core.messages.shown import shown
 from airflow_dirops.triggers.conditions import Conditions, Finding
 
@@ -76,4 +76,4 @@ class ManifestTrigger(BaseTrigger):
 
 def _kind(error: DiropsError) -> str:
     # a StorageError is made from a call and its answer, which a message alone cannot bring back
-    return "TransientError" if isinstance(error, StorageError) else error.kind
+    return TransientError.kind if isinstance(error, StorageError) else error.kind

@@ -111,7 +111,7 @@ def test_an_error_says_what_and_exits_with_2(tmp_path):
     assert "has no manifest" in text
     assert parsed("show", tmp_path) == (
         2,
-        {"error": "ManifestMissing", "message": parsed("show", tmp_path)[1]["message"]},
+        {"error": "manifest-missing", "message": parsed("show", tmp_path)[1]["message"]},
     )
 
 

@@ -100,7 +100,7 @@ def test_functions_that_are_none(place: Path, options: list[str], message: str) 
 
 
 def test_an_error_is_one_document(place: Path) -> None:
-    assert parsed(place, source="nowhere")["error"] == "SourceMissing"
+    assert parsed(place, source="nowhere")["error"] == "source-missing"
 
 
 def test_an_empty_plan_is_a_document_too(place: Path) -> None:
@@ -294,7 +294,7 @@ class TestWhatARunWouldRefuse:
         assert "refused" not in parsed(shrunk, "--max-removed", "100%")
         for bound, is_refused in (("50%", True), ("12", False), ("11", True), ("60%", False)):
             assert ("refused" in parsed(shrunk, "--max-removed", bound)) == is_refused
-        assert parsed(shrunk, "--max-removed", "half")["error"] == "ArgumentRefused"
+        assert parsed(shrunk, "--max-removed", "half")["error"] == "argument-refused"
         assert plan(shrunk).returncode == 0
 
     def test_until_somebody_lets_it_through(self, shrunk: Path) -> None:

@@ -152,10 +152,10 @@ def test_the_exit_code_is_the_worst_and_the_rest_is_done(data: Path) -> None:
     assert dirops("verify", second, first, third, cwd=data).returncode == 1
     done = dirops("verify", "nowhere", first, third, cwd=data)
     assert done.returncode == 2
-    assert done.stderr.startswith("nowhere: ManifestMissing: ")
+    assert done.stderr.startswith("nowhere: manifest-missing: ")
     found = parsed("verify", "nowhere", first, third, cwd=data)
     assert [each["target"] for each in found] == ["nowhere", str(first), str(third)]
-    assert found[0]["error"] == "ManifestMissing"
+    assert found[0]["error"] == "manifest-missing"
     assert [each["result"]["is_good"] for each in found[1:]] == [False, True]
 
 
@@ -205,7 +205,7 @@ def test_deep_trees() -> None:
         os.close(descriptor)
         subprocess.run(["rm", "-rf", place], check=True)
     assert found[1]["target"] == str(target)
-    assert found[0]["error"] == "StorageError"
+    assert found[0]["error"] == "storage-error"
     assert "File name too long" in found[0]["message"]
 
 
@@ -214,7 +214,7 @@ def test_a_folder_that_cannot_be_read_is_told_of(data: Path) -> None:
     (data / "closed").mkdir(mode=0)
     found = parsed("show", data, "-r", cwd=data)
     assert found[0]["target"] == str(data / "closed")
-    assert found[0]["error"] == "StorageError"
+    assert found[0]["error"] == "storage-error"
     assert len(found) == 1 + len(DAYS)
 
 

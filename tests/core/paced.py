@@ -98,7 +98,7 @@ def _run(gates: _Gates, plain: bool, options: dict[str, Any]) -> dict[str, Any]:
     try:
         outcome = read_directory(read=read, codec="text", durability="process", empty="commit", **options)
     except DiropsError as error:
-        return {"ended": error.kind, "message": str(error)}
+        return {"ended": type(error).__name__, "message": str(error)}
     except Exception as error:
         return {"ended": f"not ours: {error!r}"}
     return {"ended": outcome.outcome, "snapshot": outcome.snapshot}

@@ -125,6 +125,6 @@ def run_job(name: str, arguments: dict[str, Any]) -> dict[str, Any]:
         return {"result": JOBS[name](**arguments)}
     except DiropsError as error:
         families = [kind.__name__ for kind in type(error).__mro__]
-        return {"error": error.kind, "families": families, "message": str(error)}
+        return {"error": type(error).__name__, "families": families, "message": str(error)}
     except Exception as error:
         return {"error": type(error).__name__, "families": [], "message": str(error), "trace": traceback.format_exc()}

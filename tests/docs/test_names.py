@@ -61,7 +61,7 @@ def is_there(dotted: str) -> bool:
     )
 
 
-def leaves(kind: type[BaseException]) -> list[type[BaseException]]:
+def leaves(kind: type[errors.DiropsError]) -> list[type[errors.DiropsError]]:
     """Errors that are raised as such: all of ours below a family, ``KeyRefused`` though another is below it."""
     ours = [child for child in kind.__subclasses__() if child.__module__.startswith(airflow_dirops.__name__)]
     return [each for child in ours for each in (child, *leaves(child))]
@@ -82,9 +82,10 @@ def test_every_command_has_a_function() -> None:
 
 
 def test_every_error_is_explained_with_its_family() -> None:
-    rows = page("docs/safety.md").table("When something is wrong with the input")
-    explained = {name: family for cell, _, family in rows for name in code_in(cell)}
-    assert explained == {error.__name__: family.__name__ for family in FAMILIES for error in leaves(family)}
+    rows = page("docs/errors.md").table("Which errors there are")
+    explained = {(*code_in(name), *code_in(kind), family) for name, kind, _, family in rows}
+    raised = ((error, family) for family in FAMILIES for error in leaves(family))
+    assert explained == {(error.__name__, error.kind, family.__name__) for error, family in raised}
 
 
 def test_the_retry_table_is_what_airflow_is_told() -> None:

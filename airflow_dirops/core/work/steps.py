@@ -13,6 +13,7 @@ from airflow_dirops.core.format.entries import Input, order_of
 from airflow_dirops.core.format.lines import LineDecoder, encode_line
 from airflow_dirops.core.format.manifest import Manifest
 from airflow_dirops.core.messages.shown import logger
+from airflow_dirops.core.messages.tracebacks import kind_of
 from airflow_dirops.core.place import Staging
 from airflow_dirops.core.plan.context import RunContext
 from airflow_dirops.core.plan.draw_up import draw_up
@@ -168,7 +169,7 @@ class Steps:
         elif isinstance(error, KeyRefused):
             self._refusals.note(item.path, error)
         elif tries <= self._run.stage.file_retries:
-            log.info("%s failed at try %d and is tried again: %s", item.path, tries, error.kind)
+            log.info("%s failed at try %d and is tried again: %s", item.path, tries, kind_of(error))
             again.add(order_of(item.path), encode_line(item))
         else:
             self._quarantine.take(result.line, error, tries, self._reporter.done["all"])

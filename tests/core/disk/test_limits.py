@@ -41,7 +41,7 @@ def run(place: Path, **options: Any) -> str:
         outcome = read_directory(**usual | {"stage": "copy", "version": "1"} | options)
         ended = f"{outcome.outcome} {outcome.counts['reused'] > 0}"
     except DiropsError as error:
-        ended = f"{error.kind}: {error}"
+        ended = f"{type(error).__name__}: {error}"
     after = set(os.listdir("/proc/self/fd"))
     return ended if (after, set(children())) == (before, others) else f"{ended}, and left {after - before} open"
 

@@ -55,7 +55,7 @@ def _start(call: Callable[[], Answer], held: int, gate: int) -> tuple[int, int]:
         os.read(held, 1)  # until nobody holds the gate any more
         answer = call()
     except DiropsError as error:
-        answer = {"ended": error.kind, "message": "".join(traceback.format_exception(error))}
+        answer = {"ended": type(error).__name__, "message": "".join(traceback.format_exception(error))}
     except BaseException:
         answer = {"ended": traceback.format_exc()}
     with open(writable, "wb") as file:

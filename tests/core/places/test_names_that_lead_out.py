@@ -62,7 +62,7 @@ def try_all(run: Run, target: Path, texts: Path) -> list[str]:
             door()
             raised.append("")
         except errors.DiropsError as error:
-            raised.append(error.kind)
+            raised.append(type(error).__name__)
     return raised
 
 
