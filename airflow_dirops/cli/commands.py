@@ -13,7 +13,7 @@ from airflow_dirops.cli.app import FOUND, AsJson, Recursive, Target, command, fo
 from airflow_dirops.cli.failures import show_failures, show_failures_as_json
 from airflow_dirops.cli.output import Json, Output, Text, output_of
 from airflow_dirops.cli.settings import number
-from airflow_dirops.cli.targets import find_target
+from airflow_dirops.cli.targets import find_planned_target, find_target
 from airflow_dirops.core import Manifest, read_manifest, upkeep
 from airflow_dirops.core.errors import ArgumentRefused, DiropsError
 from airflow_dirops.core.messages.commands import dirops_command
@@ -29,6 +29,7 @@ def show(target: Path, output: Output) -> int:
     """Show the current snapshot: what it holds, who committed it, from what."""
     manifest = read_manifest(target)
     facts = msgspec.to_builtins(manifest)
+    adopted = upkeep.adoption_of(target)
     if isinstance(output, Text):
         facts = {
             **{name: facts[name] for name in ("snapshot", "stage", "partition", "created", "counts", "bytes")},
@@ -40,8 +41,11 @@ def show(target: Path, output: Output) -> int:
             "seconds": manifest.seconds,
             "durability": manifest.durability,
             **({} if manifest.limit is None else {"limit": f"{manifest.limit}: a trial run over the first inputs"}),
+            **({"adopted": str(adopted)} if adopted else {}),
             **({"made by": made_by} if (made_by := _made_by(manifest)) else {}),
         }
+    elif adopted:
+        facts["adopted"] = msgspec.to_builtins(adopted)
     output.facts(str(target), facts)
     return 0
 
@@ -148,6 +152,21 @@ def accept_removal(target: Target, json: AsJson = False) -> int:
         f"{path}: the run that replaces this snapshot may drop any number of its {manifest.counts.entries} results",
         manifest.summary(),
     )
+    return 0
+
+
+@command(_MEND)
+def adopt(
+    target: Target,
+    stage: Annotated[
+        str | None, typer.Option(help="Its name: dag_id.task_id.", show_default="whichever runs first")
+    ] = None,
+    json: AsJson = False,
+) -> int:
+    """Let a stage replace what is not its own, once: a directory that no stage wrote, or another stage's target."""
+    path = find_planned_target(target)
+    adopted = upkeep.adopt(path, stage)
+    output_of(json=json).facts(f"{path}: {adopted}", msgspec.to_builtins(adopted))
     return 0
 
 

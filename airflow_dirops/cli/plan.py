@@ -120,7 +120,7 @@ def plan(
         on_error=on_error,
         max_removed=int(max_removed) if max_removed and max_removed.isdecimal() else max_removed,
         on_objection=refusals.append,
-        take_over_stage=True,
+        may_replace={"other_stage"},
         read=functions.read,
         transform=functions.transform,
         aggregate=functions.aggregate,

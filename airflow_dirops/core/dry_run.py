@@ -133,7 +133,9 @@ def _preview(stage: Stage, source: Source) -> Iterator[_Preview]:
         scratch = Path(opened.enter_context(TemporaryDirectory(prefix=".dirops-plan-")))
         code = code_of(stage)
         # Where no function gives the stage a name, the plan is for whichever made the base.
-        terms = replace(terms_of(stage, code), take_over_stage=stage.take_over_stage or not stage.name)
+        terms = terms_of(stage, code)
+        if not stage.name:
+            terms = replace(terms, may_replace={*stage.may_replace, "other_stage"})
         held = place.look(terms)
         run = RunContext(
             stage=stage,

@@ -6,7 +6,7 @@ A directory is the first place; an object store can be another. Whoever implemen
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from io import BufferedReader
@@ -18,13 +18,14 @@ from airflow_dirops.core.codecs.base import Codec
 from airflow_dirops.core.disk.sorting import Sorter
 from airflow_dirops.core.errors import CommitUnknown, ConflictError, DiropsError
 from airflow_dirops.core.format.code import Code
+from airflow_dirops.core.format.control import Adoption
 from airflow_dirops.core.format.entries import Entry, Input
 from airflow_dirops.core.format.journal import Failure, JournalLine
 from airflow_dirops.core.format.lists import InputsSeen
 from airflow_dirops.core.format.manifest import Manifest, SourceRecord
 from airflow_dirops.core.format.runs import Attempt
 from airflow_dirops.core.stage.functions import Pair
-from airflow_dirops.core.stage.policies import Durability, OnConflict
+from airflow_dirops.core.stage.policies import Durability, OnConflict, Replaceable
 from airflow_dirops.core.stage.retention import Retention
 from airflow_dirops.core.stage.stage import Stage
 
@@ -37,16 +38,14 @@ class Terms:
     :param fingerprint: of the user's function; finished files are reused only under the same one. None where no
         function runs: then what dead attempts finished is left to the next run of the stage.
     :param limit: of a trial run, which must not replace a full snapshot.
-    :param replace_unmanaged: a directory that no stage wrote may be moved aside.
-    :param take_over_stage: another stage's snapshot may be replaced.
+    :param may_replace: what else than the stage's own snapshots; a permission for once adds to it.
     :param full: everything is made anew.
     """
 
     stage: str
     fingerprint: str | None = None
     limit: int | None = None
-    replace_unmanaged: bool = False
-    take_over_stage: bool = False
+    may_replace: Collection[Replaceable] = ()
     full: bool = False
 
 
@@ -366,6 +365,16 @@ class Place(Protocol):
 
     def accept_removal(self, snapshot: str) -> None:
         """Let it through."""
+
+    def adopt(self, stage: str | None) -> Adoption:
+        """Let a stage replace what is here and not its own, once; None for whichever stage comes first.
+
+        :raises ArgumentRefused: if nothing is in the way of it.
+        :raises TargetRefused: if what is here must stay.
+        """
+
+    def adoption(self) -> Adoption | None:
+        """The permission to replace what is here now, if there is one."""
 
     def forget_accepted_removal(self) -> None:
         """After the commit that needed it."""

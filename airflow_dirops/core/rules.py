@@ -11,9 +11,10 @@ from airflow_dirops.core.errors import (
     TargetConflict,
     TargetRefused,
 )
-from airflow_dirops.core.format.control import FencedRun, Owner
+from airflow_dirops.core.format.control import Adoption, FencedRun, Owner
 from airflow_dirops.core.format.manifest import AttemptRecord, Manifest
 from airflow_dirops.core.format.runs import Attempt, LogicalRun, time_of
+from airflow_dirops.core.messages.commands import dirops_command
 from airflow_dirops.core.place import Terms
 from airflow_dirops.core.stage.policies import OnConflict
 
@@ -171,17 +172,27 @@ def _superseded(place: str, attempt: Attempt, newest: FencedRun | None) -> str:
     )
 
 
-def refuse_foreign(place: str, found: Manifest, terms: Terms) -> None:
+def adopt_command(place: str, stage: str) -> str:
+    """What a person types to let a stage replace, once, what is not its own.
+
+    :param place: the target.
     """
+    return dirops_command("adopt", place, options=(f"--stage={stage}",) if stage else ())
+
+
+def refuse_foreign(place: str, found: Manifest, terms: Terms, adoption: Adoption | None = None) -> None:
+    """
+    :param adoption: what somebody has allowed, for once.
     :param place: the target, for messages.
     :param found: the snapshot that would be replaced.
     :raises TargetRefused: if it is another stage's, and nobody allowed that; or if a trial run would replace a full
         one.
     """
-    if found.stage != terms.stage and not terms.take_over_stage:
+    is_allowed = "other_stage" in terms.may_replace or (adoption and adoption.lets(terms.stage, found.snapshot))
+    if found.stage != terms.stage and not is_allowed:
         raise TargetRefused(
-            f"the target {place!r} belongs to stage {found.stage!r}, and this is stage {terms.stage!r}; "
-            "choose another target, or set take_over_stage=True to replace that stage's snapshot"
+            f"the target {place!r} belongs to stage {found.stage!r}, and this is stage {terms.stage!r}; choose another "
+            f"target, or let this stage replace that snapshot, once: {adopt_command(place, terms.stage)}"
         )
     if terms.limit is not None and found.limit is None:
         raise TargetRefused(

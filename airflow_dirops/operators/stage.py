@@ -44,8 +44,6 @@ _PASSED_ON = (
     "limit",
     "version",
     "follow_symlinks",
-    "replace_unmanaged",
-    "take_over_stage",
 )
 
 
@@ -88,8 +86,6 @@ class StageOperator(fields.PathFields):
     :param retention: how long to keep replaced snapshots, as ``Retention(keep_snapshots=3, keep_hours=48)``: at least
         so many, each at least for so long. What is left out is as ``[dirops]`` says.
     :param follow_symlinks: follow links to directories in the source.
-    :param replace_unmanaged: replace a target that no stage wrote; it is kept aside.
-    :param take_over_stage: replace a target that another stage wrote.
     :param retry_policy: which errors are worth another try.
     """
 
@@ -131,8 +127,6 @@ class StageOperator(fields.PathFields):
         version: str | None = None,
         retention: Retention | None = None,
         follow_symlinks: bool = False,
-        replace_unmanaged: bool = False,
-        take_over_stage: bool = False,
         retry_policy: RetryPolicy | None = runtime.RETRY_POLICY,
         **kwargs: Any,
     ) -> None:
@@ -160,8 +154,6 @@ class StageOperator(fields.PathFields):
         self.version = version
         self.retention = retention
         self.follow_symlinks = follow_symlinks
-        self.replace_unmanaged = replace_unmanaged
-        self.take_over_stage = take_over_stage
 
     @classmethod
     def check_arguments(cls, arguments: Mapping[str, Any], dag: DAG | None) -> None:

@@ -138,7 +138,7 @@ def test_a_function_of_two_sources_takes_both(run: Run, target: Path, refused: R
         target=target.with_name("joined"),
         **pair,
         stage="s",
-        take_over_stage=True,
+        may_replace={"other_stage"},
     )
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -24,10 +26,10 @@ Refused = Callable[..., str]
 def test_another_stages_target(run: Run, target: Path, refused: Refused) -> None:
     run()
     message = refused(run, stage="renamed")
-    (option,) = re.findall(r"set (\w+)=True", message)
     assert "choose another target" in message
     run(stage="renamed", target=target.with_name("another"))
-    run(stage="renamed", **{option: True})
+    follow(message)
+    run(stage="renamed")
     assert read_manifest(target).stage == "renamed"
 
 
@@ -35,9 +37,9 @@ def test_a_directory_that_no_stage_wrote(run: Run, target: Path, refused: Refuse
     target.mkdir(parents=True)
     (target / "mine.txt").write_text("by hand")
     message = refused(run)
-    (option,) = re.findall(r"set (\w+)=True to move it aside", message)
     run(target=target.with_name("another"))
-    run(**{option: True})
+    follow(message)
+    run()
     kept = list((target.parent / ".dirops" / target.name / "retired").glob("*/mine.txt"))
     assert [path.read_text() for path in kept] == ["by hand"]
 
@@ -58,6 +60,25 @@ def test_a_mount_point(run: Run, refused: Refused) -> None:
 def test_targets_that_would_eat_something(raw: Path, run: Run, tmp_path: Path, refused: Refused, inside: str) -> None:
     refused(run, target=tmp_path / inside)
     run(target=tmp_path / "beside")
+
+
+def follow(message: str) -> None:
+    """Type the command that a message ends with."""
+    (command,) = re.findall(r"(dirops adopt .+)$", message)
+    done = subprocess.run(
+        [sys.executable, "-m", "airflow_dirops", *shlex.split(command)[1:]], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_damaged_header_is_rolled_back_or_made_again(run: Run, target: Path, refused: Refused) -> None:
+    run()
+    (target / "_dirops/manifest.json").write_text("{")
+    message = refused(values, target=target)
+    assert f"dirops rollback {target} ;" in message
+    follow(message)
+    run()
+    assert values(target) == ["aaa", "bbb", "ccc"]
 
 
 def spoil(path: Path) -> None:

@@ -280,6 +280,8 @@ def options_of(by: Identity, options: Options) -> dict[str, Any]:
         "version": options.code,
         "plain": options.plain,
         "on_conflict": options.on_conflict,
-        "replace_unmanaged": options.replace_unmanaged,
-        "take_over_stage": options.take_over_stage,
+        "may_replace": [
+            *(["unmanaged"] if options.replace_unmanaged else []),
+            *(["other_stage"] if options.take_over_stage else []),
+        ],
     }

@@ -7,10 +7,11 @@ import os
 import time
 import traceback
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 from airflow_dirops.core import Attempt, LogicalRun, Retention, open_snapshot, read_directory, upkeep
-from airflow_dirops.core.errors import DiropsError, TooManyRemoved
+from airflow_dirops.core.errors import ArgumentRefused, DiropsError, TooManyRemoved
 from airflow_dirops.core.places.directory import control
 
 STAGE = "crash.stage"
@@ -26,6 +27,7 @@ def stage(
     first_try: int = 1,
     seconds_each: float = 0,
     lock_timeout: float = control.LOCK_TIMEOUT_SECONDS,
+    stage: str = STAGE,
     **options: Any,
 ) -> dict[str, Any]:
     """Run a stage that writes a mark before each file's bytes, and says which inputs it computed.
@@ -49,7 +51,7 @@ def stage(
         target=target,
         read=read,
         codec="bytes",
-        stage=STAGE,
+        stage=stage,
         version=mark,
         attempt=Attempt(
             run=LogicalRun(dag_id="crash", run_id=run, task_id="stage"),
@@ -99,6 +101,13 @@ def accept_removal(*, target: str) -> dict[str, Any]:
     return {"snapshot": upkeep.accept_removal(target).snapshot}
 
 
+def adopt(*, target: str) -> dict[str, Any]:
+    """As a person does, who tries again where a try before got through."""
+    with suppress(ArgumentRefused):
+        upkeep.adopt(target, STAGE)
+    return {}
+
+
 def let_through(*, target: str, **arguments: Any) -> dict[str, Any]:
     """Run a stage; where it would remove too much, let that through once, and run it again."""
     try:
@@ -115,6 +124,7 @@ JOBS = {
     "clean": clean,
     "repair": repair,
     "accept_removal": accept_removal,
+    "adopt": adopt,
     "let_through": let_through,
 }
 

@@ -119,7 +119,7 @@ def replacement(world: World) -> Job:
 @also_plain
 def unmanaged(world: World) -> Job:
     _make_bare(world.target)
-    return Job(TWO | {"replace_unmanaged": True})
+    return Job(TWO | {"may_replace": ["unmanaged"]})
 
 
 @scenario
@@ -155,8 +155,8 @@ def resume_sealed(world: World) -> Job:
 @scenario
 def resume_unmanaged(world: World) -> Job:
     _make_bare(world.target)
-    world.crash(Strike("kill-before", 1, REPLACED), **TWO, replace_unmanaged=True)
-    return Job(TWO | {"try_number": 2, "replace_unmanaged": True})
+    world.crash(Strike("kill-before", 1, REPLACED), **TWO, may_replace=["unmanaged"])
+    return Job(TWO | {"try_number": 2, "may_replace": ["unmanaged"]})
 
 
 @scenario
@@ -171,7 +171,7 @@ def take_over(world: World) -> Job:
 def swapped_out_unmanaged(world: World) -> Job:
     """As take_over, and what the dead try holds was never ours; then there is new work."""
     _make_bare(world.target)
-    world.crash(Strike("kill-after", 1, REPLACED), **ONE, replace_unmanaged=True)
+    world.crash(Strike("kill-after", 1, REPLACED), **ONE, may_replace=["unmanaged"])
     return Job(TWO)
 
 
@@ -259,6 +259,23 @@ def removal_let_through(world: World) -> Job:
     world.commit(**ONE)
     world.run("accept_removal")
     return Job(FEW)
+
+
+@scenario
+@also_plain
+def adopted(world: World) -> Job:
+    """Another stage's target, which somebody let this one replace."""
+    world.commit(**ONE, stage="other")
+    world.run("adopt")
+    return Job(TWO)
+
+
+@scenario
+@also_plain
+def adopted_unmanaged(world: World) -> Job:
+    _make_bare(world.target)
+    world.run("adopt")
+    return Job(TWO)
 
 
 @scenario

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ from airflow.serialization.serialized_objects import DagSerialization
 
 from airflow_dirops import DirectoryReadOperator, Retention, StagedTransformOperator
 from airflow_dirops.core.errors import ArgumentRefused
+from tests.cli.calls import dirops_process
 from tests.doors.airflow_runs import Runs
 from tests.text_files import damage, read_text, values, write
 
@@ -94,3 +97,29 @@ def test_bounds_that_are_no_such_numbers_are_refused(bounds: dict[str, Any]) -> 
 
 def _role(kind: Any) -> str:
     return "read" if kind is DirectoryReadOperator else "transform"
+
+
+@pytest.mark.parametrize("what", ["another stage", "no stage"])
+def test_what_a_task_is_refused_can_be_typed_and_then_it_runs(
+    runs: Runs, root: Path, what: str, capfd: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    write(root / "raw" / DAY, one="a")
+    write(root / "texts" / DAY, mine="by hand")
+    if what == "another stage":
+        with DAG("before", schedule=None, default_args=SHARED) as before:
+            DirectoryReadOperator(task_id="texts", source="raw/{partition}", target="texts/{partition}", read=read)
+        (root / "texts" / DAY / "mine.txt").unlink()
+        runs(before)
+    with DAG("now", schedule=None, default_args=SHARED) as dag:
+        DirectoryReadOperator(task_id="texts", source="raw/{partition}", target="texts/{partition}", read=read)
+    assert runs(dag).state("texts") == "failed"
+    (command,) = set(
+        re.findall(r"once.*: (dirops adopt \S+ --stage=now\.texts)$", capfd.readouterr().out, re.MULTILINE)
+    )
+    done = dirops_process(*shlex.split(command)[1:], cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    asked = dirops_process("show", root / "texts" / DAY, cwd=tmp_path)
+    assert "stage 'now.texts' may " in asked.stdout + asked.stderr
+    assert runs(dag).state("texts") == "success"
+    assert values(root / "texts" / DAY) == {"one": "a"}
+    assert "now.texts' may" not in dirops_process("show", root / "texts" / DAY, cwd=tmp_path).stdout

@@ -38,6 +38,27 @@ class AcceptedRemoval(msgspec.Struct, frozen=True):
     snapshot: Id
 
 
+class Adoption(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Somebody let a stage replace what is not its own, once.
+
+    :param stage: which one; None for whichever comes first.
+    :param snapshot: the other stage's snapshot that is there; None for a directory that no stage wrote.
+    """
+
+    stage: Text | None = None
+    snapshot: Id | None = None
+
+    def __str__(self) -> str:
+        who = "whichever stage runs next" if self.stage is None else f"stage {self.stage!r}"
+        if self.snapshot is None:
+            return f"{who} may move this directory aside and take its place, once"
+        return f"{who} may replace this snapshot, which is another stage's, once"
+
+    def lets(self, stage: str, snapshot: str | None) -> bool:
+        """Whether a stage may replace a snapshot, or with None a directory that no stage wrote."""
+        return self.stage in (None, stage) and self.snapshot == snapshot
+
+
 class Owner(msgspec.Struct, frozen=True, kw_only=True):
     """The process behind an attempt, and what its finished files were made with and for.
 

@@ -6,6 +6,7 @@ is small, holds the digests of the lists, and is all that a sensor needs to read
 
 from __future__ import annotations
 
+import os
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
@@ -32,6 +33,7 @@ from airflow_dirops.core.format.members import (
     Text,
     Word,
 )
+from airflow_dirops.core.messages.commands import dirops_command
 
 FORMAT_NAME = "dirops"
 FORMAT_VERSION = 1
@@ -41,7 +43,6 @@ HEADER = f"{MANIFEST_DIRECTORY}/manifest.json"
 
 # A header is a few hundred bytes; what is far larger was not written by us.
 MAX_HEADER_BYTES = 1 << 20
-REMEDY = "roll that target back with 'dirops rollback', or run its stage with replace_unmanaged=True"
 
 ListName = Literal["files.jsonl", "skipped.jsonl", "quarantine.jsonl"]
 
@@ -213,13 +214,15 @@ def parse_header(content: bytes, where: Path) -> Manifest:
     :raises ManifestTooNew: if a newer version of this package wrote it.
     """
     if len(content) > MAX_HEADER_BYTES:
-        raise ManifestDamaged(f"{str(where)!r} is no manifest: it has more than {MAX_HEADER_BYTES} bytes; {REMEDY}")
+        raise ManifestDamaged(
+            f"{str(where)!r} is no manifest: it has more than {MAX_HEADER_BYTES} bytes; {remedy(where)}"
+        )
     try:
         first = msgspec.json.decode(content, type=_FormatOnly)
         name, _, version = first.format.partition("/")
         if name != FORMAT_NAME or not _is_version(version):
             raise ManifestDamaged(
-                f"{str(where)!r} is no manifest of this package: its format is {first.format[:40]!r}; {REMEDY}"
+                f"{str(where)!r} is no manifest of this package: its format is {first.format[:40]!r}; {remedy(where)}"
             )
         if int(version) > FORMAT_VERSION:
             raise ManifestTooNew(
@@ -228,7 +231,19 @@ def parse_header(content: bytes, where: Path) -> Manifest:
             )
         return msgspec.json.decode(content, type=Manifest)
     except UNDECODABLE as error:
-        raise ManifestDamaged(f"{str(where)!r} cannot be read as a manifest: {error}; {REMEDY}") from error
+        raise ManifestDamaged(f"{str(where)!r} cannot be read as a manifest: {error}; {remedy(where)}") from error
+
+
+def remedy(where: Path) -> str:
+    """What to do about a header that cannot be read.
+
+    :param where: its path, in the directory that holds the target.
+    """
+    target = os.path.abspath(where.parents[1])
+    return (
+        f"roll that target back: {dirops_command('rollback', target)} ; or let its stage move it aside and make it "
+        f"again, once: {dirops_command('adopt', target)}"
+    )
 
 
 def _is_version(text: str) -> bool:

@@ -39,8 +39,7 @@ def terms_of(stage: Stage, code: Code | None) -> Terms:
         stage=stage.name,
         fingerprint=code.fingerprint if code else None,
         limit=stage.limit,
-        replace_unmanaged=stage.replace_unmanaged,
-        take_over_stage=stage.take_over_stage,
+        may_replace=stage.may_replace,
         full=stage.redoes_all,
     )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any, Literal, get_args
 
 from airflow_dirops.core.errors import ArgumentRefused
@@ -10,6 +10,7 @@ from airflow_dirops.core.errors import ArgumentRefused
 Empty = Literal["fail", "skip", "commit"]
 OnError = Literal["fail", "quarantine"]
 Redo = Literal["needed", "damaged", "all"]
+Replaceable = Literal["unmanaged", "other_stage"]
 Durability = Literal["full", "process"]
 Join = Literal["inner", "outer", "strict"]
 OnConflict = Literal["fail", "newest", "last"]
@@ -68,7 +69,15 @@ def _findings(options: Mapping[str, Any]) -> Iterator[str]:
         yield f"file_retries={retries!r} is no count"
     if (timeout := options["file_timeout"]) is not None and not (_is_number(timeout, int | float) and timeout > 0):
         yield f"file_timeout={timeout!r} is no number of seconds"
+    yield from _not_replaceable(options["may_replace"])
     yield from _uncountable(options)
+
+
+def _not_replaceable(given: Any) -> Iterator[str]:
+    choices = get_args(Replaceable)
+    if isinstance(given, str) or not isinstance(given, Collection) or not all(each in choices for each in given):
+        named = " and ".join(map(repr, choices))
+        yield f"may_replace={given!r} is no set of some of {named}, such as may_replace={{{choices[0]!r}}}"
 
 
 def _uncountable(options: Mapping[str, Any]) -> Iterator[str]:

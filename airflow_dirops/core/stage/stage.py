@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypedDict
 
@@ -24,6 +24,7 @@ from airflow_dirops.core.stage.policies import (
     OnConflict,
     OnError,
     Redo,
+    Replaceable,
     check_policies,
     failure_budget,
 )
@@ -63,8 +64,8 @@ class StageOptions(TypedDict, total=False):
     :param dry_run: say what would run and why, and write nothing.
     :param version: stands for the function's code.
     :param follow_symlinks: descend into links to directories.
-    :param replace_unmanaged: move a directory that is not ours aside.
-    :param take_over_stage: replace another stage's snapshot.
+    :param may_replace: what else than its own snapshots the stage may replace: ``"unmanaged"``, a directory that no
+        stage wrote and that is moved aside, and ``"other_stage"``, another stage's snapshot.
     :param retention: how long replaced snapshots are kept.
     :param on_progress: called about once a second. Without it, a bar is shown where stderr is a terminal.
     """
@@ -94,8 +95,7 @@ class StageOptions(TypedDict, total=False):
     dry_run: bool
     version: str | None
     follow_symlinks: bool
-    replace_unmanaged: bool
-    take_over_stage: bool
+    may_replace: Collection[Replaceable]
     retention: Retention
     on_progress: Callable[[Progress], None] | None
 
@@ -140,8 +140,7 @@ class Stage:
     dry_run: bool = False
     version: str | None = None
     follow_symlinks: bool = False
-    replace_unmanaged: bool = False
-    take_over_stage: bool = False
+    may_replace: Collection[Replaceable] = frozenset()
     retention: Retention = field(default_factory=Retention)
     on_progress: Callable[[Progress], None] | None = None
     functions: tuple[UserFunction, ...] = field(init=False, default=())

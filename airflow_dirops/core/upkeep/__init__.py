@@ -5,6 +5,7 @@ Whatever changes the target is a commit like any other: under a claim, by one sw
 
 from airflow_dirops.core.place import Kept
 from airflow_dirops.core.upkeep.accept import accept_removal
+from airflow_dirops.core.upkeep.adopt import adopt, adoption_of
 from airflow_dirops.core.upkeep.clean import Cleaned, clean
 from airflow_dirops.core.upkeep.failures import FailedInput, Failures, list_failures
 from airflow_dirops.core.upkeep.history import list_snapshots
@@ -18,6 +19,8 @@ __all__ = [
     "Kept",
     "Repaired",
     "accept_removal",
+    "adopt",
+    "adoption_of",
     "clean",
     "list_failures",
     "list_snapshots",

@@ -8,6 +8,7 @@ import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from typing import get_args
 
 import msgspec
 
@@ -16,6 +17,7 @@ from airflow_dirops.core.format.manifest import Action, Manifest, UpkeepRecord
 from airflow_dirops.core.format.runs import Attempt, LogicalRun, new_id
 from airflow_dirops.core.place import Claim, Held, Lost, Place, Terms, Unknown
 from airflow_dirops.core.snapshot.reader import Snapshot
+from airflow_dirops.core.stage.policies import Replaceable
 
 
 @contextmanager
@@ -26,7 +28,7 @@ def upkeep_claim(place: Place, action: Action, stage: str) -> Iterator[Claim]:
     """
     run = LogicalRun(run_id=f"{action} {new_id()}", task_id=action)
     # A target whose own manifest is damaged is the first thing that one rolls back; it is moved aside.
-    terms = Terms(stage=stage, replace_unmanaged=True, take_over_stage=True)
+    terms = Terms(stage=stage, may_replace=get_args(Replaceable))
     with place.claim(Attempt(run=run), terms) as claim:
         claim.check_replaceable()
         yield claim

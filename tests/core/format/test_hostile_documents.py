@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 
 from airflow_dirops.core import Retention, errors, open_snapshot, read_directory, transform_directory
 from airflow_dirops.core.places.directory.control import ControlDirectory
-from airflow_dirops.core.upkeep import clean, list_snapshots, repair, rollback, verify
+from airflow_dirops.core.upkeep import adopt, adoption_of, clean, list_snapshots, repair, rollback, verify
 from airflow_dirops.triggers.conditions import Conditions
 from tests.core.directories import assert_whole, control_of, state_of, write_texts
 from tests.core.seed import read_text, shout
@@ -35,6 +35,7 @@ DOCUMENTS = [
     "out/.dirops/target/fence.json",
     "out/.dirops/target/intent.json",
     "out/.dirops/target/accepted-removal.json",
+    "out/.dirops/target/adoption.json",
     "out/.dirops/target/lock",
     "out/.dirops/target/retired/{retired}/_dirops/manifest.json",
     "out/.dirops/target/retired/{retired}/_dirops/files.jsonl",
@@ -186,7 +187,10 @@ def try_every_door(tmp: Path) -> None:
         lambda: stage(tmp),
         lambda: clean(target, Retention(0, 0)),
         lambda: rollback(target),
-        lambda: stage(tmp, replace_unmanaged=True, redo="all", take_over_stage=True),
+        lambda: adoption_of(target),
+        lambda: stage(tmp, stage="other"),
+        lambda: adopt(target, "other"),
+        lambda: stage(tmp, redo="all", may_replace=["unmanaged", "other_stage"]),
     ]
     for door in doors:
         with suppress(errors.DiropsError):

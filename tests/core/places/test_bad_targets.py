@@ -65,8 +65,8 @@ class TestRefused:
         run()
         with nothing_lost(target), pytest.raises(errors.TargetRefused, match="belongs to stage 'copy'") as caught:
             run(stage="other")
-        assert "take_over_stage=True" in str(caught.value)
-        assert run(stage="other", take_over_stage=True).outcome in ("committed", "unchanged")
+        assert str(caught.value).endswith("--stage=other")
+        assert run(stage="other", may_replace={"other_stage"}).outcome in ("committed", "unchanged")
         assert run(stage="other", redo="all").outcome == "committed"
         assert orphans_of(target) == []
 
@@ -77,13 +77,16 @@ class TestNotOurs:
         return write_texts(target, precious="thesis")
 
     def test_is_refused(self, run: Run, foreign: Path) -> None:
-        with nothing_lost(foreign), pytest.raises(errors.TargetRefused, match="replace_unmanaged=True") as caught:
+        with (
+            nothing_lost(foreign),
+            pytest.raises(errors.TargetRefused, match=r"dirops adopt .* --stage=copy$") as caught,
+        ):
             run()
         assert str(foreign) in str(caught.value)
 
     def test_is_moved_aside_and_kept(self, run: Run, foreign: Path) -> None:
         before = {Path(path).name: state for path, state in state_of(foreign).items() if path.endswith(".txt")}
-        run(replace_unmanaged=True)
+        run(may_replace={"unmanaged"})
         run(redo="all")
         (kept,) = [path for path in retired_of(foreign) if path.name.startswith("unmanaged-")]
         assert {Path(path).name: state for path, state in state_of(kept).items() if path.endswith(".txt")} == before
@@ -99,7 +102,7 @@ class TestNotOurs:
     def test_what_holds_targets_is_never_moved(self, run: Run, tmp_path: Path, texts: Path) -> None:
         run(target=tmp_path / "around/deep/inner")
         with nothing_lost(tmp_path / "around"), pytest.raises(errors.TargetRefused):
-            run(target=tmp_path / "around", replace_unmanaged=True)
+            run(target=tmp_path / "around", may_replace={"unmanaged"})
 
 
 class TestSurvivesTheSwap:

@@ -53,7 +53,7 @@ def try_all(run: Run, target: Path, texts: Path) -> list[str]:
         lambda: clean(target, Retention(0, 0)),
         lambda: rollback(target),
         lambda: (write_texts(texts, b="new"), run()),
-        lambda: (write_texts(texts, b="newer"), run(replace_unmanaged=True)),
+        lambda: (write_texts(texts, b="newer"), run(may_replace={"unmanaged"})),
         lambda: clean(target, Retention(0, 0)),
     ]
     raised = []

@@ -90,7 +90,7 @@ def try_every_door(run: Run, target: Path, texts: Path, tmp_path: Path) -> None:
         lambda: (write_texts(texts, d="delta"), run()),
         lambda: clean(target, Retention(0, 0)),
         lambda: rollback(target),
-        lambda: run(replace_unmanaged=True, redo="all"),
+        lambda: run(may_replace={"unmanaged"}, redo="all"),
     ]
     for door in doors:
         with suppress(errors.DiropsError):

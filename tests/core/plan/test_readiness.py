@@ -83,7 +83,7 @@ class TestRoom:
     @pytest.mark.usefixtures("base")
     def test_another_stages_files_say_nothing(self, run: Run, free: Any, caplog: pytest.LogCaptureFixture) -> None:
         free(299)
-        assert run(read=tenfold, stage="other", take_over_stage=True).outcome == "committed"
+        assert run(read=tenfold, stage="other", may_replace={"other_stage"}).outcome == "committed"
         assert "less than the inputs'" in caplog.text
 
     def test_without_a_base_there_is_only_a_warning(

@@ -177,7 +177,7 @@ class TestWhatCounts:
 
     def test_another_stages_results_do_not_unless_asked(self, copied: Run, raw: Path, target: Path) -> None:
         keep(raw, 1)
-        other = {"stage": "other", "take_over_stage": True}
+        other = {"stage": "other", "may_replace": {"other_stage"}}
         with nothing_lost(target), pytest.raises(errors.TooManyRemoved):
             copied(**other, max_removed="50%")
         assert copied(**other).counts["entries"] == 1

@@ -52,7 +52,7 @@ class TestLimit:
 
     def test_never_replaces_a_snapshot_of_all_inputs(self, run: Run, target: Path) -> None:
         run()
-        for options in ({}, {"take_over_stage": True, "stage": "other"}, {"redo": "all"}, {"dry_run": True}):
+        for options in ({}, {"may_replace": {"other_stage"}, "stage": "other"}, {"redo": "all"}, {"dry_run": True}):
             with nothing_lost(target), pytest.raises(errors.TargetRefused, match="or leave limit out"):
                 run(limit=2, **options)
 

@@ -72,10 +72,10 @@ class TestDamagedHeader:
     def test_of_the_target(self, run: Run, target: Path, change: Callable[[bytes], bytes]) -> None:
         run()
         rewrite(target / HEADER, change)
-        with nothing_lost(target), pytest.raises(errors.TargetRefused, match="replace_unmanaged=True") as caught:
+        with nothing_lost(target), pytest.raises(errors.TargetRefused, match="dirops adopt ") as caught:
             run()
         assert str(target / HEADER) in str(caught.value)
-        run(replace_unmanaged=True)
+        run(may_replace={"unmanaged"})
         assert_whole(target)
         assert orphans_of(target) == []
         assert any((kept / "a.txt").read_text() == "alpha" for kept in retired_of(target))
@@ -92,7 +92,7 @@ class TestNewerFormat:
         with pytest.raises(errors.ManifestTooNew, match=r"dirops/2.*reads up to dirops/1; upgrade airflow-dirops"):
             transform_directory(source=newer, target=tmp_path / "final", transform=shout, codec="text")
 
-    @pytest.mark.parametrize("options", [{}, {"redo": "all"}, {"replace_unmanaged": True}, {"take_over_stage": True}])
+    @pytest.mark.parametrize("options", [{}, {"redo": "all"}, {"may_replace": ["unmanaged", "other_stage"]}])
     def test_of_the_target(self, run: Run, newer: Path, options: dict[str, bool]) -> None:
         with nothing_lost(newer), pytest.raises(errors.ManifestTooNew) as caught:
             run(**options)

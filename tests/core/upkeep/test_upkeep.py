@@ -360,7 +360,7 @@ class TestClean:
     def test_never_removes_what_was_not_ours(self, source, target):
         target.mkdir(parents=True)
         (target / "precious.txt").write_text("theirs")
-        run(source, target, replace_unmanaged=True)
+        run(source, target, may_replace={"unmanaged"})
         cleaned = upkeep.clean(target, Retention(0, 0))
         assert cleaned.snapshots == []
         (name,) = cleaned.unmanaged

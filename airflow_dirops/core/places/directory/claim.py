@@ -11,7 +11,7 @@ from typing import Self
 
 from airflow_dirops.core.disk.permissions import make_shared_directory
 from airflow_dirops.core.errors import AttemptSuperseded, storage_errors
-from airflow_dirops.core.format.control import FencedRun
+from airflow_dirops.core.format.control import Adoption, FencedRun
 from airflow_dirops.core.format.manifest import Manifest
 from airflow_dirops.core.format.runs import Attempt
 from airflow_dirops.core.messages.shown import logger
@@ -52,6 +52,7 @@ class ClaimedTarget:
     :param directory: the attempt's own directory.
     :param fenced: this claim's line in the fence.
     :param full: everything is made anew: the stage says so, or a user cleared a task that had committed.
+    :param adoption: the permission, for once, that a commit uses up.
     :param found_dead: what earlier attempts left; ours while we hold their locks.
     """
 
@@ -63,6 +64,7 @@ class ClaimedTarget:
     alive: AliveLock
     full: bool = False
     replaces_unmanaged: bool = False
+    adoption: Adoption | None = None
     found_dead: list[DeadAttempt] = field(default_factory=list)
 
     @property
@@ -122,8 +124,14 @@ def claim_target(control: ControlDirectory, attempt: Attempt, terms: Terms) -> C
     full = terms.full
     with control.locked(f"{attempt.run}, try {attempt.try_number}"):
         finish_swap(control)
-        base = read_base(control.target, terms)
+        adoption = control.read_adoption()
+        base = read_base(control.target, terms, adoption)
         control.forget_outlived_removal(base.snapshot if base else None)
+        replaces_unmanaged = base is None and not is_vacant(control.target)
+        if adoption and not (adoption.snapshot == base.snapshot if base else replaces_unmanaged):
+            # What it was for is not there any more, as after a commit that died before it could remove it.
+            control.forget_adoption()
+            adoption = None
         fence = control.read_fence()
         refuse_sibling(str(control.target), attempt.run, base.attempt if base else None, fence)
         attempt = numbered(attempt, fence)
@@ -146,7 +154,8 @@ def claim_target(control: ControlDirectory, attempt: Attempt, terms: Terms) -> C
         fenced=fenced,
         alive=alive,
         full=full,
-        replaces_unmanaged=base is None and not is_vacant(control.target),
+        replaces_unmanaged=replaces_unmanaged,
+        adoption=adoption,
         found_dead=dead,
     )
     with claim.or_released():

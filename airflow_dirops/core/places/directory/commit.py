@@ -9,8 +9,9 @@ from __future__ import annotations
 from contextlib import suppress
 from pathlib import Path
 
-from airflow_dirops.core.errors import ManifestDamaged, ManifestMissing
+from airflow_dirops.core.errors import ManifestDamaged, ManifestMissing, StorageError
 from airflow_dirops.core.format.manifest import Manifest
+from airflow_dirops.core.messages.shown import logger
 from airflow_dirops.core.places.directory.claim import ClaimedTarget
 from airflow_dirops.core.places.directory.header import read_manifest
 from airflow_dirops.core.places.directory.recovery import finish_swap
@@ -18,6 +19,8 @@ from airflow_dirops.core.places.directory.swap import keep_replaced, swap
 from airflow_dirops.core.processes.signals import held_back
 from airflow_dirops.core.rules import refuse_conflict, refuse_sibling, refuse_superseded, rows_after
 from airflow_dirops.core.stage.policies import OnConflict
+
+log = logger(__name__)
 
 
 def commit(claim: ClaimedTarget, manifest: Manifest, on_conflict: OnConflict = "fail") -> None:
@@ -41,6 +44,15 @@ def commit(claim: ClaimedTarget, manifest: Manifest, on_conflict: OnConflict = "
         control.write_fence(fence, rows_after(attempt, fence, current, manifest.snapshot))
         swap(claim, manifest.snapshot)
         keep_replaced(claim, current)
+        if claim.adoption is not None:
+            _use_up_adoption(claim)
+
+
+def _use_up_adoption(claim: ClaimedTarget) -> None:
+    try:
+        claim.control.forget_adoption()
+    except StorageError as error:
+        log.warning("%s; the next run removes it, and nothing is let through by it meanwhile", error)
 
 
 def _current(target: Path) -> Manifest | None:

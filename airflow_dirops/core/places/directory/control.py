@@ -22,7 +22,7 @@ from airflow_dirops.core.disk.durable import sync_directory
 from airflow_dirops.core.disk.held import is_absence, look_anew
 from airflow_dirops.core.disk.permissions import share
 from airflow_dirops.core.errors import ManifestDamaged, StorageError, TargetRefused, storage_errors
-from airflow_dirops.core.format.control import AcceptedRemoval, FencedRun, Intent
+from airflow_dirops.core.format.control import AcceptedRemoval, Adoption, FencedRun, Intent
 from airflow_dirops.core.format.entries import CONTROL_DIRECTORY
 from airflow_dirops.core.messages.shown import logger
 from airflow_dirops.core.places.directory import lock
@@ -33,6 +33,8 @@ _MAX_FENCED_RUNS = 256
 _FENCE = "fence.json"
 _INTENT = "intent.json"
 _ACCEPTED_REMOVAL = "accepted-removal.json"
+_ADOPTION = "adoption.json"
+_DOCUMENTS = frozenset({_FENCE, _INTENT, _ACCEPTED_REMOVAL, _ADOPTION})
 
 log = logger(__name__)
 
@@ -53,6 +55,7 @@ class ControlDirectory:
         self._fence = self.path / _FENCE
         self._intent = self.path / _INTENT
         self._accepted_removal = self.path / _ACCEPTED_REMOVAL
+        self._adoption = self.path / _ADOPTION
         self._fence_is_lost = False
 
     def create(self) -> None:
@@ -73,7 +76,7 @@ class ControlDirectory:
         self.check()
         seconds = LOCK_TIMEOUT_SECONDS if timeout is None else timeout
         with lock.locked(self._lock, self.target, who, seconds):
-            remove_leftovers(self.path, frozenset({_FENCE, _INTENT, _ACCEPTED_REMOVAL}))
+            remove_leftovers(self.path, _DOCUMENTS)
             self.look_anew()
             yield
 
@@ -169,6 +172,20 @@ class ControlDirectory:
         """Remove a permission that a commit has outlived: it is for another snapshot than the current one."""
         if self._removal_accepted_for() not in (None, current):
             self.forget_accepted_removal()
+
+    def write_adoption(self, adoption: Adoption) -> None:
+        replace_document(self._adoption, msgspec.json.encode(adoption))
+        sync_directory(self.path)
+
+    def read_adoption(self) -> Adoption | None:
+        """What a stage may replace; one that cannot be read allows nothing."""
+        with suppress(ManifestDamaged):
+            return read_document(self._adoption, Adoption)
+        return None
+
+    def forget_adoption(self) -> None:
+        with storage_errors("removing", self._adoption):
+            self._adoption.unlink(missing_ok=True)
 
     def tree_of(self, attempt: str) -> Path:
         return self.attempts / attempt / "tree"

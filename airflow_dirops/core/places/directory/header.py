@@ -7,7 +7,7 @@ from pathlib import Path
 
 from airflow_dirops.core.disk.held import HeldDirectory, is_absence, is_damage, look_anew, read_at_most
 from airflow_dirops.core.errors import ManifestDamaged, ManifestMissing, ManifestTooNew, StorageError, storage_errors
-from airflow_dirops.core.format.manifest import HEADER, MAX_HEADER_BYTES, REMEDY, Manifest, parse_header
+from airflow_dirops.core.format.manifest import HEADER, MAX_HEADER_BYTES, Manifest, parse_header, remedy
 
 
 def read_manifest(target: Path) -> Manifest:
@@ -58,6 +58,6 @@ def read_header(directory: HeldDirectory) -> Manifest:
                 "read it as a bare directory, or wait for the stage"
             ) from error
         if is_damage(error):
-            raise ManifestDamaged(f"{str(where)!r} is no file: {error.strerror}; {REMEDY}") from error
+            raise ManifestDamaged(f"{str(where)!r} is no file: {error.strerror}; {remedy(where)}") from error
         raise
     return parse_header(content, where)

@@ -13,10 +13,12 @@ from typing import Self
 from airflow_dirops.core.disk.removal import concerns
 from airflow_dirops.core.disk.sorting import Sorter
 from airflow_dirops.core.errors import CommitUnknown, ConflictError, DiropsError, StorageError, TransientError
+from airflow_dirops.core.format.control import Adoption
 from airflow_dirops.core.format.manifest import Manifest
 from airflow_dirops.core.format.runs import Attempt
 from airflow_dirops.core.messages.shown import logger
 from airflow_dirops.core.place import Cleaned, Committed, FailedTry, Lost, Terms, Unknown, Won
+from airflow_dirops.core.places.directory.adopting import adopt, adoption_of
 from airflow_dirops.core.places.directory.alive import LeftAlone
 from airflow_dirops.core.places.directory.claim import ClaimedTarget, claim_target
 from airflow_dirops.core.places.directory.commit import commit
@@ -53,7 +55,7 @@ class DirectoryPlace:
         check_target(self._given, sources)
 
     def look(self, terms: Terms) -> HeldSnapshot | None:
-        base = read_base(self._control.target, terms)
+        base = read_base(self._control.target, terms, self._control.read_adoption())
         return hold_pinned(self._control.target, base.snapshot) if base else None
 
     def claim(self, attempt: Attempt, terms: Terms) -> DirectoryClaim:
@@ -72,6 +74,14 @@ class DirectoryPlace:
     def accept_removal(self, snapshot: str) -> None:
         self._control.create()
         self._control.accept_removal(snapshot)
+
+    def adopt(self, stage: str | None) -> Adoption:
+        self.check(())
+        make_writable(self._control.target)
+        return adopt(self._control, stage)
+
+    def adoption(self) -> Adoption | None:
+        return adoption_of(self._control)
 
     def forget_accepted_removal(self) -> None:
         self._control.forget_accepted_removal()

@@ -10,11 +10,12 @@ from pathlib import Path
 from airflow_dirops.core.disk.durable import make_directories
 from airflow_dirops.core.disk.identity import Mounts
 from airflow_dirops.core.errors import ManifestDamaged, ManifestMissing, TargetRefused, storage_errors
+from airflow_dirops.core.format.control import Adoption
 from airflow_dirops.core.format.entries import CONTROL_DIRECTORY, MANIFEST_DIRECTORY, RESERVED
 from airflow_dirops.core.format.manifest import HEADER, Manifest
 from airflow_dirops.core.place import Terms
 from airflow_dirops.core.places.directory.header import read_manifest
-from airflow_dirops.core.rules import refuse_foreign
+from airflow_dirops.core.rules import adopt_command, refuse_foreign
 
 
 def check_target(target: str | os.PathLike[str], sources: Iterable[Path]) -> Path:
@@ -63,18 +64,20 @@ def check_same_device(target: Path, control: Path) -> None:
         )
 
 
-def read_base(target: Path, terms: Terms) -> Manifest | None:
+def read_base(target: Path, terms: Terms, adoption: Adoption | None = None) -> Manifest | None:
     """The manifest of the snapshot that would be replaced, or None where there is none.
 
+    :param adoption: what somebody has allowed, for once.
     :raises TargetRefused: if the directory there is not ours, or another stage's, and nobody allowed it; or if a
         trial run would replace a full snapshot.
     """
     try:
         base = read_manifest(target)
     except (ManifestMissing, ManifestDamaged) as error:
-        _check_unmanaged(target, error, terms.replace_unmanaged)
+        is_allowed = "unmanaged" in terms.may_replace or (adoption and adoption.lets(terms.stage, None))
+        _check_unmanaged(target, terms.stage, error, bool(is_allowed))
         return None
-    refuse_foreign(str(target), base, terms)
+    refuse_foreign(str(target), base, terms, adoption)
     return base
 
 
@@ -87,16 +90,24 @@ def is_vacant(target: Path) -> bool:
         return True
 
 
-def _check_unmanaged(target: Path, error: ManifestMissing | ManifestDamaged, replace: bool) -> None:
+def check_can_be_moved_aside(target: Path) -> None:
+    """
+    :raises TargetRefused: if the directory there, which no stage wrote, must stay where it is.
+    """
+    if findings := list(_precious(target)):
+        raise TargetRefused(f"the target {str(target)!r} cannot be moved aside", findings)
+
+
+def _check_unmanaged(target: Path, stage: str, error: ManifestMissing | ManifestDamaged, is_allowed: bool) -> None:
     if is_vacant(target):
         return
-    if not replace:
+    if not is_allowed:
         raise TargetRefused(
-            f"the target {str(target)!r} is there already and is no snapshot of ours ({error}); "
-            "choose another target, or set replace_unmanaged=True to move it aside, where it stays until you remove it"
+            f"the target {str(target)!r} is there already and is no snapshot of ours ({error}); choose another "
+            "target, or let this stage move it aside, once, to where it stays until you remove it: "
+            f"{adopt_command(str(target), stage)}"
         ) from error
-    if findings := list(_precious(target)):
-        raise TargetRefused(f"the target {str(target)!r} cannot be moved aside", findings) from error
+    check_can_be_moved_aside(target)
 
 
 def _findings(path: Path, sources: Iterable[Path]) -> Iterator[str]:

@@ -45,6 +45,9 @@ def what_is_left(target: str | os.PathLike[str]) -> str:
     """
     control = ControlDirectory(Path(os.path.realpath(target)))
     with suppress(DiropsError, OSError):
+        if (adoption := control.read_adoption()) and adoption.snapshot is None:
+            return f"; {adoption}"
+    with suppress(DiropsError, OSError):
         if found := newest_failed_try(control):
             return f"; the last try committed nothing: {_described(found.inputs)}: {dirops_command('failures', target)}"
     with suppress(DiropsError, OSError):

@@ -1,0 +1,154 @@
+"""A permission to replace what is not a stage's own: for one stage, for what is there, and used up by one commit."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from airflow_dirops.core import errors, read_manifest, upkeep
+from tests.core.conftest import Run
+from tests.core.directories import control_of, nothing_lost, retired_of, state_of, values_of, write_texts
+from tests.text_files import read_text
+
+
+def permission_at(target: Path) -> Path:
+    return control_of(target) / "adoption.json"
+
+
+@pytest.fixture
+def foreign(target: Path) -> Path:
+    return write_texts(target, precious="thesis")
+
+
+def test_another_stages_target_is_replaced_once(run: Run, target: Path) -> None:
+    run()
+    upkeep.adopt(target, "other")
+    run(stage="other", read=lambda path: read_text(path).upper())
+    assert (read_manifest(target).stage, values_of(target)["a"]) == ("other", "ALPHA")
+    assert not permission_at(target).exists()
+    with nothing_lost(target), pytest.raises(errors.TargetRefused, match="belongs to stage 'other'"):
+        run()
+
+
+def test_a_directory_that_no_stage_wrote_is_moved_aside_once(run: Run, foreign: Path) -> None:
+    upkeep.adopt(foreign)
+    run()
+    (kept,) = retired_of(foreign)
+    assert (kept / "precious.txt").read_text() == "thesis"
+    assert not permission_at(foreign).exists()
+
+
+def test_it_is_for_one_stage(run: Run, target: Path, foreign: Path) -> None:
+    upkeep.adopt(foreign, "other")
+    with nothing_lost(target), pytest.raises(errors.TargetRefused):
+        run()
+    assert run(stage="other").outcome == "committed"
+
+
+def test_it_is_for_the_snapshot_that_was_there(run: Run, target: Path) -> None:
+    run()
+    upkeep.adopt(target, "other")
+    run(redo="all")
+    with nothing_lost(target), pytest.raises(errors.TargetRefused):
+        run(stage="other")
+    run()
+    assert not permission_at(target).exists()
+
+
+def test_a_run_that_fails_keeps_it(run: Run, foreign: Path) -> None:
+    upkeep.adopt(foreign)
+    with nothing_lost(foreign), pytest.raises(errors.RecordFailed):
+        run(read=lambda path: 1 / 0)
+    with nothing_lost(foreign.parent):
+        assert run(dry_run=True).outcome == "planned"
+    assert upkeep.adoption_of(foreign) is not None
+    assert run().outcome == "committed"
+
+
+def test_one_that_a_commit_has_outlived_lets_nothing_through(run: Run, foreign: Path) -> None:
+    upkeep.adopt(foreign)
+    content = permission_at(foreign).read_bytes()
+    run()
+    permission_at(foreign).write_bytes(content)  # as after a kill right after the swap
+    assert upkeep.adoption_of(foreign) is None
+    run()
+    assert not permission_at(foreign).exists()
+
+
+def test_it_cannot_be_for_what_nobody_may_move(
+    run: Run, target: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = write_texts(tmp_path / "home", profile="mine")
+    dags = write_texts(tmp_path / "airflow" / "dags", dag="mine")
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.setenv("AIRFLOW_HOME", str(tmp_path / "airflow"))
+    run(target=tmp_path / "around/deep/inner")
+    for precious in (home, dags, tmp_path / "airflow", tmp_path / "around", Path("/"), Path("/proc")):
+        with pytest.raises(errors.TargetRefused):
+            upkeep.adopt(precious)
+        with pytest.raises(errors.TargetRefused):
+            run(target=precious, may_replace={"unmanaged"})
+    assert not list(tmp_path.rglob("adoption.json"))
+
+
+def test_nothing_to_permit(run: Run, target: Path) -> None:
+    with pytest.raises(errors.ArgumentRefused, match="there is nothing at"):
+        upkeep.adopt(target)
+    run()
+    with pytest.raises(errors.ArgumentRefused, match="own already"):
+        upkeep.adopt(target, "copy")
+    for stage in ("", "a\ud800", "x" * 5000):
+        with pytest.raises(errors.ArgumentRefused, match="names no stage"):
+            upkeep.adopt(target, stage)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"{",
+        b"[]",
+        b"7",
+        b'{"stage": 7}',
+        b'{"snapshot": "../../etc"}',
+        b'{"snapshot": ""}',
+        b"\xff",
+        b"[" * 100_000,
+    ],
+)
+def test_one_that_cannot_be_read_lets_nothing_through(run: Run, foreign: Path, content: bytes) -> None:
+    upkeep.adopt(foreign)
+    permission_at(foreign).write_bytes(content)
+    with nothing_lost(foreign), pytest.raises(errors.TargetRefused):
+        run()
+    upkeep.adopt(foreign)
+    assert run().outcome == "committed"
+
+
+@pytest.mark.parametrize("kind", ["link", "directory", "fifo"])
+def test_something_else_of_its_name_lets_nothing_through(run: Run, foreign: Path, tmp_path: Path, kind: str) -> None:
+    upkeep.adopt(foreign)
+    permission = permission_at(foreign)
+    elsewhere = tmp_path / "elsewhere.json"
+    permission.rename(elsewhere)
+    {
+        "link": lambda: permission.symlink_to(elsewhere),
+        "directory": permission.mkdir,
+        "fifo": lambda: os.mkfifo(permission),
+    }[kind]()
+    with nothing_lost(foreign), pytest.raises(errors.TargetRefused):
+        run()
+    assert json.loads(elsewhere.read_text()) == {}
+
+
+@pytest.mark.parametrize("wrong", ["unmanaged", ["everything"], 7, {"unmanaged", "x"}])
+def test_a_call_names_what_it_may_replace(run: Run, foreign: Path, wrong: object) -> None:
+    before = state_of(foreign)
+    with pytest.raises(
+        errors.ArgumentRefused, match=r"may_replace=.* is no set of some of 'unmanaged' and 'other_stage'"
+    ):
+        run(may_replace=wrong)
+    assert state_of(foreign) == before
