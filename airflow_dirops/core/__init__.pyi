@@ -2,6 +2,7 @@
 from .api import iter_plan as iter_plan
 from .api import read_directory as read_directory
 from .api import transform_directory as transform_directory
+from .format.control import Adoption as Adoption
 from .format.manifest import Manifest as Manifest
 from .format.runs import Attempt as Attempt
 from .format.runs import LogicalRun as LogicalRun
@@ -15,6 +16,8 @@ from .snapshot.reader import Record as Record
 from .snapshot.reader import Snapshot as Snapshot
 from .stage.retention import Retention as Retention
 from .upkeep.accept import accept_removal as accept_removal
+from .upkeep.adopt import adopt as adopt
+from .upkeep.adopt import adoption_of as adoption_of
 from .upkeep.clean import Cleaned as Cleaned
 from .upkeep.clean import clean as clean
 from .upkeep.failures import FailedInput as FailedInput
