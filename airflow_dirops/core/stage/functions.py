@@ -38,6 +38,7 @@ class UserFunction:
         if not callable(function):
             raise ArgumentRefused(f"{role}= must be a function, and it is {type(function).__name__}: {function!r}")
         self.function = function
+        self.role = role
         self.name = name_of(function)
         self._takes_value, self.wanted = _wanted(function, role, values)
 

@@ -28,6 +28,7 @@ from airflow_dirops.core.stage.policies import (
     check_policies,
     failure_budget,
 )
+from airflow_dirops.core.stage.recipe import Recipe
 from airflow_dirops.core.stage.retention import Retention, check_retention
 
 
@@ -197,6 +198,22 @@ class Stage:
     @property
     def redoes_damaged(self) -> bool:
         return self.redo == "damaged"
+
+    @property
+    def recipe(self) -> Recipe:
+        """What whoever works on an input has to know."""
+        by_role = {function.role: function for function in self.functions}
+        return Recipe(
+            name=self.name,
+            read=by_role.get("read"),
+            make=by_role.get("transform") or by_role.get("aggregate"),
+            codec=self.output_codec,
+            params=self.params or {},
+            partition=self.partition,
+            join=self.join,
+            batch_size=self.batch_size,
+            on_error=self.on_error,
+        )
 
     def allowed_failures(self, total: int) -> int:
         """How many of ``total`` inputs may fail."""

@@ -106,7 +106,7 @@ class Aggregation:
         :raises InputError: if an input or the function failed.
         :raises TooManyFailures: if more inputs failed than is allowed.
         """
-        worker = Worker(self._stage, self._source, staging.stage)
+        worker = Worker(self._stage.recipe, self._source, staging.stage)
         quarantine = Quarantine(self._stage, staging, self.total)
         records = _Records(self._source, worker, reporter, quarantine)
         home = Home()

@@ -12,8 +12,8 @@ from airflow_dirops.core.errors import DiropsError
 from airflow_dirops.core.format.entries import Input
 from airflow_dirops.core.processes.home import Home
 from airflow_dirops.core.source.source import Source
-from airflow_dirops.core.stage.functions import Pair
-from airflow_dirops.core.stage.stage import Stage
+from airflow_dirops.core.stage.functions import Pair, UserFunction
+from airflow_dirops.core.stage.recipe import Recipe
 from airflow_dirops.core.stops import is_stop
 from airflow_dirops.core.work.worker import Result, Worker, Write
 
@@ -40,10 +40,10 @@ class BatchWorker:
     A batch that fails is taken apart: each of its inputs is tried by itself, so only the culprit fails.
     """
 
-    def __init__(self, stage: Stage, source: Source, write: Write) -> None:
-        self._worker = Worker(stage, source, write)
+    def __init__(self, recipe: Recipe, make: UserFunction, source: Source, write: Write) -> None:
+        self._worker = Worker(recipe, source, write)
         self._source = source
-        self._transform = stage.functions[-1]
+        self._make = make
         self._home = Home()
 
     def run(self, inputs: Iterable[Input]) -> Iterator[Result]:
@@ -97,7 +97,7 @@ class BatchWorker:
 
         if not values:
             return []
-        return self._home.call(lambda: _checked(self._transform(values, offered), len(values)))
+        return self._home.call(lambda: _checked(self._make(values, offered), len(values)))
 
 
 def _checked(answer: Any, count: int) -> list[Any]:

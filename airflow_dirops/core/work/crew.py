@@ -16,6 +16,7 @@ from airflow_dirops.core.place import Staging
 from airflow_dirops.core.processes import Done, Lost, WorkerPool, pack_error, unpack_error
 from airflow_dirops.core.processes.cpus import available_cpus
 from airflow_dirops.core.source.source import Source
+from airflow_dirops.core.stage.recipe import Recipe
 from airflow_dirops.core.stage.stage import Stage
 from airflow_dirops.core.work.batches import BatchWorker, batched
 from airflow_dirops.core.work.worker import Result, Worker, Write, named, remedy
@@ -50,7 +51,7 @@ class InProcess:
     may_have_left_parts = False
 
     def __init__(self, stage: Stage, source: Source, staging: Staging) -> None:
-        self._worker = _make_worker(stage, source, staging.stage)
+        self._worker = _make_worker(stage.recipe, source, staging.stage)
         self._batch_size = stage.batch_size or 1
 
     def __enter__(self) -> Self:
@@ -70,12 +71,12 @@ class Workers:
     """
 
     def __init__(self, stage: Stage, source: Source, staging: Staging, count: int) -> None:
-        self._stage = stage
+        self._recipe = stage.recipe
         self._source = source
         self._staging = staging
         self._batch_size = stage.batch_size or 1
         self._pool = WorkerPool(
-            count, lambda: _Job(_make_worker(stage, source, staging.write)), timeout=stage.file_timeout
+            count, lambda: _Job(_make_worker(stage.recipe, source, staging.write)), timeout=stage.file_timeout
         )
 
     def __enter__(self) -> Self:
@@ -120,8 +121,8 @@ class Workers:
     def _lost(self, item: Input, lost: Lost) -> Result:
         reason = lost.reason if lost.is_timeout else f"worker process {lost.reason}"
         hint = "If memory was short, give the task more, or use fewer workers. " if lost.is_killed else ""
-        place = named(item, self._source, self._stage)
-        error = RecordFailed(f"{self._stage.function_name} failed on {place}: {reason}. {hint}{remedy(self._stage)}")
+        place = named(item, self._source, self._recipe)
+        error = RecordFailed(f"{self._recipe.function_name} failed on {place}: {reason}. {hint}{remedy(self._recipe)}")
         failure = Failure("TimedOut" if lost.is_timeout else "WorkerDied", reason, "")
         return Result(JournalLine(item, "quarantined", failure=failure), error)
 
@@ -141,8 +142,10 @@ class _Answer(msgspec.Struct, array_like=True):
     error: bytes | None
 
 
-def _make_worker(stage: Stage, source: Source, write: Write) -> Worker | BatchWorker:
-    return Worker(stage, source, write) if stage.batch_size is None else BatchWorker(stage, source, write)
+def _make_worker(recipe: Recipe, source: Source, write: Write) -> Worker | BatchWorker:
+    if recipe.batch_size is None or recipe.make is None:
+        return Worker(recipe, source, write)
+    return BatchWorker(recipe, recipe.make, source, write)
 
 
 def _encode_batch(inputs: Iterable[Input]) -> bytes:

@@ -25,7 +25,7 @@ from airflow_dirops.core.messages.tracebacks import described, kind_of, place_in
 from airflow_dirops.core.processes.home import Home
 from airflow_dirops.core.source.source import Source
 from airflow_dirops.core.stage.functions import Pair, UserFunction, Values, records_of
-from airflow_dirops.core.stage.stage import Stage
+from airflow_dirops.core.stage.recipe import Recipe
 from airflow_dirops.core.stops import is_stop
 
 T = TypeVar("T")
@@ -49,13 +49,13 @@ class Worker:
     :param write: stages what an input gave; returns its line.
     """
 
-    def __init__(self, stage: Stage, source: Source, write: Write) -> None:
-        self._stage = stage
+    def __init__(self, recipe: Recipe, source: Source, write: Write) -> None:
+        self._recipe = recipe
         self._source = source
         self._write = write
-        self._codec = stage.output_codec
+        self._codec = recipe.codec
         self._home = Home()
-        self._offers_paths = any("path" in function.wanted for function in stage.functions)
+        self._offers_paths = recipe.offers("path")
         self._opened = ExitStack()
 
     def run(self, inputs: Iterable[Input]) -> Iterator[Result]:
@@ -91,7 +91,7 @@ class Worker:
             return step()
         except EncodeError as error:
             self._pass_on_environment(item, error)
-            raise EncodeError(f"{named(item, self._source, self._stage)}: {error}") from error
+            raise EncodeError(f"{named(item, self._source, self._recipe)}: {error}") from error
         except DiropsError:
             raise
         except BaseException as error:
@@ -108,9 +108,9 @@ class Worker:
 
     def _records(self, item: Input) -> Iterator[Pair]:
         records = self.read(item)
-        if self._stage.transform is not None:
+        if self._recipe.make is not None:
             # Not a loop, whose variable would keep a value while the next one is read.
-            records = chain.from_iterable(starmap(partial(self._transform, item), records))
+            records = chain.from_iterable(starmap(partial(self._make, item, self._recipe.make), records))
         yield from records
         self._source.check(item)
 
@@ -123,19 +123,19 @@ class Worker:
                 self._source.check(part)
         if item.parts:
             values = Values(self._each(item, self._read_part))
-            if self._stage.join == "outer" or all(value is not None for value in values):
+            if self._recipe.join == "outer" or all(value is not None for value in values):
                 yield item.key, values
-        elif self._stage.read is None:
+        elif self._recipe.read is None:
             yield item.key, self._home.call(self._source.read, item)
         else:
             with self._source.local(item) as path:
-                yield from records_of(self._call(self._stage.functions[0], path, item, item.key), item.key, path)
+                yield from records_of(self._call(self._recipe.read, path, item, item.key), item.key, path)
 
     def _read_part(self, part: Input) -> Any:
-        if self._stage.read is None:
+        if self._recipe.read is None:
             return self._home.call(self._source.read, part)
         with self._source.local(part) as path:
-            records = list(records_of(self._call(self._stage.functions[0], path, part, part.key), part.key, path))
+            records = list(records_of(self._call(self._recipe.read, path, part, part.key), part.key, path))
         if len(records) > 1:
             raise TypeError(f"a read= for joined sources gives one value for a file, and this one gave {len(records)}")
         return records[0][1] if records else None
@@ -149,8 +149,8 @@ class Worker:
             found[part.source] = get(part)
         return found
 
-    def _transform(self, item: Input, key: str, value: Any) -> Iterator[Pair]:
-        yield from records_of(self._call(self._stage.functions[-1], value, item, key), key)
+    def _make(self, item: Input, make: UserFunction, key: str, value: Any) -> Iterator[Pair]:
+        yield from records_of(self._call(make, value, item, key), key)
 
     def _call(self, function: UserFunction, value: Any, item: Input, key: str) -> Any:
         result = self._home.call(function, value, lambda name: self.offered(name, item, key))
@@ -170,25 +170,25 @@ class Worker:
             case "record":
                 return self._each(item, self._source.record_of)
             case "params":
-                return dict(self._stage.params or {})
+                return dict(self._recipe.params)
             case _:
-                return self._stage.partition
+                return self._recipe.partition
 
     def _describe(self, item: Input, error: BaseException) -> str:
         return (
-            f"{self._stage.function_name} failed on {named(item, self._source, self._stage)}: "
-            f"{described(error)}. {remedy(self._stage)}"
+            f"{self._recipe.function_name} failed on {named(item, self._source, self._recipe)}: "
+            f"{described(error)}. {remedy(self._recipe)}"
         )
 
 
-def named(item: Input, source: Source, stage: Stage) -> str:
+def named(item: Input, source: Source, recipe: Recipe) -> str:
     """Where something happened, for messages."""
-    return f"{source.name_of(item)!r} (stage {stage.name})"
+    return f"{source.name_of(item)!r} (stage {recipe.name})"
 
 
-def remedy(stage: Stage) -> str:
+def remedy(recipe: Recipe) -> str:
     """What to do about an input that fails."""
-    way_on = "" if stage.on_error == "quarantine" else ", or set on_error='quarantine' to go on without them"
+    way_on = "" if recipe.on_error == "quarantine" else ", or set on_error='quarantine' to go on without them"
     return f"Mend the file or the function, or return None to skip such files{way_on}"
 
 
