@@ -11,13 +11,16 @@ from tests.crash.world import World
 SCENARIOS = ("fresh", "replacement", "replacement_plain", "rerun", "resume")
 SPOILED = {
     "no data sync": (
-        "durable.py",
+        "disk/durable.py",
         (
             "            os.fsync(descriptor)\n        except OSError as error:\n",
             "            pass\n        except OSError as error:\n",
         ),
     ),
-    "no parent sync": ("swap.py", ("    sync_directory(target.parent)\n    sync_directory(tree.parent)\n", "")),
+    "no parent sync": (
+        "places/directory/swap.py",
+        ("        sync_directory(target.parent)\n        sync_directory(tree.parent)\n", "        pass\n"),
+    ),
 }
 """Modules, and lines of them with what comes instead: packages that a loss of power must convict."""
 
