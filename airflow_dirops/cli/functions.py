@@ -12,7 +12,8 @@ from airflow_dirops.core.errors import ArgumentRefused
 
 
 def load_function(option: str, name: str | None) -> Callable[..., Any] | None:
-    """
+    """The function that an option names.
+
     :param option: which one named it, for the message.
     :param name: ``module:function``, or None.
     :raises ArgumentRefused: if there is no such function.
@@ -26,7 +27,8 @@ def load_function(option: str, name: str | None) -> Callable[..., Any] | None:
 
 
 def load_codec(option: str, name: str | None) -> Any:
-    """
+    """The codec that an option names.
+
     :param option: as for :func:`load_function`.
     :param name: a codec's name, or ``module:object``, or None.
     :returns: the name, or the object; None where nothing was named.

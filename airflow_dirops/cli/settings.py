@@ -27,7 +27,8 @@ class Setting(NamedTuple):
 
 
 def setting(option: str) -> Setting | None:
-    """
+    """What an option of the section is set to, and where.
+
     :param option: its name in the section.
     :returns: None where it is not set, or set to nothing.
     :raises ArgumentRefused: if ``airflow.cfg`` is there and cannot be read.

@@ -72,7 +72,8 @@ def find_targets(typed: list[str], *, recursive: bool) -> Iterator[Found]:
 
 
 def find_target(typed: str) -> str:
-    """
+    """The target that was typed.
+
     :returns: the path of one target.
     :raises ManifestMissing: if there is none.
     """
@@ -81,7 +82,8 @@ def find_target(typed: str) -> str:
 
 
 def find_source(typed: str) -> str:
-    """
+    """The source that was typed.
+
     :returns: the path of a directory that a stage may read.
     :raises SourceMissing: if there is no such directory.
     """
@@ -92,7 +94,8 @@ def find_source(typed: str) -> str:
 
 
 def find_planned_target(typed: str) -> str:
-    """
+    """The target that was typed, for a stage that may be its first.
+
     :returns: the path of a target that may not be there yet.
     :raises ArgumentRefused: if it can be none.
     """
@@ -103,7 +106,8 @@ def find_planned_target(typed: str) -> str:
 
 
 def look_up(typed: str) -> Looked:
-    """
+    """The places that a typed path may stand for.
+
     :raises ArgumentRefused: if it cannot be a path, or lies below a root that cannot be used.
     """
     path = os.path.expanduser(typed)

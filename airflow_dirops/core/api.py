@@ -85,7 +85,8 @@ def iter_plan(
 
 
 def run(stage: Stage) -> Outcome:
-    """
+    """Run a stage.
+
     :raises ArgumentRefused: if the stage has no function.
     """
     if not stage.functions:

@@ -81,6 +81,7 @@ def _iter_dry(
 
 
 def warn_of_objection(objection: str) -> None:
+    """Say why a run would end before it begins."""
     log.warning("a run would be refused: %s", objection)
 
 

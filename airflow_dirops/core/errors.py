@@ -100,26 +100,38 @@ class ConflictError(DiropsError):
 
 
 class SourceMissing(InputError):
+    """The source is not there, or is not a directory."""
+
     kind = "source-missing"
 
 
 class SourceEmpty(InputError):
+    """No file matched, and ``empty="fail"``."""
+
     kind = "source-empty"
 
 
 class DanglingLink(InputError):
+    """A link in the source leads nowhere: what it stands for is away."""
+
     kind = "dangling-link"
 
 
 class RecordFailed(InputError):
+    """The user's function raised, or returned something that cannot be used."""
+
     kind = "record-failed"
 
 
 class EncodeError(InputError):
+    """A codec cannot write this value."""
+
     kind = "encode-error"
 
 
 class KeyRefused(InputError):
+    """A key cannot become a file name in the target."""
+
     kind = "key-refused"
 
 
@@ -137,54 +149,80 @@ class KeyTaken(KeyRefused):
 
 
 class KeyMissing(InputError):
+    """A key is not in every source, and ``join="strict"``."""
+
     kind = "key-missing"
 
 
 class TooManyFailures(InputError):
+    """More inputs failed than ``max_failures`` allows."""
+
     kind = "too-many-failures"
 
 
 class TooManyRemoved(InputError):
+    """More results would go than ``max_removed`` allows."""
+
     kind = "too-many-removed"
 
 
 class NothingMade(InputError):
+    """Every input gave nothing, and ``empty="fail"``."""
+
     kind = "nothing-made"
 
 
 class ManifestMissing(InputError):
+    """The directory carries no manifest."""
+
     kind = "manifest-missing"
 
 
 class ManifestDamaged(InputError):
+    """The manifest cannot be read, or contradicts itself."""
+
     kind = "manifest-damaged"
 
 
 class SnapshotDamaged(InputError):
+    """An entry is not what the manifest says."""
+
     kind = "snapshot-damaged"
 
 
 class ArgumentRefused(SetupError, ValueError):
+    """An argument, template, partition or codec that cannot be used."""
+
     kind = "argument-refused"
 
 
 class TargetRefused(SetupError):
+    """Writing there could harm something that is not ours."""
+
     kind = "target-refused"
 
 
 class ManifestTooNew(SetupError):
+    """Written by a newer version of this package."""
+
     kind = "manifest-too-new"
 
 
 class UntrustedPickle(SetupError):
+    """Decoding would run code, and nobody vouched for it."""
+
     kind = "untrusted-pickle"
 
 
 class TargetBusy(TransientError):
+    """Another process holds the target's lock."""
+
     kind = "target-busy"
 
 
 class SourceChanged(TransientError):
+    """A file vanished or changed while it was read."""
+
     kind = "source-changed"
 
 
@@ -205,6 +243,8 @@ class StagingChanged(TransientError):
 
 
 class SnapshotExpired(TransientError):
+    """A pinned snapshot is no longer kept."""
+
     kind = "snapshot-expired"
 
 
@@ -247,10 +287,14 @@ class StorageError(TransientError, OSError):
 
 
 class TargetConflict(ConflictError):
+    """Another run committed since this attempt began."""
+
     kind = "target-conflict"
 
 
 class AttemptSuperseded(ConflictError):
+    """A newer try of the same run has begun."""
+
     kind = "attempt-superseded"
 
 

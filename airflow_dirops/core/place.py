@@ -398,8 +398,9 @@ class Place(Protocol):
         """
 
     def clean(self, retention: Retention) -> Cleaned:
-        """Remove orphans and expired snapshots; never a live attempt, the current snapshot, one that is read, or
-        anything that no stage wrote.
+        """Remove orphans and expired snapshots.
+
+        Never a live attempt, the current snapshot, one that is read, or anything that no stage wrote.
         """
 
 
@@ -417,7 +418,8 @@ class Kept(Protocol):
         """Where it lies, for people."""
 
     def hold(self) -> Held:
-        """
+        """Keep it open.
+
         :raises ManifestMissing: if it is gone by now.
         """
 

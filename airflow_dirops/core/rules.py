@@ -155,7 +155,8 @@ def claiming_row(place: str, attempt: Attempt, fence: Mapping[str, FencedRun]) -
 
 
 def refuse_superseded(place: str, attempt: Attempt, fence: Mapping[str, FencedRun]) -> None:
-    """
+    """Refuse an attempt of whose run a newer one has begun.
+
     :param place: the target, for messages.
     :raises AttemptSuperseded: unless the newest claim of this run is this very attempt's.
     """
@@ -181,7 +182,8 @@ def adopt_command(place: str, stage: str) -> str:
 
 
 def refuse_foreign(place: str, found: Manifest, terms: Terms, adoption: Adoption | None = None) -> None:
-    """
+    """Refuse to replace what these terms do not cover.
+
     :param adoption: what somebody has allowed, for once.
     :param place: the target, for messages.
     :param found: the snapshot that would be replaced.

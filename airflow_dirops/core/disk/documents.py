@@ -69,7 +69,8 @@ def replace_document(path: Path, content: bytes) -> None:
 
 
 def _replace(path: Path, content: bytes) -> None:
-    """
+    """Write a document whole, over the one that is there.
+
     :raises FileNotFoundError: if the new file was gone before it had the document's name.
     """
     fresh = path.with_name(f"{path.name}.{os.urandom(8).hex()}{_FRESH}")

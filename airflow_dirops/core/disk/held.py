@@ -77,7 +77,8 @@ def open_regular(name: str | os.PathLike[str], *, beneath: int | None = None) ->
 
 
 def check_regular(status: os.stat_result, name: str | os.PathLike[str]) -> None:
-    """
+    """Refuse what is no regular file.
+
     :raises OSError: if this is the status of anything but a regular file.
     """
     kind = stat.S_IFMT(status.st_mode)
@@ -96,7 +97,8 @@ def read_at_most(descriptor: int, limit: int) -> bytes:
 
 
 def read_small_file(path: Path, limit: int) -> bytes:
-    """
+    """The content of a regular file that cannot be large.
+
     :raises OSError: as :func:`open_regular`; ENXIO also if the file has more bytes than the limit.
     """
     descriptor = open_regular(path)
@@ -192,7 +194,8 @@ class HeldDirectory:
         return os.stat(name, dir_fd=parent, follow_symlinks=False)
 
     def regular_status(self, path: str) -> os.stat_result:
-        """
+        """The status of a regular file in the directory.
+
         :raises OSError: as ``stat(2)``; also if this is no regular file, one for which :func:`is_damage` holds.
         """
         parent, name = self._parent_of(path)

@@ -116,7 +116,8 @@ class Sorter:
 
 
 def _read_run(run: _Run) -> Iterator[Line]:
-    """
+    """The lines of a run, checked against what was written.
+
     :raises StagingChanged: here or at the end, if it is not what was written.
     """
     decode = msgspec.msgpack.Decoder(list[Line]).decode

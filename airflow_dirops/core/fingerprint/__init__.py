@@ -32,14 +32,14 @@ def fingerprint(
     version: str | None = None,
     by_keyword: Collection[str] = (),
 ) -> Code:
-    """Name the computation that a function, a codec and parameters stand for.
+    """What names the computation that a function, a codec and parameters stand for.
 
     :param function: any callable; it is not called.
     :param codec: the name of the codec that writes the outputs.
     :param params: what the function gets besides its input; their order does not count.
     :param version: stands for everything about the code, which is then not looked at.
     :param by_keyword: the parameters that are passed to the function by keyword, so that their names count.
-    :return: its fingerprint is ``sha256:`` and 64 hexadecimal digits.
+    :returns: its fingerprint is ``sha256:`` and 64 hexadecimal digits.
     """
     given = dict(params or {})
     parts = [CodePart(kind="codec", name="codec", value=part_text(codec), digest=short_digest(codec.encode()))]

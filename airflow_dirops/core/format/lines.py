@@ -77,7 +77,8 @@ class LineDecoder:
         self._is_plain, self._problem = _ARE_PLAIN[shape], _PROBLEMS[shape]
 
     def __call__(self, line: bytes) -> Any:
-        """
+        """One line, decoded.
+
         :raises msgspec.MsgspecError: if this is no such line.
         :raises ValueError: also if a path in it could lead out of its directory, or has a second spelling.
         :raises RecursionError: if it is nested too deeply.

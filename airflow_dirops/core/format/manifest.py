@@ -89,6 +89,8 @@ class FunctionRecord(ManifestModel, frozen=True, omit_defaults=True):
 
 
 class CodecRecord(ManifestModel, frozen=True):
+    """What wrote the entries, and how their names end."""
+
     name: Word
     suffix: Suffix
 
@@ -207,7 +209,8 @@ class _FormatOnly(msgspec.Struct):
 
 
 def parse_header(content: bytes, where: Path) -> Manifest:
-    """
+    """Decode a manifest's header.
+
     :param content: of ``manifest.json``, whole; more than :data:`MAX_HEADER_BYTES` is no header.
     :param where: for messages.
     :raises ManifestDamaged: if it is no manifest.

@@ -35,7 +35,8 @@ class LossGuard:
         """Whether something went through for which somebody had given a permission."""
 
     def check_planned(self, loss: Loss) -> None:
-        """
+        """Refuse a plan by which too many results would go.
+
         :param loss: what would go, going by the plan.
         :raises TooManyRemoved: if that is too much, and nobody has let it through.
         """
@@ -43,7 +44,8 @@ class LossGuard:
             raise TooManyRemoved(reason)
 
     def check_sealed(self, manifest: Manifest) -> None:
-        """
+        """Refuse a snapshot that has too few of the base's results.
+
         :param manifest: what was made.
         :raises TooManyRemoved: if it has too few results, and nobody has let it through.
         """

@@ -68,7 +68,8 @@ class Readiness:
                 self._empty.add(part.path)
 
     def check(self, free: int | None) -> None:
-        """
+        """Refuse to begin what cannot end well: inputs that cannot be opened, or too little room.
+
         :param free: bytes that are left where everything is staged; None where nothing tells.
         :raises InputError: with the inputs that cannot be opened, where one failure ends the stage.
         :raises DanglingLink: with those that are links to what is away, likewise.

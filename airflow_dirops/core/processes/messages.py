@@ -27,6 +27,7 @@ class Reply(msgspec.Struct, array_like=True):
 
 
 def encode(message: Chunk | Reply) -> bytes:
+    """A message as it is sent: its length, then the message."""
     body = msgspec.msgpack.encode(message)
     return _LENGTH.pack(len(body)) + body
 

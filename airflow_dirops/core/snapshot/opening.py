@@ -46,7 +46,8 @@ class Pin(NamedTuple):
 
 
 def pin_of(pinned: Mapping[str, Any]) -> Pin:
-    """
+    """The snapshot that an outcome, or what a sensor returned, stands for.
+
     :param pinned: with ``target`` and ``snapshot``, such as an outcome's ``to_dict()``.
     :raises ArgumentRefused: if it does not name a snapshot.
     """

@@ -82,7 +82,8 @@ class Snapshot:
 
     @property
     def codec(self) -> Codec:
-        """
+        """The codec that decodes the entries.
+
         :raises UntrustedPickle: if the values are pickles and the reader did not ask for them.
         :raises ArgumentRefused: if the reader asked for another codec than the writer used.
         """

@@ -68,7 +68,8 @@ class JoinedSource:
                 yield join_inputs(parts), self._lacking(parts)
 
     def match(self, listed: list[Inputs]) -> Iterator[Input]:
-        """
+        """Join what the sources list, by key.
+
         :raises KeyRefused: if one source has two inputs with one key.
         :raises KeyMissing: with the keys that are not in every source, if ``join="strict"``.
         """

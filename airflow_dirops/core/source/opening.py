@@ -37,7 +37,8 @@ def open_sources(stage: Stage) -> Source:
 
 
 def check_readable(stage: Stage, source: Source) -> None:
-    """
+    """Refuse a source that nothing says how to decode.
+
     :raises ArgumentRefused: if nothing says how to decode what is there.
     :raises UntrustedPickle: if decoding would run code, and nobody vouched for it.
     """

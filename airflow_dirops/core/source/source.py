@@ -65,13 +65,15 @@ class Source(Protocol):
         """What a join left out, and in which of its sources it is missing."""
 
     def read(self, item: Input) -> Any:
-        """
+        """Decode an input.
+
         :returns: the decoded value, where the source is a snapshot.
         :raises ArgumentRefused: where nothing says how to decode.
         """
 
     def check(self, item: Input) -> None:
-        """
+        """Refuse an input that is no longer what was listed.
+
         :raises SourceChanged: if the input is no longer what was listed.
         :raises DanglingLink: if it is a link that leads nowhere.
         """

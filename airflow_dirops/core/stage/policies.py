@@ -29,7 +29,8 @@ _ENOUGH_TO_JUDGE = 20
 
 
 def check_policies(options: Mapping[str, Any]) -> None:
-    """
+    """Refuse options that cannot be used, all at once.
+
     :param options: a stage's options by name.
     :raises ArgumentRefused: with every one that cannot be used.
     """

@@ -45,7 +45,8 @@ class Retention:
 
 
 def check_retention(given: object) -> None:
-    """
+    """Refuse what is no retention.
+
     :raises ArgumentRefused: if it is no retention.
     """
     if not isinstance(given, Retention):

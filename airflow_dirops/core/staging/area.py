@@ -321,7 +321,7 @@ class _Pending:
             self._left += 1
 
     def finish_one(self) -> bool:
-        """:returns: whether that was the last."""
+        """One file less to wait for; returns whether it was the last."""
         with self._lock:
             self._left -= 1
             return self._left == 0

@@ -50,7 +50,8 @@ class Journal:
             return journal
 
     def append(self, *lines: JournalLine) -> None:
-        """
+        """Add lines at the end.
+
         :raises ArgumentRefused: if one input gave more than a line can hold.
         """
         encoded = [encode_line(line) for line in lines]

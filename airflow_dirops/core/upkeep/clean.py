@@ -10,7 +10,9 @@ from airflow_dirops.core.upkeep.door import Target, door
 
 @door
 def clean(target: Target, retention: Retention | None = None) -> Cleaned:
-    """Remove orphans and expired snapshots; never a live attempt, the current snapshot, one that is read, or anything
-    that no stage wrote. What cannot be removed is warned of, and stays.
+    """Remove orphans and expired snapshots.
+
+    Never a live attempt, the current snapshot, one that is read, or anything that no stage wrote. What cannot be
+    removed is warned of, and stays.
     """
     return place_of(target).clean(retention or Retention())

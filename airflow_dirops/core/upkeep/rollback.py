@@ -20,8 +20,9 @@ log = logger(__name__)
 
 @door
 def rollback(target: Target, snapshot: str | None = None) -> Manifest:
-    """Commit a new snapshot with the lists and files of an earlier one. What was there is retired; the earlier one
-    stays where it is, under its own id, for as long as retention keeps it.
+    """Commit a new snapshot with the lists and files of an earlier one.
+
+    What was there is retired; the earlier one stays where it is, under its own id, for as long as retention keeps it.
 
     :param snapshot: the earlier one's id; by default the latest that the current one replaced and that is whole, no
         trial, and not of the same content. Nothing happens if the target is that very snapshot, or was rolled back to

@@ -46,7 +46,8 @@ class Quarantine:
         return self._failures > self._allowed
 
     def take(self, line: JournalLine, error: InputError | SourceChanged, tries: int, done: int) -> None:
-        """
+        """Journal a failed input, and go on or end there.
+
         :param line: the input's, with the failure.
         :param done: how many inputs are through, without this one.
         :raises InputError: the error itself, if ``on_error="fail"``.

@@ -24,7 +24,8 @@ class Refusals:
         self._found: list[_Refusal] = []
 
     def note(self, path: str, error: KeyRefused) -> None:
-        """
+        """Keep a refusal, to be raised with all the others.
+
         :raises KeyRefused: when there are so many that more would not help.
         """
         # Not the error, whose traceback holds on to the value.
@@ -33,7 +34,8 @@ class Refusals:
             self.raise_all()
 
     def raise_all(self) -> None:
-        """
+        """Raise what was refused, in one error.
+
         :raises KeyRefused: with every refusal, if there was one.
         """
         if not self._found:

@@ -135,7 +135,8 @@ class Steps:
         self._refusals.raise_all()
 
     def settle(self) -> None:
-        """
+        """Every input has been tried.
+
         :raises TooManyFailures: if more failed than is allowed.
         """
         self._quarantine.settle()

@@ -68,7 +68,8 @@ class Work(Protocol):
 
 
 def draw_up_work(run: RunContext, readiness: Readiness) -> Work:
-    """
+    """The work of a run: its inputs one by one, or all as one.
+
     :param readiness: looks at the inputs that will be computed.
     """
     return Aggregation(run, readiness) if run.is_aggregate else EachInput(run, readiness)

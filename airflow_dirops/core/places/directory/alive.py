@@ -40,6 +40,7 @@ def owner_here(attempt: Attempt, fingerprint: str, *, full: bool) -> Owner:
 
 
 def write_owner(directory: Path, owner: Owner) -> None:
+    """Say in an attempt's directory whose it is."""
     write_file(directory / _OWNER, msgspec.json.encode(owner), durable=False)
 
 

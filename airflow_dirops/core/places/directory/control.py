@@ -85,7 +85,8 @@ class ControlDirectory:
         look_anew(self.target.parent, self.path, self.attempts, self.retired)
 
     def check(self) -> None:
-        """
+        """Refuse a control directory that leads elsewhere.
+
         :raises TargetRefused: if it, or a directory in it, is a link: what we move or remove would be somewhere else.
         """
         for path in (self.path.parent, self.path, self.attempts, self.retired, self.removing):
@@ -131,7 +132,8 @@ class ControlDirectory:
         sync_directory(self.path)
 
     def read_intent(self) -> Intent | None:
-        """
+        """The swap that is under way, if one is.
+
         :raises ManifestDamaged: if it cannot be read; what lies on the disk tells how far that swap came.
         """
         return read_document(self._intent, Intent)

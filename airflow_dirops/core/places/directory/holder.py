@@ -93,6 +93,7 @@ def _status_of(process: int) -> _Status:
 
 @lru_cache(maxsize=1)
 def boot_id() -> str:
+    """Of the kernel that runs; the same in all its containers."""
     with suppress(OSError):
         return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     return "unknown"

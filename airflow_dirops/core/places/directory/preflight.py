@@ -54,7 +54,8 @@ def make_writable(path: Path) -> None:
 
 
 def check_same_device(target: Path, control: Path) -> None:
-    """
+    """Refuse a control directory on another file system.
+
     :raises TargetRefused: if staging would lie on another file system, where a rename is a copy.
     """
     if target.parent.stat().st_dev != control.stat().st_dev:
@@ -91,7 +92,8 @@ def is_vacant(target: Path) -> bool:
 
 
 def check_can_be_moved_aside(target: Path) -> None:
-    """
+    """Refuse to move away what is no business of a stage.
+
     :raises TargetRefused: if the directory there, which no stage wrote, must stay where it is.
     """
     if findings := list(_precious(target)):

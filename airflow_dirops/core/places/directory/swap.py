@@ -118,7 +118,8 @@ def _put_back(control: ControlDirectory, place: Path) -> None:
 
 
 def _seen_at(target: Path) -> str | None:
-    """
+    """The id of the snapshot that is at the target now.
+
     :raises CommitUnknown: if the target cannot be looked at.
     """
     try:
