@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import tomllib
 from importlib import import_module
 from importlib.util import find_spec
 from types import ModuleType
@@ -118,3 +119,10 @@ def test_the_index_lists_every_page() -> None:
     listed = set(page("docs/README.md").links)
     here = {str(path.relative_to(CHECKOUT / "docs")) for path in (CHECKOUT / "docs").rglob("*.md")}
     assert here - {"README.md"} <= listed
+
+
+def test_the_rooms_of_the_core_are_those_of_the_layers() -> None:
+    settings = tomllib.loads((CHECKOUT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
+    (layers,) = (each["layers"] for each in settings if each.get("containers") == ["airflow_dirops.core"])
+    rows = page("CONTRIBUTING.md").table("The rooms of the core")
+    assert [code_in(rooms) for rooms, _ in rows] == [layer.split(" | ") for layer in layers]
