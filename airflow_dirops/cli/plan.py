@@ -15,7 +15,7 @@ from airflow_dirops.cli.app import AsJson, command
 from airflow_dirops.cli.functions import load_codec, load_function
 from airflow_dirops.cli.output import output_of
 from airflow_dirops.cli.targets import find_planned_target, find_source
-from airflow_dirops.core import Manifest, iter_plan, read_manifest
+from airflow_dirops.core import Manifest, Partitions, iter_plan, read_manifest
 from airflow_dirops.core.errors import ArgumentRefused, ManifestDamaged, ManifestMissing
 from airflow_dirops.core.messages.commands import dirops_command
 from airflow_dirops.core.report.changes import HOW_TO_KEEP, Change, told
@@ -89,7 +89,14 @@ def plan(
     *typed, last = paths
     target = find_planned_target(last)
     made = _made(target)
-    sources = [find_source(each) for each in typed] or _sources_of(last, target, made)
+    rolled_up = _partitions_of(target, made)
+    if rolled_up and typed:
+        raise ArgumentRefused(
+            f"{target!r} was made from {len(rolled_up)} partitions together; name it alone, to plan for these: "
+            f"{dirops_command('plan', target)}"
+        )
+    sources = [str(rolled_up)] if rolled_up else [find_source(each) for each in typed]
+    sources = sources or _sources_of(last, target, made)
     join = join or _join_of(made, sources)
     functions = _Functions(
         load_function("--read", read), load_function("--transform", transform), load_function("--aggregate", aggregate)
@@ -104,7 +111,7 @@ def plan(
     counts: Counter[str] = Counter()
     refusals: list[str] = []
     planned = iter_plan(
-        source=[*sources] if join else sources[0],
+        source=rolled_up or ([*sources] if join else sources[0]),
         target=target,
         pattern=_one_or_each(pattern or ["**/*"]),
         join=join,
@@ -176,6 +183,14 @@ def _recorded(target: str, made: Manifest) -> list[str]:
     """Where the target's sources were, as its manifest says: relative to the directory that holds it."""
     parent = os.path.dirname(os.path.realpath(target))
     return [os.path.normpath(os.path.join(parent, source.location)) for source in made.sources or (made.source,)]
+
+
+def _partitions_of(target: str, made: Manifest | None) -> Partitions | None:
+    """The partitions that the target was made from, if it was; those that were missing may be there by now."""
+    if made is None or not made.partitions:
+        return None
+    (location,) = _recorded(target, made)
+    return Partitions(location, tuple(each.partition for each in made.partitions), "allow")
 
 
 def _join_of(made: Manifest | None, sources: list[str]) -> Any:

@@ -14,6 +14,7 @@ from .snapshot.opening import open_snapshot as open_snapshot
 from .snapshot.opening import read_manifest as read_manifest
 from .snapshot.reader import Record as Record
 from .snapshot.reader import Snapshot as Snapshot
+from .stage.partitions import Partitions as Partitions
 from .stage.retention import Retention as Retention
 from .upkeep.accept import accept_removal as accept_removal
 from .upkeep.adopt import adopt as adopt

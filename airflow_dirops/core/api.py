@@ -11,13 +11,14 @@ from airflow_dirops.core.errors import ArgumentRefused, remaining_storage_errors
 from airflow_dirops.core.pipeline import run_stage
 from airflow_dirops.core.report.outcome import Outcome
 from airflow_dirops.core.stage.locations import SourceLike
+from airflow_dirops.core.stage.partitions import Partitions
 from airflow_dirops.core.stage.stage import Stage, StageOptions
 from airflow_dirops.core.stops import note_handlers
 
 
 def read_directory(
     *,
-    source: SourceLike | list[SourceLike] | tuple[SourceLike, ...],
+    source: SourceLike | Partitions | list[SourceLike] | tuple[SourceLike, ...],
     target: str | os.PathLike[str],
     read: Callable[..., Any],
     **options: Unpack[StageOptions],
@@ -36,7 +37,7 @@ def read_directory(
 
 def transform_directory(
     *,
-    source: SourceLike | list[SourceLike] | tuple[SourceLike, ...],
+    source: SourceLike | Partitions | list[SourceLike] | tuple[SourceLike, ...],
     target: str | os.PathLike[str],
     transform: Callable[..., Any] | None = None,
     aggregate: Callable[..., Any] | None = None,
@@ -45,7 +46,8 @@ def transform_directory(
 ) -> Outcome:
     """Turn each record of a snapshot, or all of them together, into records of the target's new snapshot.
 
-    :param source: a target that a stage committed; or a bare directory, with ``read=``; or, with ``join=``, a list.
+    :param source: a target that a stage committed; or a bare directory, with ``read=``; or, with ``join=``, a list;
+        or :class:`~airflow_dirops.core.stage.partitions.Partitions` of a target.
     :param transform: called with each value; returns None, a value, or, as a generator, any number of
         ``(key, value)``.
     :param aggregate: instead of ``transform``: called once, with an iterator over all records, each with ``key``,
@@ -59,7 +61,7 @@ def transform_directory(
 
 def iter_plan(
     *,
-    source: SourceLike | list[SourceLike] | tuple[SourceLike, ...],
+    source: SourceLike | Partitions | list[SourceLike] | tuple[SourceLike, ...],
     target: str | os.PathLike[str],
     read: Callable[..., Any] | None = None,
     transform: Callable[..., Any] | None = None,

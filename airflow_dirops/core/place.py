@@ -22,7 +22,7 @@ from airflow_dirops.core.format.control import Adoption
 from airflow_dirops.core.format.entries import Entry, Input
 from airflow_dirops.core.format.journal import Failure, JournalLine
 from airflow_dirops.core.format.lists import InputsSeen
-from airflow_dirops.core.format.manifest import Manifest, SourceRecord
+from airflow_dirops.core.format.manifest import Manifest, PartitionRecord, SourceRecord
 from airflow_dirops.core.format.runs import Attempt
 from airflow_dirops.core.stage.functions import Pair
 from airflow_dirops.core.stage.policies import Durability, OnConflict, Replaceable
@@ -204,6 +204,7 @@ class Sealing:
     """What the lists and the header say besides what the journal holds.
 
     :param sources: as the header names them.
+    :param partitions: those of a roll-up.
     :param ignored: how many names the listing passed over.
     :param began: when the attempt did, on the monotonic clock.
     :param planned: how many inputs there are, of which each has its line in the journal; without ``seen``.
@@ -221,6 +222,7 @@ class Sealing:
     planned: int
     unmatched: Iterable[tuple[Input, tuple[int, ...]]] = ()
     seen: InputsSeen | None = None
+    partitions: tuple[PartitionRecord, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from airflow_dirops.core import errors, read_directory, read_manifest, transform_directory
+from airflow_dirops.core import Partitions, errors, read_directory, read_manifest, transform_directory
 from tests.cli.calls import dirops_process
 
 READ = """
@@ -321,3 +321,23 @@ class TestWhatARunWouldRefuse:
         )
         for choice in ("skip", "commit"):
             assert "refused" not in parsed(place, "--pattern", "*.png", "--empty", choice)
+
+
+def test_a_roll_up_is_planned_for_the_partitions_it_was_made_of(tmp_path: Path) -> None:
+    def make(day: str) -> None:
+        (tmp_path / "raw" / day).mkdir(parents=True)
+        (tmp_path / "raw" / day / "a.txt").write_text(day)
+        text = {"read": lambda path: Path(path).read_text(), "codec": "text", "stage": "to_text"}
+        read_directory(source=tmp_path / "raw" / day, target=tmp_path / "interim" / day, **text)  # type: ignore[arg-type]
+
+    make("2026-11-01")
+    asked = Partitions(tmp_path / "interim/{partition}", ("2026-11-01", "2026-11-02"), "allow")
+    transform_directory(source=asked, target=tmp_path / "week", transform=str.upper, codec="text")
+    make("2026-11-02")
+    found = json.loads(dirops_process("plan", "--json", "week", cwd=tmp_path).stdout)
+    assert found["inputs"] == [
+        {"reason": "carried", "path": "2026-11-01/a.txt"},
+        {"reason": "new", "path": "2026-11-02/a.txt"},
+    ]
+    refused = dirops_process("plan", "interim/2026-11-01", "week", cwd=tmp_path)
+    assert "name it alone" in refused.stderr

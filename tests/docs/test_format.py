@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from airflow_dirops.core import read_directory, transform_directory
+from airflow_dirops.core import Partitions, read_directory, transform_directory
 from airflow_dirops.core.disk.sorting import MAX_IN_MEMORY
 from airflow_dirops.core.errors import Stopped
 from airflow_dirops.core.format import entries, manifest
@@ -75,7 +75,7 @@ def odd(name: str) -> str:
 
 @pytest.fixture
 def stages(tmp_path: Path) -> list[Path]:
-    """Stages of a bare directory, of a snapshot, of two and of all records, with everything that lists can hold."""
+    """Stages of a bare directory, of a snapshot, of two, of all records, of partitions: all that lists can hold."""
     raw = tmp_path / "raw"
     raw.mkdir()
     for name in ("fails", "nothing", "value1", "value2", "value3"):
@@ -89,7 +89,10 @@ def stages(tmp_path: Path) -> list[Path]:
     joined, whole = tmp_path / "joined", tmp_path / "whole"
     transform_directory(source=[first, second], target=joined, transform=lambda a, b: a + b, join="inner", codec="text")
     transform_directory(source=first, target=whole, aggregate=lambda records: str(len(list(records))), codec="text")
-    return [first, second, joined, whole]
+    rolled_up = tmp_path / "rolled up"
+    parts = Partitions(tmp_path / "{partition}", ("first", "missing"), "allow")
+    transform_directory(source=parts, target=rolled_up, transform=str.upper, codec="text")
+    return [first, second, joined, whole, rolled_up]
 
 
 def written(paths: list[Path]) -> set[str]:

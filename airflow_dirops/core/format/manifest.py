@@ -72,6 +72,14 @@ class SourceRecord(ManifestModel, frozen=True):
     stage: Text | None = None
 
 
+class PartitionRecord(ManifestModel, frozen=True, omit_defaults=True):
+    """One partition of a roll-up; without ``snapshot`` it was missing, which the stage had allowed."""
+
+    partition: Text
+    snapshot: Id | None = None
+    stage: Text | None = None
+
+
 class FunctionRecord(ManifestModel, frozen=True, omit_defaults=True):
     """What the entries were made with.
 
@@ -133,6 +141,8 @@ class Manifest(ManifestModel, frozen=True, omit_defaults=True):
 
     ``bytes`` counts the entries only; ``created`` is UTC in ISO 8601; ``seconds`` is the attempt's wall time.
     ``join`` and ``sources`` are there where several sources were matched by key; ``source`` is the first of them.
+    ``partitions`` is there where several partitions of one target were read as one: all that were asked for, in the
+    order of their names. ``source.location`` has ``{partition}`` in it then.
     ``inputs_digest`` is there where entries were made of all inputs together.
     ``one_to_one`` says that each entry has the key of its only input, so that ``files.jsonl`` is in the order of both.
     ``restored`` and ``upkeep`` are there only after a roll-back or a repair: the snapshot whose lists these are.
@@ -158,6 +168,7 @@ class Manifest(ManifestModel, frozen=True, omit_defaults=True):
     writer: dict[Text, Text]
     join: Word | None = None
     sources: tuple[SourceRecord, ...] = ()
+    partitions: tuple[PartitionRecord, ...] = ()
     inputs_digest: Digest | None = None
     one_to_one: bool = False
     limit: Count | None = None

@@ -19,15 +19,15 @@ _LOOKED_AT = 1_000
 
 def why_empty(source: Source) -> str:
     """In one phrase, why there is no input."""
-    missing = [single for single in source.singles if single.is_missing]
+    missing = [single for single in source.described if single.is_missing]
     if missing:
         folders = [os.path.abspath(single.path) for single in missing]
         return f"there is no folder {' and no folder '.join(f'{each!r}{place_of(each).remains()}' for each in folders)}"
     places = " and ".join(
         f"{str(single.path)!r} matches {single.selection.pattern!r}"
-        for single in {(single.path, single.selection.pattern): single for single in source.singles}.values()
+        for single in {(single.path, single.selection.pattern): single for single in source.described}.values()
     )
-    return f"no file in {places}" if len(source.singles) == 1 else f"no key is in every source: what in {places}"
+    return f"no file in {places}" if len(source.described) == 1 else f"no key is in every source: what in {places}"
 
 
 def empty_source(source: Source) -> SourceEmpty:

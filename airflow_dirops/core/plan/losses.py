@@ -73,7 +73,7 @@ class LossGuard:
                 log.warning("%d of %d %s %s; somebody has let that through", lost, of, what, how)
             self.was_permitted = True
             return None
-        sources = " and ".join(repr(os.fspath(single.path)) for single in self._source.singles)
+        sources = " and ".join(repr(os.fspath(single.path)) for single in self._source.described)
         bound = "half of them, by default" if self._stage.max_removed is None else repr(self._stage.max_removed)
         return (
             f"{lost} of the {of} {what} of the target {self._place.name!r} {how}, and max_removed "

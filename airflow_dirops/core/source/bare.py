@@ -14,6 +14,7 @@ from airflow_dirops.core.disk.held import is_damage
 from airflow_dirops.core.disk.sorting import Sorter
 from airflow_dirops.core.errors import ArgumentRefused, DanglingLink, SourceChanged, StorageError
 from airflow_dirops.core.format.entries import Input, order_of
+from airflow_dirops.core.format.manifest import PartitionRecord
 from airflow_dirops.core.messages.shown import logger
 from airflow_dirops.core.snapshot.reader import Snapshot
 from airflow_dirops.core.source.inputs import Inputs, NoInputs
@@ -53,6 +54,10 @@ class BareDirectory:
     def ignored(self) -> int:
         return self._listing.ignored
 
+    @property
+    def described(self) -> tuple[Source, ...]:
+        return (self,)
+
     def list_inputs(self, sorter: Sorter) -> Inputs:
         if self.is_missing:
             return NoInputs()
@@ -73,6 +78,9 @@ class BareDirectory:
                 self.path,
                 self._listing.first_unfollowed,
             )
+
+    def partitions(self) -> Iterable[PartitionRecord]:
+        return ()
 
     def list_unmatched(self) -> Iterable[tuple[Input, tuple[int, ...]]]:
         return ()

@@ -11,6 +11,7 @@ from airflow_dirops.core.disk.sorting import Sorter
 from airflow_dirops.core.errors import RecordFailed, ResourcesExhausted
 from airflow_dirops.core.format.entries import Entry, Input
 from airflow_dirops.core.format.lists import FILES
+from airflow_dirops.core.format.manifest import PartitionRecord
 from airflow_dirops.core.snapshot.contents import iter_ordered
 from airflow_dirops.core.snapshot.reader import Record, Snapshot
 from airflow_dirops.core.source.inputs import Inputs
@@ -31,6 +32,10 @@ class SnapshotSource(Inputs):
         self.selection = Selection(pattern)
         self._is_listed = False
 
+    @property
+    def described(self) -> tuple[Source, ...]:
+        return (self,)
+
     def list_inputs(self, sorter: Sorter) -> Inputs:  # noqa: ARG002 - a manifest is sorted
         return self
 
@@ -45,6 +50,9 @@ class SnapshotSource(Inputs):
         if not self._is_listed:
             self._is_listed = True
             warn_of_case(self)
+
+    def partitions(self) -> Iterable[PartitionRecord]:
+        return ()
 
     def list_unmatched(self) -> Iterable[tuple[Input, tuple[int, ...]]]:
         return ()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import heapq
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager
 from itertools import groupby, pairwise
 from typing import Any, NamedTuple
@@ -14,6 +14,7 @@ from airflow_dirops.core.disk.sorting import Sorter
 from airflow_dirops.core.errors import KeyMissing, KeyRefused
 from airflow_dirops.core.format.entries import Input
 from airflow_dirops.core.format.lines import encode_line
+from airflow_dirops.core.format.manifest import PartitionRecord
 from airflow_dirops.core.messages.shown import logger
 from airflow_dirops.core.source.inputs import Inputs, with_order
 from airflow_dirops.core.source.source import Fault, Source
@@ -56,10 +57,17 @@ class JoinedSource:
         """How many names the listings passed over, and how many inputs have no match."""
         return self._unmatched + sum(source.ignored for source in self.singles)
 
+    @property
+    def described(self) -> tuple[Source, ...]:
+        return self.singles
+
     def list_inputs(self, sorter: Sorter) -> Inputs:
         listed = [source.list_inputs(sorter.sibling(str(number))) for number, source in enumerate(self.singles)]
         self._listed = listed
         return _Matched(self, listed)
+
+    def partitions(self) -> Iterable[PartitionRecord]:
+        return ()
 
     def list_unmatched(self) -> Iterator[tuple[Input, tuple[int, ...]]]:
         """What an inner join leaves out, by key and in order, with the numbers of the sources that do not have it."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, closing
 from pathlib import Path
 
@@ -15,8 +15,10 @@ from airflow_dirops.core.snapshot.opening import open_snapshot
 from airflow_dirops.core.source.bare import BareDirectory, link_at
 from airflow_dirops.core.source.committed import SnapshotSource
 from airflow_dirops.core.source.joining import JoinedSource
+from airflow_dirops.core.source.partitions import open_partitions
 from airflow_dirops.core.source.source import Source
 from airflow_dirops.core.stage.locations import SourceLike, checked_path
+from airflow_dirops.core.stage.partitions import Partitions
 from airflow_dirops.core.stage.stage import Stage
 
 
@@ -26,14 +28,25 @@ def open_sources(stage: Stage) -> Source:
     :raises SourceMissing: if a directory is not there, and ``empty=`` does not cover that.
     :raises ArgumentRefused: if it is the result of a trial run, and this is none.
     """
+    if isinstance(stage.source, Partitions):
+        return open_partitions(
+            stage.source,
+            lambda path: _open_single(stage, path, stage.patterns[0]),
+            pattern=stage.patterns[0],
+            may_be_empty=stage.empty != "fail",
+        )
     with ExitStack() as opened:
         singles = [
             opened.enter_context(closing(_open_single(stage, *each)))
-            for each in zip(stage.sources, stage.patterns, strict=True)
+            for each in zip(_single_locations(stage), stage.patterns, strict=True)
         ]
         _check_missing(stage, singles)
         opened.pop_all()
     return singles[0] if stage.join is None else JoinedSource(singles, stage.join)
+
+
+def _single_locations(stage: Stage) -> Iterator[SourceLike]:
+    return (each for each in stage.sources if not isinstance(each, Partitions))
 
 
 def check_readable(stage: Stage, source: Source) -> None:

@@ -14,7 +14,7 @@ from typing import Any, Literal, NamedTuple, Protocol
 
 from airflow_dirops.core.disk.sorting import Sorter
 from airflow_dirops.core.format.entries import Input
-from airflow_dirops.core.format.manifest import SourceRecord
+from airflow_dirops.core.format.manifest import PartitionRecord, SourceRecord
 from airflow_dirops.core.messages.shown import logger
 from airflow_dirops.core.snapshot.reader import Record, Snapshot
 from airflow_dirops.core.source.inputs import Inputs
@@ -46,6 +46,10 @@ class Source(Protocol):
     def singles(self) -> tuple[Source, ...]:
         """The directories that it is made of: itself, or those that are joined."""
 
+    @property
+    def described(self) -> tuple[Source, ...]:
+        """What messages and the manifest name: itself, or those that are joined; partitions together are one."""
+
     def list_inputs(self, sorter: Sorter) -> Inputs:
         """Every input, in order, as often as asked. A bare directory is walked into the sorter once."""
 
@@ -60,6 +64,9 @@ class Source(Protocol):
 
     def record_of(self, item: Input) -> Record | InputRecord:
         """What a user's function sees of this input."""
+
+    def partitions(self) -> Iterable[PartitionRecord]:
+        """What a roll-up reads and what it misses, for its manifest; nothing where it is none."""
 
     def list_unmatched(self) -> Iterable[tuple[Input, tuple[int, ...]]]:
         """What a join left out, and in which of its sources it is missing."""

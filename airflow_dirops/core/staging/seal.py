@@ -152,6 +152,7 @@ def _header(
         writer={"airflow-dirops": __version__, "python": platform.python_version()},
         join=stage.join,
         sources=sealing.sources if stage.join else (),
+        partitions=sealing.partitions,
         inputs_digest=sealing.seen.digest if sealing.seen else None,
         one_to_one=one_to_one,
         limit=stage.limit,

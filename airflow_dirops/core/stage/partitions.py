@@ -1,0 +1,102 @@
+"""Several partitions of one target as a source: a week of days, read as one."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, Literal, NamedTuple, get_args
+
+from airflow_dirops.core.errors import ArgumentRefused
+from airflow_dirops.core.format.entries import path_problem
+from airflow_dirops.core.messages.shown import shown
+from airflow_dirops.core.stage.locations import checked_path
+
+PLACEHOLDER = "{partition}"
+"""What stands in a path for the name of a partition."""
+
+Missing = Literal["fail", "allow"]
+
+# A month of hours. Each is held open while a stage runs, and most systems let a process open 1,024 files.
+MAX_PARTITIONS = 750
+
+
+class Partition(NamedTuple):
+    """One of them: its name, and where it lies."""
+
+    name: str
+    path: str
+
+
+@dataclass(frozen=True)
+class Partitions:
+    """Snapshots of several partitions, read as one source whose keys begin with the partition's name.
+
+    :param path: of a target, with ``{partition}`` in it.
+    :param names: which partitions; in any order.
+    :param missing: of partitions that no stage committed: ``fail``, or ``allow`` them, and list them in the manifest.
+    :raises ArgumentRefused: with everything that cannot be used.
+    """
+
+    path: str | os.PathLike[str]
+    names: tuple[str, ...]
+    missing: Missing = "fail"
+
+    def __post_init__(self) -> None:
+        names: Any = self.names
+        if isinstance(names, str):
+            raise ArgumentRefused(f"names={names!r} is one text; give a list of them, such as [{names!r}]")
+        # Once and for all: a function may change the directory.
+        absolute = Path(os.getcwd(), os.path.expanduser(os.fsdecode(self.path)))
+        object.__setattr__(self, "path", os.fspath(absolute))
+        object.__setattr__(self, "names", tuple(sorted(names, key=_order)))
+        if findings := list(self._problems()):
+            raise ArgumentRefused("these partitions cannot be a source", findings)
+        # What can be wrong with a path is wrong with each of them.
+        filled = [checked_path("source", self._filled(name)) for name in self.names]
+        object.__setattr__(self, "_paths", tuple(filled))
+
+    def __iter__(self) -> Iterator[Partition]:
+        paths: tuple[str, ...] = vars(self)["_paths"]
+        return map(Partition, self.names, paths)
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def __str__(self) -> str:
+        which = self.names[0] if len(self) == 1 else f"{self.names[0]} to {self.names[-1]}, {len(self)}"
+        return f"{self.path} ({which})"
+
+    def _filled(self, name: str) -> str:
+        return os.fspath(self.path).replace(PLACEHOLDER, name)
+
+    def _problems(self) -> Iterator[str]:
+        if PLACEHOLDER not in os.fspath(self.path):
+            yield f"the path {self.path!r} has no {PLACEHOLDER} in it, so all of them would be one folder; put it in"
+        if self.missing not in get_args(Missing):
+            yield f"missing={self.missing!r} is none of {', '.join(map(repr, get_args(Missing)))}"
+        if not self.names:
+            yield "there is not one of them; name at least one"
+        if len(self.names) > MAX_PARTITIONS:
+            yield (
+                f"there are {len(self.names)}, and a stage reads up to {MAX_PARTITIONS} at once; roll them up in two "
+                "steps, such as hours into days, and days into the year"
+            )
+        yield from self._problems_of_names()
+
+    def _problems_of_names(self) -> Iterator[str]:
+        for name in self.names:
+            if problem := path_problem(name):
+                yield f"the name {shown(repr(name), 100)} cannot be a folder: {problem}"
+        for one, other in pairwise(self.names):
+            if one == other:
+                yield f"{one!r} is there twice; name it once"
+            elif _order(other).startswith(_order(one)):
+                yield f"{other!r} lies in {one!r}, so their keys could be the same; roll them up one level at a time"
+
+
+def _order(name: Any) -> str:
+    """With the slash behind it, sorting by names is sorting by the keys that begin with them."""
+    return f"{name}/"
