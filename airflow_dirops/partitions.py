@@ -119,7 +119,7 @@ def dirops_params() -> dict[str, Param]:
             False,
             type=["null", "boolean"],  # without "null" the form marks a switch as a field to be filled in
             title="Accept removals",
-            description="Let this run drop any number of results, where max_removed refused that.",
+            description="For a run that was refused since too many results would go (TooManyRemoved): let them go.",
         ),
         "dry_run": Param(
             False,

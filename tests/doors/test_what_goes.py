@@ -28,7 +28,9 @@ def copied(**fields: Any) -> DirectoryReadOperator:
     )
 
 
-def test_results_that_would_go_are_let_through_once_from_the_form(runs: Runs, root: Path) -> None:
+def test_results_that_would_go_are_let_through_once_from_the_form_as_the_refusal_says(
+    runs: Runs, root: Path, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
     write(root / "raw" / DAY, **{f"n{number:02}": "x" for number in range(20)})
     with DAG("goes", schedule=None, params=dirops_params()) as dag:
         copied()
@@ -37,7 +39,10 @@ def test_results_that_would_go_are_let_through_once_from_the_form(runs: Runs, ro
         path.unlink()
     assert runs(dag, conf={"partition": DAY}).state("copied") == "failed"
     assert len(values(root / "interim" / DAY)) == 20
+    said = capfd.readouterr()
+    assert f"trigger the DAG again, for '{DAY}', with 'Accept removals' on in the form" in said.out + said.err
     assert runs(dag, conf={"partition": DAY, "accept_removal": True}).state("copied") == "success"
+    assert caplog.messages.count("19 of 20 results would go; max_removed='100%' allows that") == 1
     assert len(values(root / "interim" / DAY)) == 1
 
 

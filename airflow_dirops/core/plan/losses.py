@@ -31,6 +31,7 @@ class LossGuard:
         self._source = run.source
         self._place = place
         self._base = run.base.manifest if run.base is not None and _counts(run.stage, run.base.manifest) else None
+        self._has_told = False
         self.was_permitted = False
         """Whether something went through for which somebody had given a permission."""
 
@@ -67,6 +68,7 @@ class LossGuard:
         """Why a run that loses so much is refused, or None if it is not."""
         lost, of, what = loss
         if self._base is None or lost <= removal_bound(self._stage.max_removed, of):
+            self._tell_of_what_is_allowed(loss, how)
             return None
         if self._place.permits_removal(self._base.snapshot):
             if not self.was_permitted:
@@ -79,9 +81,22 @@ class LossGuard:
             f"{lost} of the {of} {what} of the target {self._place.name!r} {how}, and max_removed "
             f"allows {bound}; nothing was published, and the target is as it was. Look at the source, {sources}: a "
             "share may not be mounted, a listing cut short, a pattern or function changed. If they are meant to go, "
-            "let it through once: tick 'Accept removals' in the trigger form, call it with max_removed='100%', or run: "
+            f"let it through once: trigger the DAG again{self._for_partition()} with 'Accept removals' on in the form, "
+            "call it with max_removed='100%', or run: "
             f"{dirops_command('accept-removal', self._place.name)}"
         )
+
+    def _for_partition(self) -> str:
+        """The form, left empty, is for the last partition, which may be another one."""
+        return f", for {self._stage.partition!r}," if self._stage.partition else ""
+
+    def _tell_of_what_is_allowed(self, loss: Loss, how: str) -> None:
+        """The form or an argument lets through what is refused by default: once, that goes into the log."""
+        lost, of, what = loss
+        if self._base is None or self._has_told or lost <= removal_bound(None, of):
+            return
+        self._has_told = True
+        log.warning("%d of %d %s %s; max_removed=%r allows that", lost, of, what, how, self._stage.max_removed)
 
 
 def _counts(stage: Stage, base: Manifest) -> bool:

@@ -146,4 +146,9 @@ def _missing(path: Path) -> SourceMissing:
             f"the source {here!r} does not exist; check the path and that it is mounted. The directory above it "
             "is there, so if this one is to be missing at times, set empty='skip'"
         )
-    return SourceMissing(f"the source {here!r} does not exist; check the path and that it is mounted")
+    there = next(above for above in Path(here).parents if above.is_dir())
+    return SourceMissing(
+        f"the source {here!r} does not exist; check the path and that it is mounted. The last directory above it that "
+        f"is there is {os.fspath(there)!r}; empty='skip' and empty='commit' want the one just above it, which tells a "
+        "day without files from a share that is not mounted"
+    )

@@ -71,8 +71,12 @@ class TestAMissingFolder:
     def test_with_the_one_above(self, run: Run, target: Path, missing: Path, empty: str) -> None:
         """The disk is away, and not the day."""
         run()
-        with nothing_lost(target), pytest.raises(errors.SourceMissing, match=r"that it is mounted$"):
+        above = f"above it that is there is '{missing.parent}'; .* want the one just above it"
+        with nothing_lost(target), pytest.raises(errors.SourceMissing, match=above):
             run(source=missing / "deeper", empty=empty)
+        missing.mkdir()  # as it says
+        if empty == "skip":
+            assert run(source=missing / "deeper", empty=empty).outcome == "skipped"
 
     @pytest.mark.parametrize("empty", ["fail", "skip", "commit"])
     def test_that_is_a_link_to_what_is_away(self, run: Run, target: Path, missing: Path, empty: str) -> None:
