@@ -159,7 +159,7 @@ class _Records:
                 return
         try:
             if read.error is not None:
-                self._quarantine.take(read.line, read.error, 1, self._reporter.done["all"])
+                self._quarantine.admit(read.line, read.error, 1, self._reporter.done["all"])
         except DiropsError as error:
             self.failure = error
             raise

@@ -45,7 +45,7 @@ class Quarantine:
         """Whether more failed than is allowed."""
         return self._failures > self._allowed
 
-    def take(self, line: JournalLine, error: InputError | SourceChanged, tries: int, done: int) -> None:
+    def admit(self, line: JournalLine, error: InputError | SourceChanged, tries: int, done: int) -> None:
         """Journal a failed input, and go on or end there.
 
         :param line: the input's, with the failure.

@@ -23,7 +23,7 @@ class Refusals:
         self._staging = staging
         self._found: list[_Refusal] = []
 
-    def note(self, path: str, error: KeyRefused) -> None:
+    def add(self, path: str, error: KeyRefused) -> None:
         """Keep a refusal, to be raised with all the others.
 
         :raises KeyRefused: when there are so many that more would not help.

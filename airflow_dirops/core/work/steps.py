@@ -147,7 +147,7 @@ class Steps:
             try:
                 kept = self._keep(one)
             except KeyRefused as error:
-                self._refusals.note(one.input.path, error)
+                self._refusals.add(one.input.path, error)
                 continue
             if kept:
                 self._count(kept, one.input)
@@ -168,12 +168,12 @@ class Steps:
         if error is None:
             self._count("computed", item)
         elif isinstance(error, KeyRefused):
-            self._refusals.note(item.path, error)
+            self._refusals.add(item.path, error)
         elif tries <= self._run.stage.file_retries:
             log.info("%s failed at try %d and is tried again: %s", item.path, tries, kind_of(error))
             again.add(order_of(item.path), encode_line(item))
         else:
-            self._quarantine.take(result.line, error, tries, self._reporter.done["all"])
+            self._quarantine.admit(result.line, error, tries, self._reporter.done["all"])
             self._count("quarantined", item)
 
     def _count(self, fate: Fate, item: Input) -> None:
