@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
@@ -23,13 +24,23 @@ from airflow_dirops.runtime import is_mapped, partition_of, root
 from airflow_dirops.templates import DATES, PLACEHOLDER, mentions_partition, names_used, other_date
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     import jinja2
     from airflow.sdk import DAG, Context
 
 LABEL = "{{ dirops_label | default('') }}"
 """What the UI calls an instance of a task: its partition, and whether it was a dry run."""
+
+
+@contextmanager
+def _naming_the_task(task_id: str | None) -> Iterator[None]:
+    """The page of import errors cuts the traceback off before the line of the DAG file."""
+    try:
+        yield
+    except errors.ArgumentRefused as error:
+        error.args = (f"task {task_id!r}: {error}", *error.args[1:])
+        raise
 
 
 class _CheckedPartial:
@@ -39,7 +50,8 @@ class _CheckedPartial:
         partial = vars(BaseOperator)["partial"].__get__(task, operator)
 
         def checked(**arguments: Any) -> Any:
-            operator.check_arguments(arguments, arguments.get("dag") or DagContext.get_current())
+            with _naming_the_task(arguments.get("task_id")):
+                operator.check_arguments(arguments, arguments.get("dag") or DagContext.get_current())
             return partial(**{"map_index_template": LABEL, **arguments})
 
         return checked
@@ -75,7 +87,8 @@ class PathFields(BaseOperator):
             _fit_form(dag, used)
 
     def _check_own_arguments(self) -> None:
-        self.check_arguments(vars(self), self.get_dag())
+        with _naming_the_task(self.task_id):
+            self.check_arguments(vars(self), self.get_dag())
 
     def _do_render_template_fields(
         self,

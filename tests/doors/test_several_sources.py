@@ -58,7 +58,8 @@ def refusal(door: Callable[[Any], Any], source: str) -> str:
 @pytest.mark.parametrize("source", SOURCES.values(), ids=SOURCES)
 @pytest.mark.parametrize("door", DOORS.values(), ids=DOORS)
 def test_they_are_refused_while_the_dag_is_parsed(door: Callable[[Any], Any], source: str) -> None:
-    assert refusal(door, source).startswith("source=")
+    # the page of import errors shows no line of the DAG file
+    assert refusal(door, source).startswith(("task 't': source=", "task 'upper': source="))
 
 
 @pytest.mark.parametrize("source", SOURCES.values(), ids=SOURCES)
