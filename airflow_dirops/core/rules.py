@@ -181,6 +181,23 @@ def adopt_command(place: str, stage: str) -> str:
     return dirops_command("adopt", place, options=(f"--stage={stage}",) if stage else ())
 
 
+def refuse_unmanaged(place: str, why: Exception, terms: Terms, adoption: Adoption | None = None) -> None:
+    """Refuse to move aside what no stage wrote.
+
+    :param place: the target, for messages.
+    :param why: what lies there is no snapshot.
+    :param adoption: what somebody has allowed, for once.
+    :raises TargetRefused: if nobody allowed it.
+    """
+    if "unmanaged" in terms.may_replace or (adoption and adoption.lets(terms.stage, None)):
+        return
+    raise TargetRefused(
+        f"the target {place!r} is there already and is no snapshot of ours ({why}); choose another "
+        "target, or let this stage move it aside, once, to where it stays until you remove it: "
+        f"{adopt_command(place, terms.stage)}"
+    ) from why
+
+
 def refuse_foreign(place: str, found: Manifest, terms: Terms, adoption: Adoption | None = None) -> None:
     """Refuse to replace what these terms do not cover.
 

@@ -39,7 +39,7 @@ from airflow_dirops.core.stage.policies import Durability
 from airflow_dirops.core.staging.encoding import encode_into
 from airflow_dirops.core.staging.journal import Journal
 from airflow_dirops.core.staging.keeping import Keeper, directory_of
-from airflow_dirops.core.staging.manifest_files import write_header
+from airflow_dirops.core.staging.manifest_files import write_header, write_list
 from airflow_dirops.core.staging.seal import write_snapshot
 from airflow_dirops.core.staging.tree import check_names, make_tree
 
@@ -172,12 +172,14 @@ class StagingArea:
         """Write the lists, then the header, and make everything durable, in that order."""
         self.drain()
         manifest = write_snapshot(
-            self.tree,
+            self.path,
             sealing,
             [self.journal],
             self._sorter,
             self._check,
             lambda count: self._check_names(count, self._paths()),
+            partial(write_list, self.tree),
+            partial(write_header, self.tree),
         )
         self._sync_tree()
         return manifest

@@ -7,10 +7,10 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from itertools import chain
+from pathlib import Path
 
 import msgspec
 
-from airflow_dirops.core.disk.held import HeldDirectory
 from airflow_dirops.core.disk.sorting import Sorter
 from airflow_dirops.core.errors import StagingChanged
 from airflow_dirops.core.format.entries import EVERY_INPUT, Input, key_of, order_of
@@ -37,25 +37,28 @@ from airflow_dirops.core.format.manifest import (
 )
 from airflow_dirops.core.format.runs import new_id
 from airflow_dirops.core.place import Sealing
-from airflow_dirops.core.staging.manifest_files import write_header, write_list
 from airflow_dirops.version import __version__
 
 
 def write_snapshot(
-    tree: HeldDirectory,
+    where: Path,
     sealing: Sealing,
     journals: Sequence[Iterable[JournalLine]],
     sorter: Callable[[str], Sorter],
     check: Callable[[Output], None],
     check_names: Callable[[int], None],
+    write_list: Callable[[ListName, Iterable[bytes]], ListRecord],
+    write_header: Callable[[Manifest], None],
 ) -> Manifest:
     """Write the lists from the journal, then the header with their digests.
 
-    :param tree: beneath which they go.
+    :param where: they go, for messages.
     :param journals: of all that worked on this snapshot.
     :param sorter: makes one that sorts in the attempt's own directory.
     :param check: looks once at each file before it is listed.
     :param check_names: looks, before the lists are written, for what is not listed; gets how many files are.
+    :param write_list: writes one, from its encoded lines.
+    :param write_header: makes it durable, after all else.
     :returns: the header, as written.
     """
     sorters = {name: sorter(name) for name in LISTS}
@@ -70,13 +73,13 @@ def write_snapshot(
         for name, path, encoded in _list_lines(line):
             sorters[name].add(order_of(path), encoded)
     if not sealing.seen and inputs != sealing.planned:
-        raise StagingChanged(tree.path, f"{inputs} inputs are through, and {sealing.planned} were planned")
+        raise StagingChanged(where, f"{inputs} inputs are through, and {sealing.planned} were planned")
     check_names(len(sorters[FILES]))
     unmatched = 0
     for item, lacking in sealing.unmatched:
         unmatched += 1
         sorters[SKIPPED].add(order_of(item.path), encode_line(_left_out(item, lacking, sealing.sources)))
-    lists = {name: write_list(tree, name, (line for _, line in sorter)) for name, sorter in sorters.items()}
+    lists = {name: write_list(name, (line for _, line in sorter)) for name, sorter in sorters.items()}
     counts = Counts(
         inputs=sealing.seen.count if sealing.seen else inputs,
         entries=lists[FILES].lines,
@@ -86,7 +89,7 @@ def write_snapshot(
         unmatched=unmatched,
     )
     manifest = _header(sealing, lists, counts, size, one_to_one=one_to_one)
-    write_header(tree, manifest)
+    write_header(manifest)
     return manifest
 
 

@@ -15,7 +15,7 @@ from airflow_dirops.core.format.entries import CONTROL_DIRECTORY, MANIFEST_DIREC
 from airflow_dirops.core.format.manifest import HEADER, Manifest
 from airflow_dirops.core.place import Terms
 from airflow_dirops.core.places.directory.header import read_manifest
-from airflow_dirops.core.rules import adopt_command, refuse_foreign
+from airflow_dirops.core.rules import refuse_foreign, refuse_unmanaged
 
 
 def check_target(target: str | os.PathLike[str], sources: Iterable[Path]) -> Path:
@@ -75,8 +75,9 @@ def read_base(target: Path, terms: Terms, adoption: Adoption | None = None) -> M
     try:
         base = read_manifest(target)
     except (ManifestMissing, ManifestDamaged) as error:
-        is_allowed = "unmanaged" in terms.may_replace or (adoption and adoption.lets(terms.stage, None))
-        _check_unmanaged(target, terms.stage, error, bool(is_allowed))
+        if not is_vacant(target):
+            refuse_unmanaged(str(target), error, terms, adoption)
+            check_can_be_moved_aside(target)
         return None
     refuse_foreign(str(target), base, terms, adoption)
     return base
@@ -98,18 +99,6 @@ def check_can_be_moved_aside(target: Path) -> None:
     """
     if findings := list(_precious(target)):
         raise TargetRefused(f"the target {str(target)!r} cannot be moved aside", findings)
-
-
-def _check_unmanaged(target: Path, stage: str, error: ManifestMissing | ManifestDamaged, is_allowed: bool) -> None:
-    if is_vacant(target):
-        return
-    if not is_allowed:
-        raise TargetRefused(
-            f"the target {str(target)!r} is there already and is no snapshot of ours ({error}); choose another "
-            "target, or let this stage move it aside, once, to where it stays until you remove it: "
-            f"{adopt_command(str(target), stage)}"
-        ) from error
-    check_can_be_moved_aside(target)
 
 
 def _findings(path: Path, sources: Iterable[Path]) -> Iterator[str]:

@@ -1,0 +1,152 @@
+"""What a place in memory keeps, and a snapshot of it that is held open."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+from functools import cached_property
+from hashlib import sha256
+from io import BufferedReader
+from pathlib import Path
+
+from airflow_dirops.core.errors import DiropsError, ManifestMissing, SnapshotDamaged
+from airflow_dirops.core.format.control import Adoption, FencedRun, Owner
+from airflow_dirops.core.format.entries import MANIFEST_DIRECTORY
+from airflow_dirops.core.format.journal import JournalLine
+from airflow_dirops.core.format.manifest import HEADER, Manifest, parse_header
+from airflow_dirops.core.place import FileStatus, not_as_listed
+
+
+@dataclass(eq=False)
+class Content:
+    """What lies, or lay, where readers look: a snapshot, or what somebody else put there.
+
+    :param readers: how many hold it.
+    :param replaced: when something else took its place.
+    """
+
+    files: dict[str, bytes] = field(default_factory=dict)
+    sealed_ns: int = field(default_factory=time.time_ns)
+    readers: int = 0
+    replaced: float = 0.0
+
+    def manifest(self, name: str) -> Manifest:
+        """
+        :param name: of the place, for messages.
+        :raises ManifestMissing: if no stage wrote it.
+        :raises ManifestDamaged: if its header is no manifest.
+        """
+        if HEADER not in self.files:
+            raise ManifestMissing(f"{name!r} has no manifest ({HEADER}), so no stage committed it; wait for the stage")
+        return parse_header(self.files[HEADER], Path(name, HEADER))
+
+
+@dataclass(eq=False)
+class Area:
+    """What one attempt has written.
+
+    :param is_alive: its process is.
+    :param holder: the attempt that has taken what this one left.
+    :param is_synced: its finished files outlive a power cut.
+    """
+
+    owner: Owner
+    content: Content = field(default_factory=Content)
+    lines: list[JournalLine] = field(default_factory=list)
+    is_alive: bool = True
+    holder: str | None = None
+    is_synced: bool = True
+
+    @property
+    def files(self) -> dict[str, bytes]:
+        return self.content.files
+
+
+@dataclass(eq=False)
+class Store:
+    """Everything about one target; all of it is durable but what an attempt has not finished."""
+
+    current: Content | None = None
+    fence: dict[str, FencedRun] = field(default_factory=dict)
+    areas: dict[str, Area] = field(default_factory=dict)
+    retired: list[Content] = field(default_factory=list)
+    unmanaged: list[Content] = field(default_factory=list)
+    accepted_removal: str | None = None
+    adoption: Adoption | None = None
+
+    def cut_power(self) -> None:
+        """End every attempt, and lose what was not durable: half-written files, or the bytes of all that were not
+        to survive it.
+        """
+        for area in self.areas.values():
+            area.is_alive, area.holder = False, None
+            finished = {output.path for line in area.lines for output in line.outputs}
+            for path in list(area.files):
+                if path not in finished:
+                    del area.files[path]
+                elif not area.is_synced:
+                    area.files[path] = b""
+
+
+def is_intact(content: bytes | None, digest: str) -> bool:
+    return content is not None and sha256(content).hexdigest() == digest
+
+
+class MemoryHeld:
+    """See :class:`~airflow_dirops.core.place.Held`. Whoever wants a real file gets one in a scratch directory."""
+
+    def __init__(self, content: Content, name: str) -> None:
+        self.content = content
+        self.manifest = content.manifest(name)
+        self.path = Path(name)
+        content.readers += 1
+        self._is_open = True
+
+    @property
+    def sealed_ns(self) -> int:
+        return self.content.sealed_ns
+
+    def open(self, path: str) -> BufferedReader:
+        return open(self.path_of(path), "rb")
+
+    def status(self, path: str) -> FileStatus | None:
+        content = self.content.files.get(path)
+        return None if content is None else FileStatus(len(content), self.sealed_ns)
+
+    def local(self, path: str) -> AbstractContextManager[str]:
+        return nullcontext(self.path_of(path))
+
+    def path_of(self, path: str) -> str:
+        content = self.content.files.get(path)
+        if content is None:
+            error = FileNotFoundError(2, "there is no such file", path)
+            raise self.explain(error, path) from error
+        where = self._scratch / sha256(content).hexdigest() / Path(path).name
+        if not where.exists():
+            where.parent.mkdir(exist_ok=True)
+            where.write_bytes(content)
+        return str(where)
+
+    def explain(self, error: OSError, path: str) -> DiropsError:
+        return SnapshotDamaged(not_as_listed(self.path / path, f"it cannot be opened: {error.strerror}"))
+
+    def iter_files(self) -> Iterator[str]:
+        return (path for path in list(self.content.files) if not path.startswith(f"{MANIFEST_DIRECTORY}/"))
+
+    def count_files(self) -> int:
+        return sum(1 for _ in self.iter_files())
+
+    def close(self) -> None:
+        if self._is_open:
+            self._is_open = False
+            self.content.readers -= 1
+            if "_scratch" in vars(self):
+                shutil.rmtree(self._scratch)
+
+    @cached_property
+    def _scratch(self) -> Path:
+        return Path(tempfile.mkdtemp(prefix="dirops-"))

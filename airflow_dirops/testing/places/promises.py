@@ -1,0 +1,27 @@
+"""How the tests of a suite say which promise was broken."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from airflow_dirops.core.place import Place, Staging
+
+
+class Promises:
+    """What the tests ask of the subclass; see :class:`airflow_dirops.testing.places.suite.PlaceTests`."""
+
+    if TYPE_CHECKING:
+
+        def put_foreign(self, place: Place) -> None: ...
+        def overwrite(self, place: Place, path: str, content: bytes | None) -> None: ...
+        def overwrite_staged(self, staging: Staging, path: str, content: bytes | None) -> None: ...
+        def damage_journal(self, staging: Staging) -> None: ...
+
+
+def expect(fact: bool, promise: str) -> None:
+    # Not an assert, which python -O would drop, and pytest explains only in the author's own tests.
+    if not fact:
+        pytest.fail(f"broken promise: {promise}")
