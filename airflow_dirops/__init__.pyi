@@ -4,5 +4,8 @@ from .operators.directory_read import DirectoryReadOperator as DirectoryReadOper
 from .operators.staged_transform import StagedTransformOperator as StagedTransformOperator
 from .partitions import daily_partitions as daily_partitions
 from .partitions import dirops_params as dirops_params
+from .partitions import hourly_partitions as hourly_partitions
+from .partitions import monthly_partitions as monthly_partitions
+from .partitions import weekly_partitions as weekly_partitions
 from .sensors.manifest import ManifestSensor as ManifestSensor
 from .version import __version__ as __version__

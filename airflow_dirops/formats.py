@@ -9,14 +9,23 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import suppress
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from itertools import pairwise
 
-from airflow_dirops.periods import Calendar, Unit
+from airflow_dirops.periods import Calendar
 
 DAILY = "%Y-%m-%d"
 """How a day's folder is named."""
+
+HOURLY = "%Y-%m-%dT%H"
+"""How an hour's folder is named, where clocks are never put back."""
+
+WEEKLY = "%G-W%V"
+"""How a week's folder is named: by the year and the number that ISO 8601 gives to it."""
+
+MONTHLY = "%Y-%m"
+"""How a month's folder is named."""
 
 LONGEST = 250  # what Airflow's database keeps of a partition key
 _OWN_FOLDER = "_dirops"
@@ -51,6 +60,22 @@ def write_name(moment: datetime, partition_format: str) -> str:
     return moment.strftime(partition_format)
 
 
+def example_name(partition_format: str) -> str:
+    """A name as a format writes it, for a message."""
+    return write_name(_told_from_utc(datetime(2026, 11, 26), partition_format), partition_format)
+
+
+def has_offset(partition_format: str) -> bool:
+    """Whether names hold the offset from UTC."""
+    return "%z" in partition_format.replace("%%", "")
+
+
+def tells_hours(partition_format: str) -> bool:
+    """Whether the hours of a day have names of their own."""
+    morning = _told_from_utc(datetime(2026, 11, 26), partition_format)
+    return write_name(morning, partition_format) != write_name(morning.replace(hour=13), partition_format)
+
+
 def read_name(name: str, partition_format: str) -> datetime:
     """The date that a name stands for; the first one, where it stands for several.
 
@@ -64,7 +89,7 @@ def read_name(name: str, partition_format: str) -> datetime:
             failure = failure or error
             continue
         # strptime alone also takes "2026-1-1", which is another folder
-        if moment.tzinfo is None and write_name(moment, partition_format) == name:
+        if (moment.tzinfo is not None) == has_offset(partition_format) and write_name(moment, partition_format) == name:
             return moment
     raise ValueError(failure or f"{partition_format!r} writes no date so")
 
@@ -101,25 +126,56 @@ def fault_of(partition_format: str) -> str | None:
     :param partition_format: the format, whatever the length of its periods.
     """
     for moment in _sample_moments():
-        if fault := _fault_at(partition_format, moment):
+        if fault := _fault_at(partition_format, _told_from_utc(moment, partition_format)):
             return fault
     return None
 
 
 @cache
-def fault_with(partition_format: str, unit: Unit) -> str | None:
-    """What is wrong with a format for periods of one kind: two must not share a name.
+def fault_with(partition_format: str, calendar: Calendar) -> str | None:
+    """What is wrong with a format for the periods of a calendar: two must not share a name.
 
     :param partition_format: the format of a schedule.
-    :param unit: the kind of period that the schedule runs for.
+    :param calendar: the periods that the schedule runs for.
     """
     if fault := fault_of(partition_format):
         return fault
-    for period in sorted({unit.floor(moment) for moment in _sample_moments()}):
-        for one, other in pairwise((unit.step(period, -1), period, unit.step(period, 1))):
-            if (name := write_name(one, partition_format)) == write_name(other, partition_format):
-                return f"two {unit.name}s, {one:%Y-%m-%d} and {other:%Y-%m-%d}, would share the folder {name!r}"
+    for period in sorted({calendar.at(moment) for moment in _sample_moments()}):
+        if fault := _misread(period, partition_format, calendar):
+            return fault
+        for one, other in pairwise((calendar.later(period, -1), period, calendar.later(period, 1))):
+            if fault := _shared(one, other, partition_format, calendar):
+                return fault
+    for one, other in calendar.doubled():
+        if fault := _shared(one, other, partition_format, calendar):
+            return (
+                f"{fault} as clocks are put back. Write %z behind %H, for the offset from UTC, as in "
+                f"{HOURLY + '%z'!r}, or give the schedule a timezone whose clocks are never put back, such as 'UTC'"
+            )
     return None
+
+
+def _misread(period: datetime, partition_format: str, calendar: Calendar) -> str | None:
+    name = write_name(period, partition_format)
+    try:
+        is_read = calendar.at(read_name(name, partition_format)) == period
+    except ValueError:
+        is_read = False
+    return None if is_read else f"it writes {name!r} for the {calendar.kind} {_shown(period)}, and cannot read that"
+
+
+def _shared(one: datetime, other: datetime, partition_format: str, calendar: Calendar) -> str | None:
+    if (name := write_name(one, partition_format)) != write_name(other, partition_format):
+        return None
+    return f"two {calendar.kind}s, {_shown(one)} and {_shown(other)}, would share the folder {name!r}"
+
+
+def _shown(period: datetime) -> str:
+    return f"{period:%Y-%m-%d}" if period.tzinfo is None else period.isoformat(timespec="minutes")
+
+
+def _told_from_utc(moment: datetime, partition_format: str) -> datetime:
+    return moment.replace(tzinfo=UTC) if has_offset(partition_format) else moment
 
 
 def period_named(name: str, partition_format: str, calendar: Calendar) -> datetime:
@@ -127,9 +183,9 @@ def period_named(name: str, partition_format: str, calendar: Calendar) -> dateti
 
     :raises ValueError: if the format writes no period of this calendar so.
     """
-    period = calendar.unit.floor(read_name(name, partition_format))
-    if write_name(period, partition_format) != name:
-        raise ValueError(f"no {calendar.unit.name} is named so; {write_name(period, partition_format)!r} is one")
+    period = calendar.at(read_name(name, partition_format))
+    if (own := write_name(period, partition_format)) != name:
+        raise ValueError(f"no {calendar.kind} is named so; {own!r} is one")
     return period
 
 
@@ -170,13 +226,13 @@ def _sample_moments() -> Iterator[datetime]:
 def last_ended(reading: datetime, partition_format: str) -> str | None:
     """The name before the one that a reading of the clock lies in: of the last day, week, or hour that has ended.
 
-    :param reading: what the clock shows now.
+    :param reading: what the clock shows now, with its zone.
     :returns: None if a year of hours all have one name.
     """
-    now = write_name(reading, partition_format)
+    now, instant = write_name(reading, partition_format), reading.astimezone(UTC)
     for hours in range(1, 367 * 24):
         with suppress(OverflowError):
-            name = write_name(reading - timedelta(hours=hours), partition_format)
+            name = write_name((instant - timedelta(hours=hours)).astimezone(reading.tzinfo), partition_format)
             if name != now:
                 return name
     return None

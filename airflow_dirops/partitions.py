@@ -11,7 +11,20 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from airflow_dirops.core.errors import ArgumentRefused
-from airflow_dirops.formats import DAILY, fault_of, fault_with, last_ended, read_name, unsafe, write_name
+from airflow_dirops.formats import (
+    DAILY,
+    HOURLY,
+    MONTHLY,
+    WEEKLY,
+    example_name,
+    fault_of,
+    fault_with,
+    last_ended,
+    read_name,
+    tells_hours,
+    unsafe,
+    write_name,
+)
 
 if TYPE_CHECKING:
     from airflow.sdk import Param
@@ -52,23 +65,83 @@ def daily_partitions(
     :param run_offset: the day to run for, counted from the one on which it may run: -1 is the day before, which has
         ended; 0 is that day itself.
     :param run_immediately: whether a DAG without ``start_date`` runs at once when it is first switched on.
-    :param partition_format: how a day's folder is named, as in ``strftime``; the DAG's stages, sensors and form follow.
+    :param partition_format: how a day's folder is named, as in ``strftime``; stages, sensors and the form follow.
     :raises ArgumentRefused: if the format writes what it cannot read, or two days share a folder.
     """
-    from airflow_dirops.periods import DAY
-    from airflow_dirops.timetables import PartitionTimetable
+    return _partitions("day", cron, timezone, run_offset, run_immediately, partition_format)
 
-    check_format(partition_format)
-    if fault := fault_with(partition_format, DAY):
-        raise ArgumentRefused(f"partition_format={partition_format!r} cannot name the folders of days: {fault}")
-    return PartitionTimetable(
-        cron,
-        timezone=timezone or _default_timezone(),
-        run_offset=run_offset,
-        run_immediately=run_immediately,
-        key_format=partition_format,
-        period=DAY.name,
-    )
+
+def hourly_partitions(
+    cron: str,
+    *,
+    timezone: str | Timezone | FixedTimezone | None = None,
+    run_offset: int = -1,
+    run_immediately: bool = False,
+    partition_format: str = HOURLY,
+) -> PartitionTimetable:
+    """Run on a cron schedule for each hour once: its partition key is the hour, ``2026-11-01T13``.
+
+    ``schedule=hourly_partitions("5 * * * *")`` runs five minutes after each hour, for the hour that has ended. Where
+    clocks are put back an hour comes twice: there the format must have the offset in it, ``%Y-%m-%dT%H%z``.
+    Otherwise as :func:`daily_partitions`.
+
+    :param cron: when to run, as a cron expression or preset.
+    :param timezone: where the cron expression and the hours are meant; Airflow's default if left out.
+    :param run_offset: the hour to run for, counted from the one in which it may run: -1 is the one before, which has
+        ended; 0 is that one itself.
+    :param run_immediately: whether a DAG without ``start_date`` runs at once when it is first switched on.
+    :param partition_format: how an hour's folder is named, as in ``strftime``; stages, sensors and the form follow.
+    :raises ArgumentRefused: if the format writes what it cannot read, or two hours share a folder.
+    """
+    return _partitions("hour", cron, timezone, run_offset, run_immediately, partition_format)
+
+
+def weekly_partitions(
+    cron: str,
+    *,
+    timezone: str | Timezone | FixedTimezone | None = None,
+    run_offset: int = -1,
+    run_immediately: bool = False,
+    partition_format: str = WEEKLY,
+) -> PartitionTimetable:
+    """Run on a cron schedule for each week of ISO 8601 once: its partition key is the week, ``2026-W45``.
+
+    ``schedule=weekly_partitions("0 2 * * 1")`` runs on Mondays at two, for the week that ended on Sunday.
+    Otherwise as :func:`daily_partitions`.
+
+    :param cron: when to run, as a cron expression or preset.
+    :param timezone: where the cron expression and the weeks are meant; Airflow's default if left out.
+    :param run_offset: the week to run for, counted from the one in which it may run: -1 is the one before, which has
+        ended; 0 is that one itself.
+    :param run_immediately: whether a DAG without ``start_date`` runs at once when it is first switched on.
+    :param partition_format: how a week's folder is named, as in ``strftime``; stages, sensors and the form follow.
+    :raises ArgumentRefused: if the format writes what it cannot read, or two weeks share a folder.
+    """
+    return _partitions("week", cron, timezone, run_offset, run_immediately, partition_format)
+
+
+def monthly_partitions(
+    cron: str,
+    *,
+    timezone: str | Timezone | FixedTimezone | None = None,
+    run_offset: int = -1,
+    run_immediately: bool = False,
+    partition_format: str = MONTHLY,
+) -> PartitionTimetable:
+    """Run on a cron schedule for each month once: its partition key is the month, ``2026-11``.
+
+    ``schedule=monthly_partitions("0 2 1 * *")`` runs on the first at two, for the month that has ended.
+    Otherwise as :func:`daily_partitions`.
+
+    :param cron: when to run, as a cron expression or preset.
+    :param timezone: where the cron expression and the months are meant; Airflow's default if left out.
+    :param run_offset: the month to run for, counted from the one in which it may run: -1 is the one before, which has
+        ended; 0 is that one itself.
+    :param run_immediately: whether a DAG without ``start_date`` runs at once when it is first switched on.
+    :param partition_format: how a month's folder is named, as in ``strftime``; stages, sensors and the form follow.
+    :raises ArgumentRefused: if the format writes what it cannot read, or two months share a folder.
+    """
+    return _partitions("month", cron, timezone, run_offset, run_immediately, partition_format)
 
 
 def dirops_params() -> dict[str, Param]:
@@ -139,8 +212,8 @@ def form_description(partition_format: str | None = DAILY) -> str:
     if partition_format is None:
         what = "The name of the folder to work on."
     elif partition_format != DAILY:
-        example = write_name(datetime(2026, 11, 27), partition_format)
-        what = f"The folder to work on, such as {example}, or a date in it, such as 2026-11-27."
+        what = f"The folder to work on, such as {example_name(partition_format)}"
+        what += "." if tells_hours(partition_format) else ", or a date in it, such as 2026-11-26."
     return (
         f"{what} Empty: the Partition Key under Advanced Options, else the last that has ended. "
         "Leave it empty in a backfill; there the other fields count only if 'Override parameters on existing runs' "
@@ -200,7 +273,7 @@ def resolve_partition(said: Said, partition_format: str | None = DAILY) -> tuple
 def due_partition(now: datetime, partition_format: str | None) -> str | None:
     """The last partition that had ended at a time, where no schedule of ours knows.
 
-    :param now: what a clock showed in the DAG's timezone.
+    :param now: what a clock showed in the DAG's timezone, with that zone.
     :param partition_format: the form of the names; names that are no dates have no last one.
     """
     return None if partition_format is None else last_ended(now, partition_format)
@@ -240,12 +313,35 @@ def check_same_format(partition_format: str | None, schedules: str) -> None:
     """
     if partition_format in (FROM_SCHEDULE, schedules, None):
         return
-    example = datetime(2026, 11, 26)
     raise ArgumentRefused(
-        f"the schedule makes partitions like {write_name(example, schedules)!r}, and partition_format="
-        f"{partition_format!r} wants names like {write_name(example, partition_format)!r}. Write the format once, "
-        "on the schedule, daily_partitions(..., partition_format=...), and leave it out here"
+        f"the schedule makes partitions like {example_name(schedules)!r}, and partition_format="
+        f"{partition_format!r} wants names like {example_name(partition_format)!r}. Write the format once, "
+        "on the schedule, as in daily_partitions(..., partition_format=...), and leave it out here"
     )
+
+
+def _partitions(
+    period: str,
+    cron: str,
+    timezone: str | Timezone | FixedTimezone | None,
+    run_offset: int,
+    run_immediately: bool,
+    partition_format: str,
+) -> PartitionTimetable:
+    from airflow_dirops.timetables import PartitionTimetable
+
+    check_format(partition_format)
+    timetable = PartitionTimetable(
+        cron,
+        timezone=timezone or _default_timezone(),
+        run_offset=run_offset,
+        run_immediately=run_immediately,
+        key_format=partition_format,
+        period=period,
+    )
+    if fault := fault_with(partition_format, timetable.calendar):
+        raise ArgumentRefused(f"partition_format={partition_format!r} cannot name the folders of {period}s: {fault}")
+    return timetable
 
 
 def _second_to_key(said: Said, param: str | None) -> str | None:
@@ -261,9 +357,11 @@ def _second_to_key(said: Said, param: str | None) -> str | None:
 
 def _named_by_form(param: Any, partition_format: str | None) -> str:
     # a form may pick a date where folders are named otherwise: the one that the date lies in is meant
-    if isinstance(param, str) and partition_format not in (None, DAILY) and _malformed(param, partition_format):
+    if partition_format is None or partition_format == DAILY or not isinstance(param, str):
+        return check_partition(param, 'params["partition"]', partition_format)
+    if _malformed(param, partition_format) and not tells_hours(partition_format):
         try:
-            return write_name(read_name(param, DAILY), str(partition_format))
+            return write_name(read_name(param, DAILY), partition_format)
         except ValueError:
             pass
     return check_partition(param, 'params["partition"]', partition_format)
@@ -280,7 +378,7 @@ def _malformed(text: str, partition_format: str | None) -> str | None:
     try:
         read_name(text, partition_format)
     except ValueError:
-        example = write_name(datetime(2026, 11, 26), partition_format)
+        example = example_name(partition_format)
         return (
             f"partition_format={partition_format!r} writes names such as {example!r}. Give one like it, or "
             "partition_format=None, which takes any name"

@@ -147,7 +147,7 @@ def _due(dag: DAG, asked: datetime, zone: Any, partition_format: str | None) -> 
     if due_key := getattr(dag.timetable, "due_key", None):
         key: str = due_key(asked)
         return key
-    return due_partition(asked.astimezone(zone).replace(tzinfo=None), partition_format)
+    return due_partition(asked.astimezone(zone), partition_format)
 
 
 def attempt_of(context: Context, partition: str | None) -> Attempt:

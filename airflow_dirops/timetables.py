@@ -1,4 +1,4 @@
-"""The timetable behind ``daily_partitions``: cron says when runs start, the calendar says what they are for.
+"""The timetable behind ``daily_partitions`` and its like: cron says when runs start, the calendar what they are for.
 
 Airflow's own ``CronPartitionTimetable`` finds a run's partition by stepping cron back by a tick, and where clocks
 change that loses a day and takes another one twice.
@@ -16,7 +16,7 @@ from airflow.timetables.base import DagRunInfo
 from airflow.timetables.trigger import CronPartitionTimetable
 
 from airflow_dirops.formats import DAILY, fault_with, period_named, write_name
-from airflow_dirops.periods import UNITS, Calendar
+from airflow_dirops.periods import Calendar, calendar_of
 
 if TYPE_CHECKING:
     from airflow.timetables.base import TimeRestriction
@@ -37,7 +37,7 @@ class PartitionTimetable(CronPartitionTimetable):
     :param run_offset: the period to run for, counted from the one in which it is due.
     :param run_immediately: whether a DAG without ``start_date`` runs at once when it is first switched on.
     :param key_format: how a period becomes a partition key.
-    :param period: the length of a period, a name in :data:`~airflow_dirops.periods.UNITS`.
+    :param period: the length of a period, "hour", "day", "week" or "month".
     """
 
     def __init__(
@@ -53,7 +53,7 @@ class PartitionTimetable(CronPartitionTimetable):
         super().__init__(
             cron, timezone=timezone, run_offset=run_offset, run_immediately=run_immediately, key_format=key_format
         )
-        self._calendar = Calendar(UNITS[period], self._timezone)
+        self._calendar = calendar_of(period, self._timezone)
         if self.description:
             self.description += f", for each {period} once"
 
@@ -73,7 +73,7 @@ class PartitionTimetable(CronPartitionTimetable):
 
     def serialize(self) -> dict[str, Any]:
         """What the scheduler needs to build this timetable again."""
-        return {**super().serialize(), "period": self._calendar.unit.name}
+        return {**super().serialize(), "period": self._calendar.kind}
 
     def __eq__(self, other: object) -> bool:
         """Whether the same runs come of both."""
@@ -88,6 +88,11 @@ class PartitionTimetable(CronPartitionTimetable):
         return self._timezone
 
     @property
+    def calendar(self) -> Calendar:
+        """The periods that there are runs for."""
+        return self._calendar
+
+    @property
     def partition_format(self) -> str:
         """How a period's folder is named."""
         return self._key_format
@@ -99,7 +104,7 @@ class PartitionTimetable(CronPartitionTimetable):
             self._tick(utcnow())
         except ValueError as error:
             raise AirflowTimetableInvalid(f"the cron expression {self._expression!r} never comes true") from error
-        if fault := fault_with(self._key_format, self._calendar.unit):
+        if fault := fault_with(self._key_format, self._calendar):
             raise AirflowTimetableInvalid(f"partition_format={self._key_format!r} cannot name partitions: {fault}")
 
     def due_key(self, instant: datetime) -> str:
@@ -144,7 +149,7 @@ class PartitionTimetable(CronPartitionTimetable):
             return self._calendar.begins(period_named(partition_key, self._key_format, self._calendar))
         except (ValueError, OverflowError) as error:
             raise InvalidPartitionKeyError(
-                f"Partition key {partition_key!r} is no {self._calendar.unit.name} as {self._key_format!r} writes it, "
+                f"Partition key {partition_key!r} is no {self._calendar.kind} as {self._key_format!r} writes it, "
                 f"such as {self.due_key(utcnow())!r}: {error}"
             ) from error
 
@@ -158,7 +163,7 @@ class PartitionTimetable(CronPartitionTimetable):
             candidates.append(self._first_run_from(restriction.earliest))
         if not restriction.catchup:
             candidates.append(self._last_run_until(utcnow()))
-        return max(candidates)
+        return max(candidates, key=self._calendar.begins)
 
     def _first_period(self) -> datetime:
         now = utcnow()
