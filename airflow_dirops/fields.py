@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
@@ -22,12 +23,17 @@ from airflow_dirops.partitions import (
 from airflow_dirops.paths import absolute_path, pairs, path_text, pinned_source, refuse_nothing
 from airflow_dirops.runtime import is_mapped, partition_of, root
 from airflow_dirops.templates import DATES, PLACEHOLDER, mentions_partition, names_used, other_date
+from airflow_dirops.windows import PartitionWindow
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     import jinja2
     from airflow.sdk import DAG, Context
+
+    from airflow_dirops.core import Partitions
+
+_STANDS_FOR_ONE = "name-of-a-partition"
 
 LABEL = "{{ dirops_label | default('') }}"
 """What the UI calls an instance of a task: its partition, and whether it was a dry run."""
@@ -117,7 +123,9 @@ class PathFields(BaseOperator):
             self.partition = self._partition_of_run(templates, context)
         context["dirops_label"] = self._label(context)  # type: ignore[typeddict-unknown-key]
         for name in self.path_fields:
-            setattr(self, name, self._settled(name, templates[name]))
+            template = templates[name]
+            is_window = isinstance(template, PartitionWindow)
+            setattr(self, name, self._several(template, context) if is_window else self._settled(name, template))
 
     def _label(self, context: Context) -> str:
         """What the UI shows of this instance of the task, where Airflow has no more than its index."""
@@ -127,6 +135,19 @@ class PathFields(BaseOperator):
     def _partition_of_run(self, templates: Mapping[str, Any], context: Context) -> str:
         del templates
         return partition_of(context, self.partition_format)
+
+    def _several(self, window: PartitionWindow, context: Context) -> Partitions:
+        """The partitions that a source stands for in this run."""
+        fields = {name: getattr(window, name) for name in ("path", "since", "until")}
+        rendered = {name: self.render_template(value, context) for name, value in fields.items()}
+        for name, value in fields.items():
+            refuse_nothing(f"source.{name}", value, rendered[name])
+        path = path_text("source", window.path, rendered["path"])
+        # What can be wrong with a path is told of one with a name in it.
+        filled = absolute_path("source", path.replace(PLACEHOLDER, _STANDS_FOR_ONE), root())
+        path = filled.replace(_STANDS_FOR_ONE, PLACEHOLDER)
+        asked = replace(window, path=path, since=rendered["since"], until=rendered["until"])
+        return asked.settle(self.partition, self.partition_format)
 
     def _settled(self, name: str, template: Any) -> Any:
         rendered = getattr(self, name)

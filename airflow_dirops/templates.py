@@ -11,6 +11,7 @@ from typing import Any
 from jinja2 import Environment, TemplateSyntaxError, meta, nodes
 
 from airflow_dirops.formats import DAILY, read_name, write_name
+from airflow_dirops.windows import PartitionWindow
 
 PLACEHOLDER = "{partition}"
 
@@ -36,6 +37,8 @@ def mentions_partition(template: Any) -> bool:
     """
     if isinstance(template, (list, tuple)):
         return any(map(mentions_partition, template))
+    if isinstance(template, PartitionWindow):
+        return template.asks_run
     return PLACEHOLDER in _text(template)
 
 

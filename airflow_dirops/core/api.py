@@ -11,14 +11,14 @@ from airflow_dirops.core.errors import ArgumentRefused, remaining_storage_errors
 from airflow_dirops.core.pipeline import run_stage
 from airflow_dirops.core.report.outcome import Outcome
 from airflow_dirops.core.stage.locations import SourceLike
-from airflow_dirops.core.stage.partitions import Partitions
+from airflow_dirops.core.stage.partitions import PartitionsLike
 from airflow_dirops.core.stage.stage import Stage, StageOptions
 from airflow_dirops.core.stops import note_handlers
 
 
 def read_directory(
     *,
-    source: SourceLike | Partitions | list[SourceLike] | tuple[SourceLike, ...],
+    source: SourceLike | PartitionsLike | list[SourceLike] | tuple[SourceLike, ...],
     target: str | os.PathLike[str],
     read: Callable[..., Any],
     **options: Unpack[StageOptions],
@@ -37,7 +37,7 @@ def read_directory(
 
 def transform_directory(
     *,
-    source: SourceLike | Partitions | list[SourceLike] | tuple[SourceLike, ...],
+    source: SourceLike | PartitionsLike | list[SourceLike] | tuple[SourceLike, ...],
     target: str | os.PathLike[str],
     transform: Callable[..., Any] | None = None,
     aggregate: Callable[..., Any] | None = None,
@@ -61,7 +61,7 @@ def transform_directory(
 
 def iter_plan(
     *,
-    source: SourceLike | Partitions | list[SourceLike] | tuple[SourceLike, ...],
+    source: SourceLike | PartitionsLike | list[SourceLike] | tuple[SourceLike, ...],
     target: str | os.PathLike[str],
     read: Callable[..., Any] | None = None,
     transform: Callable[..., Any] | None = None,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from os.path import isdir
+from socket import gethostname
 from typing import TYPE_CHECKING, Any, Literal
 
 from airflow.sdk.definitions._internal.contextmanager import TaskGroupContext
@@ -13,10 +14,13 @@ from airflow.sdk.exceptions import AirflowSkipException
 from airflow_dirops import fields, runtime
 from airflow_dirops.core import errors
 from airflow_dirops.core.messages.shown import shown
+from airflow_dirops.core.stage.partitions import PartitionsLike
 from airflow_dirops.partitions import DRY_RUN, FROM_SCHEDULE, check_partition
 from airflow_dirops.paths import pairs, source_text
 from airflow_dirops.several_sources import known_to_be_several
 from airflow_dirops.templates import PLACEHOLDER, has_partition, mentions_partition, varies_by
+from airflow_dirops.triggers.conditions import Conditions, deepest_directory
+from airflow_dirops.windows import PartitionWindow
 
 if TYPE_CHECKING:
     from os import PathLike
@@ -57,7 +61,8 @@ class StageOperator(fields.PathFields):
     ``accept_removal`` there lifts ``max_removed``; ``dry_run`` makes the stage log what would run and why, and write
     nothing. The user's function gets the run's other params if it takes ``params`` by keyword.
 
-    :param source: a directory, or an upstream's ``.output``, which pins the snapshot that it committed.
+    :param source: a directory, or an upstream's ``.output``, which pins the snapshot that it committed; or several
+        partitions of a target, as ``partitions("interim/csv/{partition}", last=7)``.
     :param target: the directory that readers see. Written by this stage alone.
     :param pattern: which files of the source, as a glob; where sources are joined, a list has one for each.
     :param codec: how values become files: a name or a codec object.
@@ -97,6 +102,7 @@ class StageOperator(fields.PathFields):
     takes_all_partitions = False
     """Whether what the stage writes stands for all partitions of its source together."""
 
+    _waits = False
     _is_running = False
     _stop_asked = False
     _next_report = 10.0  # seconds into the run; then after as long again, at most a minute
@@ -104,7 +110,7 @@ class StageOperator(fields.PathFields):
     def __init__(
         self,
         *,
-        source: str | PathLike[str] | XComArg | Mapping[str, Any] | list[Any],
+        source: str | PathLike[str] | XComArg | Mapping[str, Any] | PartitionsLike | list[Any],
         target: str | PathLike[str],
         pattern: str | list[str] = "**/*",
         codec: str | Codec = "npy",
@@ -181,6 +187,8 @@ class StageOperator(fields.PathFields):
     def execute(self, context: Context) -> dict[str, Any]:
         """Run the stage, tell the outlets, and return the outcome for the next stage."""
         options = self._options(context)
+        if self._waits and not options["dry_run"]:
+            self._wait_for_partitions()
         source, partition = source_text(self.source), f", partition {self.partition}" if self.partition else ""
         self.log.info("Stage %s: from %s to %s%s", options["stage"], *map(shown, (source, self.target, partition)))
         if options["dry_run"]:
@@ -192,6 +200,27 @@ class StageOperator(fields.PathFields):
             raise AirflowSkipException(outcome.reason)
         runtime.announce(self, context, outcome)
         return outcome.to_dict()
+
+    def execute_after_wait(self, context: Context, event: Mapping[str, Any]) -> Any:
+        """Go on once a partition is there; the next one may be missing yet."""
+        if kind := event.get("error"):
+            raise errors.error_of_kind(kind)(event["message"])
+        return self.execute(context)
+
+    def _wait_for_partitions(self) -> None:
+        asked: Any = self.source
+        for name, target in asked.settle():
+            conditions = Conditions(target=target, root=runtime.root())
+            if (finding := conditions.look()).summary is None:
+                self.log.info("Waiting for the partition %s: %s", shown(name), shown(finding.lacking))
+                from airflow_dirops.triggers.manifest import ManifestTrigger
+
+                landmark, host = deepest_directory(target), gethostname()
+                self.defer(
+                    trigger=ManifestTrigger(conditions=conditions.as_dict(), landmark=landmark, host=host),
+                    method_name="execute_after_wait",
+                    timeout=self.execution_timeout,
+                )
 
     def on_kill(self) -> None:
         """Stop a running stage; what it has finished stays in its staging area, the target as it was."""
@@ -231,6 +260,9 @@ class StageOperator(fields.PathFields):
         for source in sources:
             if isinstance(source, Mapping):
                 is_missing, where = not source.get("snapshot"), source.get("target")
+            elif isinstance(source, PartitionsLike):
+                where = source
+                is_missing = bool(self.upstream_task_ids) and not any(isdir(each.path) for each in source.settle())
             else:
                 is_missing, where = bool(self.upstream_task_ids) and not isdir(source), source
             if is_missing:
@@ -256,6 +288,7 @@ class StageOperator(fields.PathFields):
 
     def _fill_in(self, templates: Mapping[str, Any], context: Context) -> None:
         rendered_target = str(self.target)
+        self._waits = isinstance(templates["source"], PartitionWindow) and templates["source"].waits
         super()._fill_in(templates, context)
         if not self.takes_all_partitions:
             self._check_target(templates, rendered_target, context)
@@ -288,6 +321,8 @@ class StageOperator(fields.PathFields):
         target = templates["target"]
         overrides = runtime.overridden_params(context)
         by_target = varies_by(target, overrides)
+        if isinstance(templates["source"], PartitionWindow):
+            return  # what moves on with the run is meant to replace what it was
         for template, source in pairs(templates["source"], self.source):
             pinned = source.get("partition") if isinstance(source, Mapping) else None
             partition = pinned or (self.partition if mentions_partition(template) else None)

@@ -18,7 +18,7 @@ from airflow_dirops.core.source.joining import JoinedSource
 from airflow_dirops.core.source.partitions import open_partitions
 from airflow_dirops.core.source.source import Source
 from airflow_dirops.core.stage.locations import SourceLike, checked_path
-from airflow_dirops.core.stage.partitions import Partitions
+from airflow_dirops.core.stage.partitions import Partitions, PartitionsLike
 from airflow_dirops.core.stage.stage import Stage
 
 
@@ -46,7 +46,7 @@ def open_sources(stage: Stage) -> Source:
 
 
 def _single_locations(stage: Stage) -> Iterator[SourceLike]:
-    return (each for each in stage.sources if not isinstance(each, Partitions))
+    return (each for each in stage.sources if not isinstance(each, PartitionsLike))
 
 
 def check_readable(stage: Stage, source: Source) -> None:

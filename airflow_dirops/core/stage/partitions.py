@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
@@ -30,8 +31,18 @@ class Partition(NamedTuple):
     path: str
 
 
+class PartitionsLike(ABC):
+    """What can be asked for partitions."""
+
+    @abstractmethod
+    def settle(self) -> Partitions:
+        """
+        :raises ArgumentRefused: if it cannot say which they are.
+        """
+
+
 @dataclass(frozen=True)
-class Partitions:
+class Partitions(PartitionsLike):
     """Snapshots of several partitions, read as one source whose keys begin with the partition's name.
 
     :param path: of a target, with ``{partition}`` in it.
@@ -57,6 +68,9 @@ class Partitions:
         # What can be wrong with a path is wrong with each of them.
         filled = [checked_path("source", self._filled(name)) for name in self.names]
         object.__setattr__(self, "_paths", tuple(filled))
+
+    def settle(self) -> Partitions:
+        return self
 
     def __iter__(self) -> Iterator[Partition]:
         paths: tuple[str, ...] = vars(self)["_paths"]

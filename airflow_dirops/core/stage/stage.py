@@ -16,7 +16,7 @@ from airflow_dirops.core.messages.shown import shown
 from airflow_dirops.core.report.outcome import Progress
 from airflow_dirops.core.stage.functions import UserFunction
 from airflow_dirops.core.stage.locations import SourceLike, checked_path
-from airflow_dirops.core.stage.partitions import Partitions
+from airflow_dirops.core.stage.partitions import PartitionsLike
 from airflow_dirops.core.stage.patterns import one_of
 from airflow_dirops.core.stage.policies import (
     Durability,
@@ -112,7 +112,7 @@ class Stage:
     :raises ArgumentRefused: with everything that cannot be used.
     """
 
-    source: SourceLike | Partitions | list[SourceLike] | tuple[SourceLike, ...]
+    source: SourceLike | PartitionsLike | list[SourceLike] | tuple[SourceLike, ...]
     target: str | os.PathLike[str]
     read: Callable[..., Any] | None = None
     transform: Callable[..., Any] | None = None
@@ -172,7 +172,7 @@ class Stage:
         return isinstance(self.source, list | tuple)
 
     @property
-    def sources(self) -> tuple[SourceLike | Partitions, ...]:
+    def sources(self) -> tuple[SourceLike | PartitionsLike, ...]:
         return tuple(self.source) if isinstance(self.source, list | tuple) else (self.source,)
 
     @property
@@ -250,13 +250,18 @@ class Stage:
             )
         if self.is_joined and len(self.sources) < 2:
             raise ArgumentRefused(f"join={self.join!r} needs at least two sources, and source={self.source!r}")
-        if self.is_joined and any(isinstance(one, Partitions) for one in self.sources):
+        if self.is_joined and any(isinstance(one, PartitionsLike) for one in self.sources):
             raise ArgumentRefused(
                 "join= matches directories, and one of its sources stands for several partitions; join those of each "
                 "partition in a stage of its own, and roll its target up"
             )
         checked = [
-            one if isinstance(one, Mapping | Partitions) else checked_path("source", one) for one in self.sources
+            one
+            if isinstance(one, Mapping)
+            else one.settle()
+            if isinstance(one, PartitionsLike)
+            else checked_path("source", one)
+            for one in self.sources
         ]
         object.__setattr__(self, "source", checked if self.is_joined else checked[0])
         if self.source_is_planned and not self.dry_run:
