@@ -36,7 +36,8 @@ class PartitionsLike(ABC):
 
     @abstractmethod
     def settle(self) -> Partitions:
-        """
+        """The partitions, each by its name.
+
         :raises ArgumentRefused: if it cannot say which they are.
         """
 
