@@ -6,6 +6,7 @@ change that loses a day and takes another one twice.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from pendulum import DateTime
     from pendulum.tz.timezone import FixedTimezone, Timezone
 
+_NOT_IN_IDS = re.compile(r"[^A-Za-z0-9_.~:+-]")
 _A_TICK = timedelta(seconds=1)  # cron's are at whole seconds
 
 
@@ -113,6 +115,10 @@ class PartitionTimetable(CronPartitionTimetable):
         :param instant: when the run was asked for.
         """
         return write_name(self._last_due(instant), self._key_format)
+
+    def generate_run_id(self, *, partition_key: str | None = None, **run: Any) -> str:
+        """The id of a new run. Airflow takes none with a slash or a space in it, which a key may have."""
+        return super().generate_run_id(partition_key=_NOT_IN_IDS.sub("_", partition_key or ""), **run)
 
     def next_dagrun_info_v2(
         self, *, last_dagrun_info: DagRunInfo | None, restriction: TimeRestriction

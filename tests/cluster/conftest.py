@@ -20,11 +20,14 @@ DAG_IDS = (
     "days",
     "days_awaited",
     "days_started",
+    "hours",
     "killed_1",
     "killed_2",
+    "months",
     "shapes",
     "slow",
     "unprintable",
+    "weeks",
 )
 # So that a task which is asleep is soon given up, and one that only waits for the CPU is not.
 SETTINGS = {

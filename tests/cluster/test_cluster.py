@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+import pytest
 
 from airflow_dirops.core import read_manifest
 from demo.cluster import Cluster
@@ -55,6 +56,33 @@ def runs_for(cluster: Cluster, dag_id: str, days: tuple[str, ...]) -> list[dict[
 
     cluster.wait(f"runs of {dag_id}", all_there)
     return [run for run in found if run["partition_key"] in days]
+
+
+@pytest.mark.parametrize(
+    ("dag_id", "bounds", "names"),
+    [
+        pytest.param(
+            "hours",
+            ("2026-10-25T01:00", "2026-10-25T03:00"),
+            ("2026/10/25/01+0200", "2026/10/25/02+0200", "2026/10/25/02+0100", "2026/10/25/03+0100"),
+            id="a night in which the clocks are put back",
+        ),
+        pytest.param("weeks", ("2026-10-19", "2026-10-26"), ("2026-W43", "2026-W44"), id="weeks"),
+        pytest.param("months", ("2026-09-01", "2026-10-31"), ("2026/09", "2026/10"), id="months"),
+    ],
+)
+def test_a_backfill_of_hours_weeks_or_months_runs_each_once(
+    cluster: Cluster, data: Path, dag_id: str, bounds: tuple[str, str], names: tuple[str, ...]
+) -> None:
+    for name in names:
+        write(data / "raw" / dag_id / name, only=name)
+    runs = backfill(cluster, dag_id, (bounds[0], *names[2:], bounds[1]))
+    follow(cluster, runs)
+    assert sorted(run["partition_key"] for run in runs) == sorted(names)
+    for name in names:
+        assert values(data / "interim" / dag_id / name) == {"only": name}
+        assert read_manifest(data / "interim" / dag_id / name).partition == name
+    follow(cluster, [trigger(cluster, dag_id, conf={"partition": names[0]})])  # by hand, through the form
 
 
 def test_a_dag_on_a_classic_schedule_takes_the_day_from_the_trigger_form(cluster: Cluster, data: Path) -> None:

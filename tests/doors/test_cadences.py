@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
@@ -10,10 +11,12 @@ from zoneinfo import ZoneInfo
 
 import pendulum
 import pytest
+from airflow.configuration import conf
 from airflow.exceptions import InvalidPartitionKeyError
 from airflow.serialization.decoders import decode_timetable
 from airflow.serialization.encoders import encode_timetable
 from airflow.timetables.base import DagRunInfo, TimeRestriction
+from airflow.utils.types import DagRunType
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -256,3 +259,12 @@ def test_two_lengths_of_period_are_two_schedules() -> None:
     one, other = weekly_partitions("0 2 * * *"), daily_partitions("0 2 * * *", partition_format="%G-W%V-%u")
     assert one != other
     assert one == weekly_partitions("0 2 * * *")
+
+
+@pytest.mark.parametrize("key", ["2026/11/01/13+0100", "Nov 2026", "März", None])
+def test_airflow_takes_the_ids_of_runs_whatever_their_keys_hold(key: str | None) -> None:
+    moment = pendulum.datetime(2026, 11, 2)
+    run_id = schedule("month", "5 * * * *").generate_run_id(
+        run_type=DagRunType.BACKFILL_JOB, run_after=moment, data_interval=None, partition_key=key
+    )
+    assert re.fullmatch(conf.get_mandatory_value("scheduler", "allowed_run_id_pattern"), run_id)

@@ -10,6 +10,9 @@ from airflow_dirops import (
     StagedTransformOperator,
     daily_partitions,
     dirops_params,
+    hourly_partitions,
+    monthly_partitions,
+    weekly_partitions,
 )
 
 UPPER = Asset("upper")
@@ -58,3 +61,22 @@ with DAG("classic", schedule="0 2 * * *", params=dirops_params()):
         read=read_text,
         codec="text",
     )
+
+
+CADENCES = {
+    "hours": hourly_partitions("5 * * * *", timezone="Europe/Berlin", partition_format="%Y/%m/%d/%H%z"),
+    "weeks": weekly_partitions("0 2 * * 1"),
+    "months": monthly_partitions("0 2 1 * *", partition_format="%Y/%m"),
+}
+
+for dag_id, schedule in CADENCES.items():
+    with DAG(dag_id, schedule=schedule, params=dirops_params()):
+        read = DirectoryReadOperator(
+            task_id="read",
+            source=f"raw/{dag_id}/{{partition}}",
+            target=f"interim/{dag_id}/{{partition}}",
+            read=read_text,
+            codec="text",
+        )
+        found = ManifestSensor(task_id="found", target=f"interim/{dag_id}/{{partition}}", poke_interval=1)
+        read >> found
