@@ -7,5 +7,6 @@ from .partitions import dirops_params as dirops_params
 from .partitions import hourly_partitions as hourly_partitions
 from .partitions import monthly_partitions as monthly_partitions
 from .partitions import weekly_partitions as weekly_partitions
+from .sensors.directory import DirectorySensor as DirectorySensor
 from .sensors.manifest import ManifestSensor as ManifestSensor
 from .version import __version__ as __version__

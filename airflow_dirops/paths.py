@@ -95,9 +95,11 @@ def pinned_source(template: Any, rendered: Any) -> Mapping[str, Any] | None:
     if isinstance(rendered, Mapping):
         if rendered.get("target") and (rendered.get("snapshot") or rendered.get("outcome") == "planned"):
             return rendered
+        if rendered.get("directory") and rendered.get("listing"):
+            return rendered
         raise ArgumentRefused(
-            f"source={_shown(template)} is a mapping without target and snapshot. Take the output of a stage "
-            "or of a ManifestSensor, or give a path"
+            f"source={_shown(template)} is a mapping without target and snapshot, or directory and listing. Take the "
+            "output of a stage or of a sensor, or give a path"
         )
     if isinstance(rendered, Sequence) and not isinstance(rendered, (str, bytes)):
         raise ArgumentRefused(several_sources(_shown(template), rendered))
@@ -113,6 +115,8 @@ def source_text(rendered: Any) -> str:
         return ", ".join(map(source_text, rendered))
     if not isinstance(rendered, Mapping):
         return str(rendered)
+    if listing := rendered.get("listing"):
+        return f"{rendered['directory']} as it was with {listing['files']} files"
     pin = f" at snapshot {rendered['snapshot']}" if rendered.get("snapshot") else ""
     return f"{rendered['target']}{pin}"
 

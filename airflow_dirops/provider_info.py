@@ -28,8 +28,18 @@ def get_provider_info() -> dict[str, Any]:
                 ],
             }
         ],
-        "sensors": [{"integration-name": integration, "python-modules": ["airflow_dirops.sensors.manifest"]}],
-        "triggers": [{"integration-name": integration, "python-modules": ["airflow_dirops.triggers.manifest"]}],
+        "sensors": [
+            {
+                "integration-name": integration,
+                "python-modules": ["airflow_dirops.sensors.directory", "airflow_dirops.sensors.manifest"],
+            }
+        ],
+        "triggers": [
+            {
+                "integration-name": integration,
+                "python-modules": ["airflow_dirops.triggers.directory", "airflow_dirops.triggers.manifest"],
+            }
+        ],
         "task-decorators": [
             {
                 "name": "directory_read",

@@ -43,6 +43,7 @@ RETRY_POLICY = ExceptionRetryPolicy(
                 errors.ManifestDamaged,
                 errors.SnapshotDamaged,
                 errors.SnapshotExpired,  # a retry would ask for the same pinned snapshot
+                errors.ListingChanged,  # nor does a directory become again what it was
                 errors.AttemptSuperseded,
             ],
             action=RetryAction.FAIL,

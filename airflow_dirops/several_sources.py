@@ -55,7 +55,9 @@ def several_sources(shown: str, sources: Sequence[Any]) -> str:
     :param shown: what the DAG file says.
     :param sources: each of them: a path, or what an upstream returned.
     """
-    places = [str(one.get("target") if isinstance(one, Mapping) else one) for one in sources] or ["raw/a"]
+    places = [str(one.get("target", one.get("directory")) if isinstance(one, Mapping) else one) for one in sources] or [
+        "raw/a"
+    ]
     rest = f", and so on for the other {len(places) - _MAX_PAIRS}" if len(places) > _MAX_PAIRS else ""
     return (
         f"source={shown} is {len(sources)} directories, and a stage reads one. Map the stage over them, each with a "

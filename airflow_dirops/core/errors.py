@@ -26,6 +26,7 @@
     ├── TransientError          try again
     │   ├── TargetBusy              another process holds the target's lock
     │   ├── SourceChanged           a file vanished or changed while it was read
+    │   │   └── ListingChanged          or since the source was looked at, which pinned what to read
     │   ├── StagingChanged          somebody removed, altered or added files in the staging area
     │   ├── SnapshotExpired         a pinned snapshot is no longer kept
     │   ├── ResourcesExhausted      the machine has no memory, thread or process left
@@ -224,6 +225,10 @@ class SourceChanged(TransientError):
     """A file vanished or changed while it was read."""
 
     kind = "source-changed"
+
+
+class ListingChanged(SourceChanged):
+    kind = "listing-changed"
 
 
 class StagingChanged(TransientError):

@@ -61,8 +61,8 @@ class StageOperator(fields.PathFields):
     ``accept_removal`` there lifts ``max_removed``; ``dry_run`` makes the stage log what would run and why, and write
     nothing. The user's function gets the run's other params if it takes ``params`` by keyword.
 
-    :param source: a directory, or an upstream's ``.output``, which pins the snapshot that it committed; or several
-        partitions of a target, as ``partitions("interim/csv/{partition}", last=7)``.
+    :param source: a directory, or an upstream's ``.output``, which pins the snapshot that it committed, or the files
+        that a sensor saw; or several partitions of a target, as ``partitions("interim/csv/{partition}", last=7)``.
     :param target: the directory that readers see. Written by this stage alone.
     :param pattern: which files of the source, as a glob; where sources are joined, a list has one for each.
     :param codec: how values become files: a name or a codec object.
@@ -259,7 +259,7 @@ class StageOperator(fields.PathFields):
         sources: Any = self.source if isinstance(self.source, list | tuple) else (self.source,)
         for source in sources:
             if isinstance(source, Mapping):
-                is_missing, where = not source.get("snapshot"), source.get("target")
+                is_missing, where = not (source.get("snapshot") or source.get("listing")), source.get("target")
             elif isinstance(source, PartitionsLike):
                 where = source
                 is_missing = bool(self.upstream_task_ids) and not any(isdir(each.path) for each in source.settle())

@@ -3,27 +3,26 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from socket import gethostname
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk import BaseSensorOperator, PokeReturnValue
 from airflow.sdk.configuration import conf
 
 from airflow_dirops import fields, runtime
-from airflow_dirops.core import errors
-from airflow_dirops.core.messages.shown import shown
 from airflow_dirops.partitions import FROM_SCHEDULE
-from airflow_dirops.triggers.conditions import Conditions, deepest_directory
+from airflow_dirops.sensors.waiting import WaitingSensor
+from airflow_dirops.triggers.conditions import Conditions
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from os import PathLike
 
-    from airflow.sdk import DAG, Context
+    from airflow.sdk import Context
     from airflow.sdk.definitions.retry_policy import RetryPolicy
 
+    from airflow_dirops.triggers.manifest import ManifestTrigger
 
-class ManifestSensor(fields.PathFields, BaseSensorOperator):
+
+class ManifestSensor(WaitingSensor):
     """Waits for a snapshot in a directory: committed whole, readable, and as large and as new as asked for.
 
     What it returns names the snapshot, so the next stage can take ``source=wait.output``. A manifest that is
@@ -44,7 +43,6 @@ class ManifestSensor(fields.PathFields, BaseSensorOperator):
     """
 
     template_fields: Sequence[str] = ("target", "partition", "newer_than", "stage")
-    ui_color: str = "#e6f1f2"
 
     def __init__(
         self,
@@ -74,56 +72,23 @@ class ManifestSensor(fields.PathFields, BaseSensorOperator):
         self._check_own_arguments()
 
     @classmethod
-    def check_arguments(cls, arguments: Mapping[str, Any], dag: DAG | None) -> None:
-        """Refuse while the DAG file is read what could never come true."""
-        super().check_arguments(arguments, dag)
-        findings = list(_unusable(arguments))
-        if findings:
-            raise errors.ArgumentRefused("this sensor cannot wait", findings)
+    def unusable(cls, arguments: Mapping[str, Any]) -> Iterator[str]:
+        """What of the arguments could never come true."""
+        for name in ("min_files", "max_quarantined"):
+            count = arguments.get(name)
+            if count is not None and (isinstance(count, bool) or not isinstance(count, int) or count < 0):
+                yield f"{name}={count!r} is no count"
+        if not _may_be_moment(moment := arguments.get("newer_than")):
+            yield f'newer_than={moment!r} is no moment; give a datetime, an ISO string, or "run"'
 
-    def poke(self, context: Context) -> bool | PokeReturnValue:
-        """Look once."""
-        finding = self._conditions(context).look()
-        if finding.summary is None:
-            self.log.info("Still waiting for %s: %s", shown(self.target), shown(finding.lacking))
-            return False
-        return PokeReturnValue(is_done=True, xcom_value=finding.summary)
-
-    def execute(self, context: Context) -> Any:
-        """Wait here, or look once and leave the waiting to the triggerer."""
-        if not self.deferrable:
-            return super().execute(context)
-        conditions = self._conditions(context)
-        if (finding := conditions.look()).summary is None:
-            self._wait_in_triggerer(conditions)
-        return finding.summary
-
-    def execute_complete(
-        self,
-        context: Context,  # noqa: ARG002 - Airflow hands it over
-        event: Mapping[str, Any],
-    ) -> dict[str, Any]:
-        """Take over what the trigger found."""
-        if kind := event.get("error"):
-            raise errors.error_of_kind(kind)(event["message"])
-        summary: dict[str, Any] = event["manifest"]
-        return summary
-
-    def _wait_in_triggerer(self, conditions: Conditions) -> None:
+    def trigger(self, **arguments: Any) -> ManifestTrigger:
+        """What waits for it in the triggerer."""
         from airflow_dirops.triggers.manifest import ManifestTrigger
 
-        self.defer(
-            trigger=ManifestTrigger(
-                conditions=conditions.as_dict(),
-                landmark=deepest_directory(conditions.target),
-                host=gethostname(),
-                poll_interval=self.poke_interval,
-            ),
-            method_name="execute_complete",
-            timeout=timedelta(seconds=self.timeout),
-        )
+        return ManifestTrigger(**arguments)
 
-    def _conditions(self, context: Context) -> Conditions:
+    def awaited(self, context: Context) -> Conditions:
+        """What this run asks of the target's manifest."""
         return Conditions(
             target=str(self.target),
             min_files=self.min_files,
@@ -132,15 +97,6 @@ class ManifestSensor(fields.PathFields, BaseSensorOperator):
             stage=self.stage,
             root=runtime.root(),
         )
-
-
-def _unusable(arguments: Mapping[str, Any]) -> Iterator[str]:
-    for name in ("min_files", "max_quarantined"):
-        count = arguments.get(name)
-        if count is not None and (isinstance(count, bool) or not isinstance(count, int) or count < 0):
-            yield f"{name}={count!r} is no count"
-    if not _may_be_moment(moment := arguments.get("newer_than")):
-        yield f'newer_than={moment!r} is no moment; give a datetime, an ISO string, or "run"'
 
 
 def _may_be_moment(moment: Any) -> bool:

@@ -12,6 +12,8 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from airflow_dirops.triggers.finding import Finding
+
 if TYPE_CHECKING:
     from airflow_dirops.core.format.manifest import Manifest
 
@@ -37,8 +39,15 @@ class Conditions:
     stage: str | None = None
     root: str | None = None
 
-    def look(self) -> Finding:
+    @property
+    def place(self) -> str:
+        """The target."""
+        return self.target
+
+    def look(self, memory: dict[str, Any] | None = None) -> Finding:
         """Read the target's manifest, one small file, and compare.
+
+        :param memory: not needed: a manifest says all.
 
         :raises ManifestDamaged: if it cannot be read.
         :raises ManifestTooNew: if a newer version of this package wrote it.
@@ -46,6 +55,7 @@ class Conditions:
         """
         from airflow_dirops.core import errors, read_manifest
 
+        del memory
         try:
             manifest = read_manifest(self.target)
         except errors.ManifestMissing:
@@ -60,6 +70,7 @@ class Conditions:
 
     def _seen_instead(self) -> str:
         """What is in the snapshot's place, for whoever wonders whether the path is right."""
+        from airflow_dirops.core.arrival.look import deepest_directory
         from airflow_dirops.core.errors import StorageError, storage_errors
 
         try:
@@ -69,7 +80,8 @@ class Conditions:
             if error.errno not in (ENOENT, ENOTDIR):
                 raise
             root = f"; [dirops] root is {self.root!r}" if self.root else ""
-            return f"there is no such directory. The last one above it that is there is {self._last_above()!r}{root}"
+            above = deepest_directory(self.target)
+            return f"there is no such directory. The last one above it that is there is {above!r}{root}"
         many = f"more than {_COUNTED}" if len(files) > _COUNTED else str(len(files))
         return (
             f"the directory is there and holds {many} files, but no stage has committed it. A sensor waits for what a "
@@ -86,9 +98,6 @@ class Conditions:
                 failures = dirops_command("failures", self.target)
                 return f". A try at it has begun, and committed nothing; what failed in it, if anything did: {failures}"
         return ""
-
-    def _last_above(self) -> str:
-        return deepest_directory(self.target)
 
     def _lacking(self, manifest: Manifest) -> str | None:
         counts = manifest.counts
@@ -113,23 +122,6 @@ def _files_below(directory: str) -> Iterator[str]:
                     yield from _files_below(entry.path)
             else:
                 yield entry.path
-
-
-@dataclass(frozen=True)
-class Finding:
-    """What one look came to: what the manifest says, or what is lacking."""
-
-    summary: dict[str, Any] | None = None
-    lacking: str = ""
-
-
-def deepest_directory(path: str) -> str:
-    """The nearest directory above a path that exists: what another host has to see as well.
-
-    :param path: an absolute path, which may not be there yet.
-    """
-    parent = os.path.dirname(path)
-    return parent if os.path.isdir(parent) or parent == path else deepest_directory(parent)
 
 
 _moment = datetime.fromisoformat

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 DAGS = Path(__file__).with_name("dags")
 DAG_IDS = (
+    "arrivals",
     "asleep",
     "classic",
     "cleared",

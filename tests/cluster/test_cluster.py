@@ -105,6 +105,17 @@ def test_a_sensor_waits_in_the_triggerer_for_a_stage_of_another_dag(cluster: Clu
     assert read_from.snapshot == read_manifest(data / "interim/days" / day).snapshot
 
 
+def test_a_sensor_waits_in_the_triggerer_for_an_uploader_s_marker(cluster: Cluster, data: Path) -> None:
+    day, raw = "2026-10-09", data / "raw/arrivals/2026-10-09"
+    waiting = trigger(cluster, "arrivals", partition_key=day)
+    cluster.wait("the sensor's deferral", lambda: state(cluster, waiting, "arrived") == "deferred")
+
+    write(raw, one="a", two="bc")
+    (raw / "_READY").touch()
+    follow(cluster, [waiting])
+    assert values(data / "interim/arrivals" / day) == {"one": "a", "two": "bc"}
+
+
 def test_a_task_that_is_marked_failed_stops_and_leaves_its_target_as_it_was(
     cluster: Cluster, data: Path, tmp_path: Path
 ) -> None:

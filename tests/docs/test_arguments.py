@@ -8,14 +8,15 @@ from typing import Any
 
 import pytest
 
-from airflow_dirops import DirectoryReadOperator, ManifestSensor, StagedTransformOperator
+from airflow_dirops import DirectoryReadOperator, DirectorySensor, ManifestSensor, StagedTransformOperator
 from airflow_dirops.operators.stage import StageOperator
 from tests.docs.markdown import code_in, page
 
 GUIDE = page("docs/airflow.md")
 GROUPS = ("Every day", "When something is wrong", "Once, when a stage is set up or changed")
 OPERATORS = [row for group in GROUPS for row in GUIDE.table(group)]
-SENSOR = GUIDE.table("The sensor")
+SENSOR = GUIDE.table("Waiting for a stage")
+FOLDER = GUIDE.table("The rules of a folder")
 COMPUTED = {"retry_policy", "deferrable"}  # their defaults are no literals
 
 
@@ -31,6 +32,7 @@ def arguments(*kinds: type) -> dict[str, Any]:
 CASES = [
     pytest.param(OPERATORS, arguments(DirectoryReadOperator, StagedTransformOperator, StageOperator), id="operators"),
     pytest.param(SENSOR, arguments(ManifestSensor), id="sensor"),
+    pytest.param(FOLDER, arguments(DirectorySensor), id="folder"),
 ]
 
 
@@ -47,7 +49,9 @@ def test_arguments_and_defaults(rows: list[list[str]], signature: dict[str, Any]
             assert ast.literal_eval(code_in(default)[0]) == actual, name
 
 
-@pytest.mark.parametrize(("rows", "kind"), [(OPERATORS, StageOperator), (SENSOR, ManifestSensor)])
+@pytest.mark.parametrize(
+    ("rows", "kind"), [(OPERATORS, StageOperator), (SENSOR, ManifestSensor), (FOLDER, DirectorySensor)]
+)
 def test_templated_fields(rows: list[list[str]], kind: Any) -> None:
     templated = {code_in(name)[0] for name, _, text in rows if text.endswith("Templated")}
     assert templated == set(kind.template_fields)

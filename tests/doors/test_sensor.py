@@ -20,7 +20,8 @@ from airflow.sdk.exceptions import AirflowSensorTimeout, TaskDeferred
 
 from airflow_dirops import ManifestSensor, StagedTransformOperator, daily_partitions
 from airflow_dirops.core import errors, read_directory, read_manifest
-from airflow_dirops.triggers.conditions import Conditions, deepest_directory
+from airflow_dirops.core.arrival.look import deepest_directory
+from airflow_dirops.triggers.conditions import Conditions
 from airflow_dirops.triggers.manifest import ManifestTrigger
 from tests.core.children import limit_to, limited
 from tests.text_files import read_text, values, write
@@ -73,7 +74,7 @@ def test_a_folder_that_no_stage_wrote_is_described(target: Path, count: int, say
 
 
 def test_of_a_folder_that_is_not_there_it_says_where_it_looked(target: Path, root: Path) -> None:
-    lacking = ManifestSensor(task_id="wait", target=target)._conditions(CONTEXT).look().lacking
+    lacking = ManifestSensor(task_id="wait", target=target).awaited(CONTEXT).look().lacking
     assert f"The last one above it that is there is {str(root)!r}; [dirops] root is {str(root)!r}" in lacking
 
 
@@ -257,7 +258,7 @@ def test_the_trigger_fires_once_when_all_is_there(target: Path) -> None:
         return await waiting
 
     (event,) = asyncio.run(commit_meanwhile())
-    assert event["manifest"]["counts"]["entries"] == 2
+    assert event["found"]["counts"]["entries"] == 2
 
 
 def test_a_triggerer_that_cannot_see_the_file_system_says_where_it_is(target: Path) -> None:

@@ -41,6 +41,8 @@ class Listing:
     ignored: int = field(default=0, init=False)
     unfollowed: int = field(default=0, init=False)
     first_unfollowed: str = field(default="", init=False)
+    changed_ns: int = field(default=0, init=False)
+    """When the file that came last was written, renamed or otherwise touched."""
 
     def __post_init__(self) -> None:
         pattern = self.selection.pattern
@@ -113,6 +115,7 @@ class Listing:
         if (status := self._status(entry, path)) is None:
             return self._describe_dangling(entry, path)
         if stat.S_ISREG(status.st_mode):
+            self.changed_ns = status.st_ctime_ns
             return Input(path, status.st_size, status.st_mtime_ns)
         if stat.S_ISDIR(status.st_mode):
             self._leave_unfollowed(path)
@@ -153,7 +156,9 @@ class Listing:
     def _describe_dangling(self, entry: os.DirEntry[str], path: str) -> Input | None:
         try:
             if entry.is_symlink():
-                return Input(path, 0, entry.stat(follow_symlinks=False).st_mtime_ns, dangling=True)
+                status = entry.stat(follow_symlinks=False)
+                self.changed_ns = status.st_ctime_ns
+                return Input(path, 0, status.st_mtime_ns, dangling=True)
         except FileNotFoundError:
             pass
         # It went away since the directory was read.

@@ -16,6 +16,8 @@ from airflow_dirops.core.source.bare import BareDirectory, link_at
 from airflow_dirops.core.source.committed import SnapshotSource
 from airflow_dirops.core.source.joining import JoinedSource
 from airflow_dirops.core.source.partitions import open_partitions
+from airflow_dirops.core.source.pinned import open_pinned
+from airflow_dirops.core.source.seen import pins_listing
 from airflow_dirops.core.source.source import Source
 from airflow_dirops.core.stage.locations import SourceLike, checked_path
 from airflow_dirops.core.stage.partitions import Partitions, PartitionsLike
@@ -109,13 +111,17 @@ def open_source(
 ) -> Source:
     """Hold a source open.
 
-    :param source: a path; or a mapping with ``target`` and ``snapshot``, which pins that snapshot.
+    :param source: a path; or a mapping with ``target`` and ``snapshot``, which pins that snapshot, or with
+        ``directory`` and ``listing``, which pins what a look saw.
     :param apart_from: a directory that no link may lead to: the target.
     :param may_be_missing: a directory that is not there is an empty one, if the one above it is there.
     :raises SourceMissing: if there is no such directory.
     :raises SnapshotExpired: if a pinned snapshot is no longer kept.
+    :raises ListingChanged: if a directory is gone that was pinned as it was.
     """
     if isinstance(source, Mapping):
+        if pins_listing(source):
+            return open_pinned(source, pattern=pattern, apart_from=apart_from)
         return SnapshotSource(open_snapshot(source, codec=codec), pattern)
     path = Path(checked_path("source", source))
     with storage_errors("opening the source", path):

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from airflow_dirops.core.errors import ArgumentRefused
 
 SourceLike = str | os.PathLike[str] | Mapping[str, Any]
-"""A path; or a mapping with ``target`` and ``snapshot``, which pins that snapshot."""
+"""A path; or a mapping that pins a snapshot (``target``, ``snapshot``) or a listing (``directory``, ``listing``)."""
 
 
 class _Leftover(NamedTuple):

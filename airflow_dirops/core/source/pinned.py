@@ -1,0 +1,110 @@
+"""A bare directory as somebody saw it: those files and no others, or an error."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from airflow_dirops.core.disk.sorting import Sorter
+from airflow_dirops.core.errors import ArgumentRefused, ListingChanged, storage_errors
+from airflow_dirops.core.format.entries import Input, order_of
+from airflow_dirops.core.messages.shown import logger
+from airflow_dirops.core.source.bare import BareDirectory
+from airflow_dirops.core.source.listing import Listing
+from airflow_dirops.core.source.seen import SeenListing, Tally
+from airflow_dirops.core.source.together import DANGLING, LEFT_OUT, SortedInputs
+from airflow_dirops.core.stage.locations import checked_path
+from airflow_dirops.core.stage.patterns import Selection
+
+log = logger(__name__)
+
+
+def open_pinned(source: Mapping[str, Any], *, pattern: str, apart_from: Path | None = None) -> PinnedDirectory:
+    """Open what a look saw.
+
+    :param source: with ``directory`` and ``listing``, as a ``DirectorySensor`` returns them.
+    :raises ArgumentRefused: if it does not name a listing.
+    :raises ListingChanged: if the directory is gone.
+    """
+    if not isinstance(directory := source.get("directory"), str) or not directory.strip():
+        raise ArgumentRefused(
+            f"a source that pins a listing needs the 'directory' that was looked at, and not {directory!r}; give what "
+            "the DirectorySensor returned, or the directory's path alone"
+        )
+    path, seen = Path(checked_path("source", directory)), SeenListing.of(source["listing"])
+    with storage_errors("opening the source", path):
+        if not path.is_dir():
+            raise ListingChanged(f"the source {directory!r} was there when it was looked at, and is gone; {_REMEDY}")
+    return PinnedDirectory(path, pattern, seen, apart_from=apart_from)
+
+
+class PinnedDirectory(BareDirectory):
+    """A directory that no stage committed, read as one look saw it: what came later is left out.
+
+    :param pattern: which of the files that were seen are inputs.
+    :param seen: what the look saw.
+    """
+
+    def __init__(self, path: Path, pattern: str, seen: SeenListing, *, apart_from: Path | None = None) -> None:
+        super().__init__(path, pattern)
+        self._seen = seen
+        self._listing = Listing(path, Selection(seen.pattern), seen.follow_symlinks, apart_from)
+
+    def list_inputs(self, sorter: Sorter) -> Iterable[Input]:
+        kept, later = self._walk(sorter, self._seen.changed_ns)
+        if not kept.is_of(self._seen):
+            if not kept.with_all(later).is_of(self._seen):
+                raise self._changed(kept, later)
+            # Their status alone is another one, as of files that were linked or got another mode.
+            sorter = sorter.sibling("again")
+            kept, later = self._walk(sorter, sys.maxsize)
+            if not kept.is_of(self._seen):
+                raise self._changed(kept, later)
+        if later.files:
+            log.warning(
+                "%d files in %s came or changed after it had been looked at, such as %r; this run leaves them out, and "
+                "the next one that looks there reads them",
+                later.files,
+                self.path,
+                later.newest,
+            )
+        self._warn()
+        return SortedInputs(sorter, self._prefix)
+
+    def _walk(self, sorter: Sorter, until_ns: int) -> tuple[Tally, Tally]:
+        """The files that have not changed since, which go into the sorter if they are inputs; and the others."""
+        kept, later = Tally(), Tally()
+        self.selection.forget()
+        self._listing.leave_out = lambda path: sorter.add(order_of(path), LEFT_OUT)
+        for item in self._listing:
+            if item.path == self._seen.marker:
+                continue
+            size, changed_ns = DANGLING if item.dangling else item.size, self._listing.changed_ns
+            if changed_ns > until_ns:
+                later.add(item.path, size, item.mtime_ns, changed_ns)
+                continue
+            kept.add(item.path, size, item.mtime_ns, changed_ns)
+            if self.selection.matches(item.path):
+                sorter.add(order_of(item.path), msgspec.msgpack.encode((size, item.mtime_ns)))
+            else:
+                self.selection.leave_out(item.path)
+                sorter.add(order_of(item.path), LEFT_OUT)
+        return kept, later
+
+    def _changed(self, kept: Tally, later: Tally) -> ListingChanged:
+        since = f", and {later.files} that came or changed since, such as {later.newest!r}" if later.files else ""
+        return ListingChanged(
+            f"the source {str(self.path)!r} is not what it was when it was looked at: it had {self._seen.files} files "
+            f"of {self._seen.bytes} bytes, and now it has {kept.files} of {kept.bytes} that are as old{since}. "
+            f"Nothing was read; {_REMEDY}"
+        )
+
+
+_REMEDY = (
+    "when its writer has finished, let it be looked at again: clear the sensor that waited for it, together with what "
+    "comes after it"
+)

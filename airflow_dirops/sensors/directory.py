@@ -1,0 +1,135 @@
+"""Wait until a folder that no stage writes is complete."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk.configuration import conf
+
+from airflow_dirops import fields, runtime
+from airflow_dirops.partitions import FROM_SCHEDULE
+from airflow_dirops.sensors.waiting import WaitingSensor
+from airflow_dirops.templates import PLACEHOLDER, mentions_partition
+from airflow_dirops.triggers.folder import Folder
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from os import PathLike
+
+    from airflow.sdk import Context
+    from airflow.sdk.definitions.retry_policy import RetryPolicy
+
+    from airflow_dirops.triggers.directory import DirectoryTrigger
+
+
+class DirectorySensor(WaitingSensor):
+    """Waits until a folder that somebody else fills is complete, by all the rules that are given.
+
+    ::
+
+        arrived = DirectorySensor(task_id="arrived", directory="raw/{partition}", marker="_READY", deferrable=True)
+        DirectoryReadOperator(task_id="read", source=arrived.output, target="interim/{partition}", read=read_image)
+
+    What it returns pins what it saw: a stage with ``source=arrived.output`` reads those files and no others. What comes
+    later is left out, and the log says so; if one of them has changed or gone, the stage fails with ``ListingChanged``.
+
+    :param directory: the folder; ``{partition}`` as in the operators.
+    :param marker: a file in it that its writer makes last, such as ``"_READY"``. It is not one of the files.
+    :param expected: names of files that must be there, relative to the folder.
+    :param min_files: how many files there must be; left out, at least one, unless ``marker`` or ``expected`` is given.
+    :param min_bytes: how large they must be together.
+    :param quiet_for: for how long none of them may have been written, renamed or otherwise touched; seconds or a
+        timedelta.
+    :param same_looks: over how many looks in a row all must have been the same.
+    :param pattern: which files count: a glob relative to the folder.
+    :param follow_symlinks: descend into links to directories. Links to files are always followed.
+    :param partition: sets the partition, whatever the run says.
+    :param partition_format: how partitions are named, as in ``strftime``: by default as the schedule says, else
+        ``%Y-%m-%d``. None takes any safe relative name.
+    :param poke_interval: seconds between two looks. While a marker is not there, a look is one call; else it lists the
+        folder.
+    :param deferrable: wait in the triggerer, which must see the same file system, and leave the worker free.
+    :param retry_policy: which errors are worth another try.
+    """
+
+    template_fields: Sequence[str] = ("directory", "partition", "marker", "expected", "pattern")
+    path_fields: tuple[str, ...] = ("directory",)
+    remembers = True
+
+    def __init__(
+        self,
+        *,
+        directory: str | PathLike[str],
+        marker: str | None = None,
+        expected: Sequence[str] | None = None,
+        min_files: int | None = None,
+        min_bytes: int | None = None,
+        quiet_for: timedelta | float | None = None,
+        same_looks: int | None = None,
+        pattern: str = "**/*",
+        follow_symlinks: bool = False,
+        partition: str | None = None,
+        partition_format: str | None = FROM_SCHEDULE,
+        poke_interval: timedelta | float = 60,
+        deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
+        retry_policy: RetryPolicy | None = runtime.RETRY_POLICY,
+        **kwargs: Any,
+    ) -> None:
+        labelled = {"map_index_template": fields.LABEL, **kwargs}
+        super().__init__(poke_interval=poke_interval, retry_policy=retry_policy, **labelled)
+        self.directory = directory
+        self.marker = marker
+        self.expected = expected
+        self.min_files = min_files
+        self.min_bytes = min_bytes
+        self.quiet_for = quiet_for
+        self.same_looks = same_looks
+        self.pattern = pattern
+        self.follow_symlinks = follow_symlinks
+        self.partition = partition
+        self.partition_format = partition_format
+        self.deferrable = deferrable
+        self._check_own_arguments()
+
+    @classmethod
+    def unusable(cls, arguments: Mapping[str, Any]) -> Iterator[str]:
+        """What of the arguments could never come true."""
+        from airflow_dirops.core.arrival.rules import unusable
+
+        return unusable({**arguments, "quiet_for": _seconds(arguments.get("quiet_for"))})
+
+    def trigger(self, **arguments: Any) -> DirectoryTrigger:
+        """What waits for it in the triggerer."""
+        from airflow_dirops.triggers.directory import DirectoryTrigger
+
+        return DirectoryTrigger(**arguments)
+
+    def awaited(self, context: Context) -> Folder:  # noqa: ARG002 - all of it is in the rendered fields
+        """The folder of this run, and what it must be like."""
+        return Folder(
+            directory=str(self.directory),
+            partition=self.partition,
+            root=runtime.root(),
+            marker=self.marker,
+            expected=tuple(self.expected or ()),
+            min_files=self.min_files,
+            min_bytes=self.min_bytes,
+            quiet_for=_seconds(self.quiet_for),
+            same_looks=self.same_looks,
+            pattern=self.pattern,
+            follow_symlinks=self.follow_symlinks,
+        )
+
+    def _fill_in(self, templates: Mapping[str, Any], context: Context) -> None:
+        super()._fill_in(templates, context)
+        if self.partition is None and (mentions_partition(self.marker) or mentions_partition(self.expected)):
+            self.partition = self._partition_of_run(templates, context)
+        if self.partition:
+            self.marker = self.marker and self.marker.replace(PLACEHOLDER, self.partition)
+            if isinstance(self.expected, (list, tuple)):
+                self.expected = [name.replace(PLACEHOLDER, self.partition) for name in self.expected]
+
+
+def _seconds(time: Any) -> Any:
+    return time.total_seconds() if isinstance(time, timedelta) else time
