@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +11,10 @@ import msgspec
 
 from airflow_dirops.core.disk.sorting import Sorter
 from airflow_dirops.core.errors import ArgumentRefused, ListingChanged, storage_errors
-from airflow_dirops.core.format.entries import Input, order_of
+from airflow_dirops.core.format.entries import order_of
 from airflow_dirops.core.messages.shown import logger
 from airflow_dirops.core.source.bare import BareDirectory
+from airflow_dirops.core.source.inputs import Inputs
 from airflow_dirops.core.source.listing import Listing
 from airflow_dirops.core.source.seen import SeenListing, Tally
 from airflow_dirops.core.source.together import DANGLING, LEFT_OUT, SortedInputs
@@ -54,7 +55,7 @@ class PinnedDirectory(BareDirectory):
         self._seen = seen
         self._listing = Listing(path, Selection(seen.pattern), seen.follow_symlinks, apart_from)
 
-    def list_inputs(self, sorter: Sorter) -> Iterable[Input]:
+    def list_inputs(self, sorter: Sorter) -> Inputs:
         kept, later = self._walk(sorter, self._seen.changed_ns)
         if not kept.is_of(self._seen):
             if not kept.with_all(later).is_of(self._seen):
