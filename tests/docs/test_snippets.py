@@ -53,8 +53,9 @@ def test_the_readmes_dags_do_what_it_says(root: Path, runs: Runs) -> None:
 
 
 def test_the_dags_of_the_guide_run(root: Path, runs: Runs) -> None:
-    for folder in (f"raw/{DAY}", f"raw/images/{DAY}", "raw/images"):
+    for folder in (f"raw/{DAY}", f"raw/images/{DAY}", "raw/images", f"raw/uploads/{DAY}"):
         write_images(root / folder, 3)
+    (root / "raw/uploads" / DAY / "_READY").touch()
     ran = []
     for snippet in page("docs/airflow.md").python():
         for dag_id, text in dags_in(snippet):
@@ -64,7 +65,7 @@ def test_the_dags_of_the_guide_run(root: Path, runs: Runs) -> None:
             assert sorted(task.task_id for task in run.dag_run.get_task_instances()) == sorted(tasks)
             assert {run.state(task) for task in tasks} == {"success"}, dag_id
             ran.append(dag_id)
-    assert ran == ["tokyo", "arrays", "means", "decorated"]
+    assert ran == ["tokyo", "arrays", "means", "uploads", "decorated"]
     assert len(list((root / "final/means" / DAY).glob("*.json"))) == 3
 
 
