@@ -13,13 +13,14 @@ from airflow.sdk.exceptions import AirflowSkipException
 
 from airflow_dirops import fields, runtime
 from airflow_dirops.core import errors
+from airflow_dirops.core.arrival.look import deepest_directory
 from airflow_dirops.core.messages.shown import shown
 from airflow_dirops.core.stage.partitions import PartitionsLike
 from airflow_dirops.partitions import DRY_RUN, FROM_SCHEDULE, check_partition
 from airflow_dirops.paths import pairs, source_text
 from airflow_dirops.several_sources import known_to_be_several
 from airflow_dirops.templates import PLACEHOLDER, has_partition, mentions_partition, varies_by
-from airflow_dirops.triggers.conditions import Conditions, deepest_directory
+from airflow_dirops.triggers.conditions import Conditions
 from airflow_dirops.windows import PartitionWindow
 
 if TYPE_CHECKING:
