@@ -14,6 +14,7 @@ from tempfile import TemporaryDirectory
 
 from airflow_dirops.core.disk.sorting import Sorter
 from airflow_dirops.core.errors import remaining_storage_errors
+from airflow_dirops.core.messages.first_few import FirstFew
 from airflow_dirops.core.messages.shown import logger
 from airflow_dirops.core.place import Place
 from airflow_dirops.core.places import place_of
@@ -190,16 +191,13 @@ class _Preview:
 
 def _told(inputs: Iterable[PlannedInput]) -> Counter[str]:
     counts: Counter[str] = Counter()
-    logged = 0
+    logged = FirstFew[str](_MAX_LOGGED)
     for path, fate in inputs:
         counts[fate] += 1
-        if fate == "carried":
-            continue
-        logged += 1
-        if logged <= _MAX_LOGGED:
+        if fate != "carried" and logged.add(path):
             log.info("%s: %s", fate, path)
-    if logged > _MAX_LOGGED:
-        log.info("and %d more, which iter_plan and 'dirops plan' list", logged - _MAX_LOGGED)
+    if more := logged.more:
+        log.info("%s, which iter_plan and 'dirops plan' list", more)
     return counts
 
 

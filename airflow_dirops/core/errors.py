@@ -49,6 +49,7 @@ from os.path import isabs
 from types import TracebackType
 from typing import ClassVar
 
+from airflow_dirops.core.messages.first_few import first_few
 from airflow_dirops.core.messages.shown import shown, text_of
 from airflow_dirops.core.messages.tracebacks import described, make_presentable
 from airflow_dirops.core.stops import Stopped as Stopped
@@ -70,9 +71,8 @@ class DiropsError(Exception):
     """For alerts and scripts: it stays, whatever becomes of the name of a class."""
 
     def __init__(self, message: str, findings: Iterable[str] = ()) -> None:
-        found = [shown(finding, _MAX_FINDING) for finding in findings]
-        rest = [f"and {len(found) - _MAX_FINDINGS:,} more"] if len(found) > _MAX_FINDINGS else []
-        self.findings = (*found[:_MAX_FINDINGS], *rest)
+        found = first_few(findings, _MAX_FINDINGS, lambda finding: shown(finding, _MAX_FINDING))
+        self.findings = tuple(found.findings())
         super().__init__("\n  - ".join((shown(message, _MAX_MESSAGE), *self.findings)))
 
 

@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from airflow_dirops.core.messages.first_few import FirstFew
 from airflow_dirops.core.messages.shown import shown
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -21,17 +22,15 @@ class Concerns:
 
     def __init__(self, log: logging.Logger | logging.LoggerAdapter[logging.Logger], most: int = 3) -> None:
         self._log = log
-        self._most = most
-        self._count = 0
+        self._noted = FirstFew[str](most)
 
     def note(self, what: str, path: Path | str, error: BaseException | str) -> None:
-        self._count += 1
-        if self._count <= self._most:
+        if self._noted.add(os.fspath(path)):
             self._log.warning("%s %s: %s", what, shown(os.fspath(path)), error)
 
     def sum_up(self) -> None:
-        if self._count > self._most:
-            self._log.warning("and %d more such warnings", self._count - self._most)
+        if more := self._noted.more:
+            self._log.warning("%s such warnings", more)
 
 
 @contextmanager

@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from itertools import groupby
 from operator import itemgetter
 
@@ -18,11 +17,13 @@ from airflow_dirops.core.errors import (
     StorageError,
 )
 from airflow_dirops.core.format.entries import Input
+from airflow_dirops.core.messages.first_few import FirstFew
 from airflow_dirops.core.messages.shown import logger
 from airflow_dirops.core.plan.context import RunContext
 from airflow_dirops.core.plan.plan import Plan, Planned, Survey
 from airflow_dirops.core.plan.recorded import recorded_inputs
 from airflow_dirops.core.snapshot.reader import Snapshot
+from airflow_dirops.core.source.source import Fault
 
 log = logger(__name__)
 
@@ -39,10 +40,10 @@ class Readiness:
         self._source = run.source
         self._survey: Survey | None = None
         self._bytes = 0
-        self._empty = _Noted(_MAX_EMPTY)
-        self._unreadable = _Noted(_MAX_FINDINGS)
-        self._dangling = _Noted(_MAX_FINDINGS)
-        self._gone = _Noted(_MAX_FINDINGS)
+        self._empty: FirstFew[str] = FirstFew(_MAX_EMPTY, repr)
+        self._unreadable = FirstFew(_MAX_FINDINGS, _located)
+        self._dangling = FirstFew(_MAX_FINDINGS, _located)
+        self._gone = FirstFew(_MAX_FINDINGS, _located)
         self._faults = {"unreadable": self._unreadable, "dangling": self._dangling, "gone": self._gone}
 
     def survey(self, plan: Plan) -> Survey:
@@ -63,7 +64,7 @@ class Readiness:
         for part in item.parts or (item,):
             self._bytes += part.size
             if fault := self._source.fault_of(part):
-                self._faults[fault.kind].add(fault.path, fault.leads_to)
+                self._faults[fault.kind].add(fault)
             elif not part.size:
                 self._empty.add(part.path)
 
@@ -79,11 +80,9 @@ class Readiness:
         if (fault := self.fault) and self._stage.on_error == "fail":
             raise fault
         if self._dangling.count:
-            log.warning(
-                "%d inputs are links that lead nowhere: %s", self._dangling.count, ", ".join(self._dangling.told())
-            )
+            log.warning("%d inputs are links that lead nowhere: %s", self._dangling.count, self._dangling.phrase())
         if self._empty.count:
-            log.warning("%d inputs are empty: %s", self._empty.count, ", ".join(self._empty.told()))
+            log.warning("%d inputs are empty: %s", self._empty.count, self._empty.phrase())
         if free is not None:
             self._check_room(free)
 
@@ -94,19 +93,19 @@ class Readiness:
             return InputError(
                 f"user {os.geteuid()} may not open {self._unreadable.count} of the inputs, so nothing was computed; "
                 "give that user permission to read them, narrow the pattern, or set on_error='quarantine'",
-                self._unreadable.told(),
+                self._unreadable.findings(),
             )
         if self._dangling.count:
             return DanglingLink(
                 f"{self._dangling.count} of the inputs are links that lead nowhere, so nothing was computed; mount or "
                 "fetch what they point to, remove the links, narrow the pattern, or set on_error='quarantine'",
-                self._dangling.told(),
+                self._dangling.findings(),
             )
         if self._gone.count:
             return SourceChanged(
                 f"{self._gone.count} of the inputs went away since they were listed, so nothing was computed; run "
                 "again when their writer has finished",
-                self._gone.told(),
+                self._gone.findings(),
             )
         return None
 
@@ -141,22 +140,8 @@ class Readiness:
         return sum(next(group)[1].input.size for _, group in groupby(recorded, itemgetter(0)))
 
 
-@dataclass
-class _Noted:
-    """How many there are, and the first of them."""
-
-    most: int
-    count: int = 0
-    _first: list[str] = field(default_factory=list)
-
-    def add(self, path: str, leads_to: str | None = None) -> None:
-        self.count += 1
-        if len(self._first) < self.most:
-            self._first.append(repr(path) if leads_to is None else f"{path!r} points to {leads_to!r}")
-
-    def told(self) -> list[str]:
-        rest = self.count - len(self._first)
-        return [*self._first, *([f"and {rest} more"] if rest else [])]
+def _located(fault: Fault) -> str:
+    return repr(fault.path) if fault.leads_to is None else f"{fault.path!r} points to {fault.leads_to!r}"
 
 
 def _mb(size: int) -> str:

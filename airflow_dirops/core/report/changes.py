@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Literal, NamedTuple
 
 from airflow_dirops.core.format.code import Code, CodePart
+from airflow_dirops.core.messages.first_few import FirstFew, first_few
 from airflow_dirops.core.messages.shown import shown
 
 _MAX_NAMED = 10
@@ -60,8 +61,11 @@ class Change(NamedTuple):
 
 def told(changes: Sequence[Change]) -> list[str]:
     """Changes as a few short texts, whatever their number."""
-    texts = [str(change) for change in changes[:_MAX_NAMED]]
-    return [*texts, f"{len(changes) - _MAX_NAMED} more"] if len(changes) > _MAX_NAMED else texts
+    return _few(changes).findings()
+
+
+def _few(changes: Sequence[Change]) -> FirstFew[Change]:
+    return first_few(changes, _MAX_NAMED)
 
 
 def why_code(count: int, changes: Sequence[Change], *, may_be_accepted: bool) -> str:
@@ -70,7 +74,7 @@ def why_code(count: int, changes: Sequence[Change], *, may_be_accepted: bool) ->
     :param count: of these inputs.
     :param may_be_accepted: whether results can be kept that other code made.
     """
-    what = f"{count} code: {', '.join(told(changes))}" if changes else f"{count} code"
+    what = f"{count} code: {_few(changes).phrase()}" if changes else f"{count} code"
     return f"{what}. {HOW_TO_KEEP}" if may_be_accepted else what
 
 

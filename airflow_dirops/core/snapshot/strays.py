@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from itertools import islice
 
 from airflow_dirops.core.disk.sorting import Sorter
 from airflow_dirops.core.disk.trees import iter_unlisted
 from airflow_dirops.core.errors import DiropsError
+from airflow_dirops.core.messages.first_few import first_few
 from airflow_dirops.core.messages.shown import logger
 from airflow_dirops.core.snapshot.reader import Snapshot
 
@@ -25,19 +25,20 @@ def warn_of_strays(base: Snapshot, retired: str, sorter: Callable[[str], Sorter]
     """
     try:
         # Counted first, which is cheap: mostly that is all.
-        count = base.held.count_files() - base.manifest.counts.entries
-        if count <= 0:
+        if base.held.count_files() <= base.manifest.counts.entries:
             return
         paths = iter_unlisted(base.held.iter_files(), (entry.path for entry in base.iter_entries()), sorter)
-        names = ", ".join(map(repr, islice(paths, _MAX_NAMED)))
+        strays = first_few(paths, _MAX_NAMED, repr)
+        if not strays.count:
+            return
     except DiropsError as error:
         log.warning("the files in %s could not be compared with its lists: %s", base.path, error)
         return
     log.warning(
-        "%d files in %s were not made by its stage, such as %s; they leave the target with the snapshot that is "
+        "%d files in %s were not made by its stage: %s; they leave the target with the snapshot that is "
         "replaced, and are kept in %s for as long as that is. Copy them from there if they are wanted",
-        count,
+        strays.count,
         base.path,
-        names,
+        strays.phrase(),
         retired,
     )

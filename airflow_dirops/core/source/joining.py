@@ -15,6 +15,7 @@ from airflow_dirops.core.errors import KeyMissing, KeyRefused
 from airflow_dirops.core.format.entries import Input
 from airflow_dirops.core.format.lines import encode_line
 from airflow_dirops.core.format.manifest import PartitionRecord
+from airflow_dirops.core.messages.first_few import FirstFew
 from airflow_dirops.core.messages.shown import logger
 from airflow_dirops.core.source.inputs import Inputs, with_order
 from airflow_dirops.core.source.source import Fault, Source
@@ -81,18 +82,16 @@ class JoinedSource:
         :raises KeyRefused: if one source has two inputs with one key.
         :raises KeyMissing: with the keys that are not in every source, if ``join="strict"``.
         """
-        findings: list[str] = []
-        self._unmatched = keys = 0
+        lacking = FirstFew(_MAX_FINDINGS if self._join == "strict" else _MAX_TOLD, self._described_lack)
+        self._unmatched = 0
         for parts in self._groups(listed):
             self._check_single(parts)
             if self._is_wanted(parts):
                 yield join_inputs(parts)
                 continue
             self._unmatched += len(parts)
-            keys += 1
-            if len(findings) < _MAX_FINDINGS:
-                findings.append(f"{parts[0].key!r} is missing in {self._without(parts)}")
-        self._report(findings, keys)
+            lacking.add(parts)
+        self._report(lacking)
 
     def name_of(self, item: Input) -> str:
         if item.parts:
@@ -143,22 +142,20 @@ class JoinedSource:
     def _lacking(self, parts: tuple[Input, ...]) -> tuple[int, ...]:
         return tuple(sorted({*range(len(self.singles))} - {part.source for part in parts}))
 
-    def _without(self, parts: tuple[Input, ...]) -> str:
-        return ", ".join(str(self.singles[number].path) for number in self._lacking(parts))
+    def _described_lack(self, parts: tuple[Input, ...]) -> str:
+        without = ", ".join(str(self.singles[number].path) for number in self._lacking(parts))
+        return f"{parts[0].key!r} is missing in {without}"
 
-    def _report(self, findings: list[str], keys: int) -> None:
-        if findings and self._join == "strict":
+    def _report(self, lacking: FirstFew[tuple[Input, ...]]) -> None:
+        if lacking.count and self._join == "strict":
             raise KeyMissing(
                 f"{self._unmatched} inputs have no match in every source, and join='strict' expects one for each; "
                 "add them, or use join='inner' or 'outer'",
-                findings,
+                lacking.findings(),
             )
-        if findings and not self._is_told:
+        if lacking.count and not self._is_told:
             self._is_told = True
-            rest = f"; and {keys - _MAX_TOLD} more" if keys > _MAX_TOLD else ""
-            log.warning(
-                "%d keys are not in every source, and left out: %s%s", keys, "; ".join(findings[:_MAX_TOLD]), rest
-            )
+            log.warning("%d keys are not in every source, and left out: %s", lacking.count, lacking.phrase("; "))
 
 
 class _Matched(Inputs):

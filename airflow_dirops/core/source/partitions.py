@@ -9,6 +9,7 @@ from pathlib import Path
 
 from airflow_dirops.core.errors import ArgumentRefused, SourceMissing, storage_errors
 from airflow_dirops.core.format.manifest import HEADER
+from airflow_dirops.core.messages.first_few import first_few
 from airflow_dirops.core.messages.shown import logger
 from airflow_dirops.core.places import place_of
 from airflow_dirops.core.source.bare import BareDirectory, link_at
@@ -48,7 +49,8 @@ def open_partitions(
         opened.pop_all()
     names = [each.name for each in missing]
     if missing:
-        log.warning("%d of %d partitions are missing: %s", len(missing), len(asked), _listed(names))
+        told = first_few(names, _MAX_TOLD).phrase()
+        log.warning("%d of %d partitions are missing: %s", len(missing), len(asked), told)
     if not members:
         members = [Member(each.name, BareDirectory(Path(each.path), pattern, is_missing=True)) for each in missing]
     return Rollup(asked, members, names, pattern)
@@ -80,8 +82,3 @@ def _missing(asked: Partitions, missing: Sequence[Partition]) -> SourceMissing:
         f"{len(missing)} of the {len(asked)} partitions of {str(asked.path)!r} do not exist; {advice}",
         [f"{each.name!r}: no folder {each.path!r}{place_of(each.path).remains()}" for each in missing],
     )
-
-
-def _listed(names: list[str]) -> str:
-    rest = f" and {len(names) - _MAX_TOLD} more" if len(names) > _MAX_TOLD else ""
-    return ", ".join(names[:_MAX_TOLD]) + rest

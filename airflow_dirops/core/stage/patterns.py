@@ -9,6 +9,7 @@ from functools import lru_cache
 from wcmatch import glob
 
 from airflow_dirops.core.errors import ArgumentRefused
+from airflow_dirops.core.messages.first_few import FirstFew
 
 _FLAGS = glob.GLOBSTAR | glob.BRACE | glob.CASE | glob.DOTGLOB | glob.EXTGLOB
 _MAX_NAMED = 5
@@ -34,30 +35,25 @@ class Selection:
     def forget(self) -> None:
         """Begin anew."""
         self.left_out = 0
-        self.differ_in_case = 0
-        self._named: list[str] = []
+        self._differ_in_case = FirstFew[str](_MAX_NAMED, repr)
         self._suffixes: set[str] = set()
 
     def leave_out(self, path: str) -> None:
         """Note the path of a file that does not match."""
         self.left_out += 1
         if self._matches_any_case(path):
-            self.differ_in_case += 1
-            if len(self._named) < _MAX_NAMED:
-                self._named.append(path)
+            self._differ_in_case.add(path)
             if len(self._suffixes) < _MAX_SUFFIXES:
                 self._suffixes.add(path[path.rfind(".") + 1 :])
 
     def hint(self) -> str:
         """What to say of the names that differ in case only; empty where there are none."""
-        if not self.differ_in_case:
+        if not (count := self._differ_in_case.count):
             return ""
-        count = self.differ_in_case
-        names = ", ".join(map(repr, self._named))
         which = f"{count} differ from it" if count > 1 else "1 differs from it"
-        advice = pattern_for_case(self.pattern, self._named, self._suffixes)
+        advice = pattern_for_case(self.pattern, self._differ_in_case.kept, self._suffixes)
         what_to_do = f"write the pattern as {advice!r}" if advice else "write the pattern as the names are written"
-        return f"{which} in case only, such as {names}; to read them too, {what_to_do}"
+        return f"{which} in case only: {self._differ_in_case.phrase()}; to read them too, {what_to_do}"
 
 
 @lru_cache(maxsize=64)

@@ -6,7 +6,6 @@ import os
 import stat
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from itertools import islice
 from pathlib import Path
 
 from airflow_dirops.core.disk.permissions import is_shared
@@ -14,6 +13,7 @@ from airflow_dirops.core.disk.sorting import Sorter
 from airflow_dirops.core.disk.trees import count_files, iter_files, iter_unlisted
 from airflow_dirops.core.errors import StagingChanged, storage_errors
 from airflow_dirops.core.format.entries import MANIFEST_DIRECTORY
+from airflow_dirops.core.messages.first_few import first_few
 
 _MAX_NAMED = 5
 
@@ -60,6 +60,6 @@ def check_names(root: Path, count: int, listed: Iterable[str], sorter: Callable[
     found = count_files(os.fspath(root))
     if found == count:
         return
-    strays = ", ".join(map(repr, islice(iter_unlisted(iter_files(os.fspath(root)), listed, sorter), _MAX_NAMED)))
-    what = f"this attempt did not make {strays}" if strays else "some of them were removed"
+    strays = first_few(iter_unlisted(iter_files(os.fspath(root)), listed, sorter), _MAX_NAMED, repr)
+    what = f"this attempt did not make {strays.phrase()}" if strays.count else "some of them were removed"
     raise StagingChanged(root, f"it holds {found} files, and {count} were finished; {what}")

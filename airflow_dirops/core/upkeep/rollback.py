@@ -6,6 +6,7 @@ from contextlib import closing
 
 from airflow_dirops.core.errors import SnapshotDamaged, SnapshotExpired
 from airflow_dirops.core.format.manifest import Manifest
+from airflow_dirops.core.messages.first_few import first_few
 from airflow_dirops.core.messages.shown import logger
 from airflow_dirops.core.place import Kept, Place
 from airflow_dirops.core.places import place_of
@@ -13,9 +14,11 @@ from airflow_dirops.core.snapshot.reader import Snapshot
 from airflow_dirops.core.upkeep.door import Target, door
 from airflow_dirops.core.upkeep.history import current_of, in_order
 from airflow_dirops.core.upkeep.restoring import restore, upkeep_claim
-from airflow_dirops.core.upkeep.verify import verify_snapshot
+from airflow_dirops.core.upkeep.verify import Finding, verify_snapshot
 
 log = logger(__name__)
+
+_MAX_FINDINGS = 20
 
 
 @door
@@ -85,9 +88,13 @@ def _open_whole(kept: Kept) -> Snapshot:
         snapshot.close()
         raise SnapshotDamaged(
             f"the retired snapshot {str(kept.path)!r} is not what its manifest says; choose another one",
-            [f"{finding.path!r} is {finding.problem}: {finding.detail}" for finding in findings[:20]],
+            first_few(findings, _MAX_FINDINGS, _told).findings(),
         )
     return snapshot
+
+
+def _told(finding: Finding) -> str:
+    return f"{finding.path!r} is {finding.problem}: {finding.detail}"
 
 
 def _not_kept(place: Place, wanted: str, retired: list[Kept]) -> str:

@@ -125,7 +125,7 @@ def test_several_and_no_more_than_a_few(stage: Stage) -> None:
     outcome = stage.run(read=stage.code(source=source.format(*range(1, 31))))
     assert len(outcome.code_changes) == 11
     assert outcome.code_changes[:2] == ["`N00` 0 -> 1", "`N01` 1 -> 2"]
-    assert outcome.code_changes[-1] == "20 more"
+    assert outcome.code_changes[-1] == "and 20 more"
 
 
 def test_versions_of_packages(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -173,7 +173,7 @@ class TestEmptyInputs:
             run()
         (message,) = [record.getMessage() for record in caplog.records]
         names = ", ".join(f"'empty{number}.txt'" for number in range(5))
-        assert message == f"7 inputs are empty: {names}, and 2 more"
+        assert message == f"7 inputs are empty: {names} and 2 more"
         assert values_of(target)["empty0"] == ""
 
     def test_are_told_once(self, run: Run, texts: Path, caplog: pytest.LogCaptureFixture) -> None:

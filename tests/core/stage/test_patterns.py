@@ -63,6 +63,7 @@ def test_a_warning_where_others_match(run: Run, texts: Path, caplog: pytest.LogC
     run(pattern="*.txt")
     assert "7 differ from it in case only" in caplog.text
     assert caplog.text.count(".TXT'") == 5
+    assert "and 2 more; to read them too" in caplog.text
     caplog.clear()
     run(pattern="*.txt", dry_run=True)
     assert "7 differ from it in case only" in caplog.text
@@ -86,7 +87,7 @@ def test_of_a_snapshot(tmp_path: Path, caplog: pytest.LogCaptureFixture, pinned:
     made = read_directory(source=raw, target=interim, read=read_any, codec="text")
     options: dict[str, Any] = {"source": made.to_dict() if pinned else interim, "target": final, "codec": "text"}
     transform_directory(**options, transform=str.upper, pattern="[a-z].txt", version="1")
-    assert "1 differs from it in case only, such as 'A.txt'" in caplog.text
+    assert "1 differs from it in case only: 'A.txt'" in caplog.text
     with pytest.raises(errors.SourceEmpty, match="2 differ from it in case only") as told:
         transform_directory(**options, transform=str.upper, pattern="*.TXT", version="1")
     transform_directory(**options, transform=str.upper, pattern=advised(str(told.value)), version="1")

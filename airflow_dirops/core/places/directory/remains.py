@@ -11,6 +11,7 @@ from uuid import UUID
 
 from airflow_dirops.core.errors import DiropsError, ManifestMissing
 from airflow_dirops.core.messages.commands import dirops_command
+from airflow_dirops.core.messages.first_few import first_few
 from airflow_dirops.core.place import FailedInTry, FailedTry
 from airflow_dirops.core.places.directory.control import ControlDirectory
 from airflow_dirops.core.places.directory.header import snapshot_in
@@ -66,12 +67,8 @@ def with_what_is_left(error: ManifestMissing, target: str | os.PathLike[str]) ->
 
 
 def _described(failed: Iterator[FailedInTry]) -> str:
-    named, count = [], 0
-    for count, (path, failure) in enumerate(failed, start=1):
-        if count <= _MAX_NAMED:
-            named.append(f"{path!r} ({failure.error})")
-    rest = f" and {count - _MAX_NAMED:,} more" if count > _MAX_NAMED else ""
-    return f"{count:,} input{'s' * (count > 1)} failed, {', '.join(named)}{rest}, listed with tracebacks by"
+    few = first_few(failed, _MAX_NAMED, lambda one: f"{one.path!r} ({one.failure.error})")
+    return f"{few.count:,} input{'s' * (few.count > 1)} failed, {few.phrase()}, listed with tracebacks by"
 
 
 def _attempts(control: ControlDirectory) -> Iterator[str]:
