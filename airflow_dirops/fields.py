@@ -13,15 +13,15 @@ from jinja2 import UndefinedError
 from airflow_dirops.core import errors
 from airflow_dirops.formats import DAILY
 from airflow_dirops.partitions import (
-    FORM_MARK,
     FROM_SCHEDULE,
     check_format,
     check_partition,
     check_same_format,
     form_description,
+    is_form_field,
 )
 from airflow_dirops.paths import absolute_path, pairs, path_text, pinned_source, refuse_nothing
-from airflow_dirops.runtime import is_mapped, partition_of, root
+from airflow_dirops.runtime import form_of, is_mapped, partition_of, root
 from airflow_dirops.templates import DATES, PLACEHOLDER, mentions_partition, names_used, other_date
 from airflow_dirops.windows import PartitionWindow
 
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 _STANDS_FOR_ONE = "name-of-a-partition"
 
 LABEL = "{{ dirops_label | default('') }}"
-"""What the UI calls an instance of a task: its partition, and whether it was a dry run."""
+"""What the UI calls an instance of a task: its partition, and whether it was a dry run or a trial."""
 
 
 @contextmanager
@@ -130,7 +130,9 @@ class PathFields(BaseOperator):
     def _label(self, context: Context) -> str:
         """What the UI shows of this instance of the task, where Airflow has no more than its index."""
         label = self.partition or (str(getattr(self, "target", "")) if is_mapped(context) else "")
-        return f"{label} (dry run)".strip() if context.get("params", {}).get("dry_run") is True else label
+        form = form_of(context)
+        how = " (dry run)" if form.get("dry_run") is True else " (trial)" if form.get("limit") else ""
+        return f"{label}{how}".strip()
 
     def _partition_of_run(self, templates: Mapping[str, Any], context: Context) -> str:
         del templates
@@ -184,8 +186,8 @@ def _fit_form(dag: DAG, partition_format: str | None) -> None:
     """Let the trigger form take names as this DAG's folders have them, where it would ask for a date."""
     owners: tuple[Any, ...] = (dag, *dag.tasks)
     for owner in owners:  # each task has a copy, and checks the run's params with it
-        field = owner.params.get_param("partition") if "partition" in owner.params else None
-        if field and FORM_MARK in field.schema:
+        if is_form_field(owner.params, "partition"):
+            field = owner.params.get_param("partition")
             field.schema.pop("format", None)
             field.description = form_description(partition_format)
 

@@ -35,11 +35,8 @@ if TYPE_CHECKING:
 FROM_SCHEDULE = "schedule"
 """The format of the DAG's schedule, where that has one; else that of days."""
 
-FORM_FIELDS = ("partition", "redo", "on_error", "max_failures", "accept_removal", "dry_run")
-"""What :func:`dirops_params` puts into the trigger form; the operators read these names from ``params``."""
-
 FORM_MARK = "x-dirops"
-"""A member of the schema of the form's fields, which tells them from an author's own of the same name."""
+"""A member of the schema of each of the form's fields, which tells it from an author's own of the same name."""
 
 DRY_RUN = "Dry run: only planned, nothing was written"
 """How a run, a task and a log say so."""
@@ -145,20 +142,19 @@ def monthly_partitions(
 
 
 def dirops_params() -> dict[str, Param]:
-    """Fields for a DAG's trigger form: which partition, what to redo, bad files, or only a plan.
+    """Fields for a DAG's trigger form: which partition, what to redo, bad files, a trial, or only a plan.
 
     Left as they are, they change nothing. More fields can be added: ``params={**dirops_params(), ...}``.
     """
     from airflow.sdk import Param
 
-    return {
+    fields = {
         "partition": Param(
             None,
             type=["null", "string"],
             format="date",
             title="Partition",
             description=form_description(),
-            **{FORM_MARK: "partition"},  # type: ignore[arg-type]
         ),
         "redo": Param(
             None,
@@ -194,6 +190,20 @@ def dirops_params() -> dict[str, Param]:
             title="Accept removals",
             description="For a run that was refused since too many results would go (TooManyRemoved): let them go.",
         ),
+        "accept_code_change": Param(
+            False,
+            type=["null", "boolean"],
+            title="Accept a code change",
+            description="Keep the results that are there, though the code that made them, or its params, have changed.",
+        ),
+        "limit": Param(
+            None,
+            type=["null", "integer"],
+            minimum=1,
+            title="Trial run",
+            description="How many inputs to work on, the first by name, such as 20. The result is marked as a trial, "
+            "makes no asset event, and never replaces a full one. Empty: all.",
+        ),
         "dry_run": Param(
             False,
             type=["null", "boolean"],
@@ -201,6 +211,17 @@ def dirops_params() -> dict[str, Param]:
             description="Only plan: log what would run and why, write nothing.",
         ),
     }
+    for name, field in fields.items():
+        field.schema[FORM_MARK] = name
+    return fields
+
+
+def is_form_field(params: Any, name: str) -> bool:
+    """Whether a param is a field of ours, and not an author's own of the same name.
+
+    :param params: those of the DAG or the task, as Airflow holds them.
+    """
+    return name in params and params.get_param(name).schema.get(FORM_MARK) == name
 
 
 def form_description(partition_format: str | None = DAILY) -> str:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.listeners import hookimpl
 
 from airflow_dirops.core.errors import ArgumentRefused
-from airflow_dirops.partitions import DRY_RUN, FORM_MARK, Said, resolve_partition
+from airflow_dirops.partitions import DRY_RUN, Said, is_form_field, resolve_partition
 from airflow_dirops.timetables import PartitionTimetable
 
 if TYPE_CHECKING:
@@ -46,13 +46,12 @@ def on_dag_run_failed(dag_run: DagRun) -> None:
 
 
 def form_of(params: Any, conf: dict[str, Any] | None) -> dict[str, Any]:
-    """What the trigger form says, if the DAG has ours.
+    """What the trigger form says in the fields that are ours.
 
     :param params: the DAG's params.
     :param conf: what the run was started with.
     """
-    is_ours = "partition" in params and FORM_MARK in params.get_param("partition").schema
-    return dict(conf or {}) if is_ours else {}
+    return {name: value for name, value in (conf or {}).items() if is_form_field(params, name)}
 
 
 def _give_key(dag_run: DagRun, timetable: PartitionTimetable, named: Any) -> None:
@@ -69,7 +68,11 @@ def _give_key(dag_run: DagRun, timetable: PartitionTimetable, named: Any) -> Non
 
 def _note(dag_run: DagRun, form: dict[str, Any]) -> str:
     named = form.get("partition") if dag_run.partition_key is None else None
-    said = ([f"Partition {named}"] if named else []) + ([DRY_RUN] if form.get("dry_run") is True else [])
+    said = [f"Partition {named}"] if named else []
+    if limit := form.get("limit"):
+        said.append(f"Trial run over the first {limit} inputs")
+    if form.get("dry_run") is True:
+        said.append(DRY_RUN)
     return ". ".join(said)
 
 

@@ -19,9 +19,9 @@ from airflow.sdk.definitions.retry_policy import ExceptionRetryPolicy, RetryActi
 from airflow_dirops.core import errors
 from airflow_dirops.formats import DAILY
 from airflow_dirops.partitions import (
-    FORM_FIELDS,
     Said,
     due_partition,
+    is_form_field,
     resolve_partition,
 )
 
@@ -174,7 +174,17 @@ def function_params(context: Context) -> dict[str, Any]:
 
     :param context: the task's context.
     """
-    return {name: value for name, value in context["params"].items() if name not in FORM_FIELDS}
+    fields = {"partition", *form_of(context)}
+    return {name: value for name, value in context["params"].items() if name not in fields}
+
+
+def form_of(context: Context) -> dict[str, Any]:
+    """What this run has in the trigger form's fields that are ours.
+
+    :param context: the task's context.
+    """
+    given = context.get("params") or {}
+    return {name: value for name, value in given.items() if is_form_field(context["task"].params, name)}
 
 
 def form_choices(
@@ -193,21 +203,23 @@ def form_choices(
     :param max_failures: what the operator says; it goes with quarantine alone.
     :param max_removed: what the operator says.
     """
-    params = context["params"]
-    on_error = params.get("on_error") or on_error
-    allowed = _budget(params.get("max_failures"))
+    form = form_of(context)
+    on_error = form.get("on_error") or on_error
+    allowed = _budget(form.get("max_failures"))
     # Of a DAG's stages only some may set files aside: the number is for those.
-    if allowed is not None and params.get("on_error") == "fail":
+    if allowed is not None and form.get("on_error") == "fail":
         raise errors.ArgumentRefused(
             f'the form says "How many may fail": {allowed!r}, and that the first failure stops the stage; '
             'choose "Set them aside" for "Files that fail", or leave the number out'
         )
     return {
-        "redo": params.get("redo") or redo,
+        "redo": form.get("redo") or redo,
         "on_error": on_error,
         "max_failures": (max_failures if allowed is None else allowed) if on_error == "quarantine" else None,
-        "max_removed": "100%" if params.get("accept_removal") is True else max_removed,
-        "dry_run": params.get("dry_run") is True,
+        "max_removed": "100%" if form.get("accept_removal") is True else max_removed,
+        "accept_code_change": form.get("accept_code_change") is True,
+        "limit": form.get("limit"),
+        "dry_run": form.get("dry_run") is True,
     }
 
 

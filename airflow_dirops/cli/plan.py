@@ -61,6 +61,9 @@ def plan(
     ] = None,
     version: Annotated[str | None, typer.Option(help="Stands for the functions' code.")] = None,
     limit: Annotated[int | None, typer.Option(help="A trial run over the first so many inputs.")] = None,
+    accept_code_change: Annotated[
+        bool, typer.Option("--accept-code-change", help="As if results that other code made were kept.")
+    ] = False,
     follow_symlinks: Annotated[bool, typer.Option("--follow-symlinks", help="Descend into links to folders.")] = False,
     redo: Annotated[
         Literal["needed", "damaged", "all"],
@@ -121,6 +124,7 @@ def plan(
         source_codec=load_codec("--source-codec", source_codec),
         version=version,
         limit=limit,
+        accept_code_change=accept_code_change,
         follow_symlinks=follow_symlinks,
         redo=redo,
         empty=empty,

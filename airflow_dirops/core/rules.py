@@ -216,7 +216,7 @@ def refuse_foreign(place: str, found: Manifest, terms: Terms, adoption: Adoption
     if terms.limit is not None and found.limit is None:
         raise TargetRefused(
             f"the target {place!r} holds a full snapshot, and limit={terms.limit} is for a trial run; "
-            "choose another target for the trial, or leave limit out"
+            "choose another target for the trial, or leave limit out, 'Trial run' in the trigger form"
         )
 
 

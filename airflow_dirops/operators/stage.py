@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
+from inspect import signature
 from os.path import isdir
 from socket import gethostname
 from typing import TYPE_CHECKING, Any, Literal
@@ -45,11 +46,16 @@ _PASSED_ON = (
     "workers",
     "durability",
     "on_conflict",
-    "accept_code_change",
-    "limit",
     "version",
     "follow_symlinks",
 )
+
+_OF_ONE_RUN = {
+    "limit": "",
+    "accept_code_change": ". 'dirops plan --accept-code-change' shows what would run then",
+    "dry_run": ". 'dirops plan' shows the same without a run",
+}
+"""What is asked of one run, and would do harm if it stayed in a DAG; and where else it is."""
 
 
 class StageOperator(fields.PathFields):
@@ -59,8 +65,9 @@ class StageOperator(fields.PathFields):
     run's partition: its partition key, else ``params["partition"]``, else the logical date in the timezone of the
     schedule, else, in a run by hand, the last one that has ended. ``redo``, ``on_error`` and
     ``max_failures`` of the trigger form (``dirops_params()``) override the arguments of the same name;
-    ``accept_removal`` there lifts ``max_removed``; ``dry_run`` makes the stage log what would run and why, and write
-    nothing. The user's function gets the run's other params if it takes ``params`` by keyword.
+    ``accept_removal`` there lifts ``max_removed``, ``accept_code_change`` keeps what other code made, ``limit`` makes a
+    trial over the first inputs, and ``dry_run`` makes the stage log what would run and why, and write nothing. The
+    user's function gets the run's other params if it takes ``params`` by keyword.
 
     :param source: a directory, or an upstream's ``.output``, which pins the snapshot that it committed, or the files
         that a sensor saw; or several partitions of a target, as ``partitions("interim/csv/{partition}", last=7)``.
@@ -86,8 +93,6 @@ class StageOperator(fields.PathFields):
     :param on_conflict: when another run committed meanwhile: "fail", or let the "newest" or the "last" win.
     :param redo: which files to compute: those "needed", as they are new, changed or missing; also those "damaged", by
         digest; or "all".
-    :param accept_code_change: keep what the function's code before made, and go on with this one: no rerun.
-    :param limit: a trial run over the first so many files; it makes no event, and never replaces a full snapshot.
     :param version: stands for the function's code: change it when the outputs must be made again.
     :param retention: how long to keep replaced snapshots, as ``Retention(keep_snapshots=3, keep_hours=48)``: at least
         so many, each at least for so long. What is left out is as ``[dirops]`` says.
@@ -129,14 +134,13 @@ class StageOperator(fields.PathFields):
         durability: Literal["full", "process"] = "full",
         on_conflict: Literal["fail", "newest", "last"] = "fail",
         redo: Literal["needed", "damaged", "all"] = "needed",
-        accept_code_change: bool = False,
-        limit: int | None = None,
         version: str | None = None,
         retention: Retention | None = None,
         follow_symlinks: bool = False,
         retry_policy: RetryPolicy | None = runtime.RETRY_POLICY,
         **kwargs: Any,
     ) -> None:
+        _refuse_what_is_for_one_run(kwargs)
         super().__init__(retry_policy=retry_policy, **{"map_index_template": fields.LABEL, **kwargs})
         self.source = source
         self.target = target
@@ -156,8 +160,6 @@ class StageOperator(fields.PathFields):
         self.durability = durability
         self.on_conflict = on_conflict
         self.redo = redo
-        self.accept_code_change = accept_code_change
-        self.limit = limit
         self.version = version
         self.retention = retention
         self.follow_symlinks = follow_symlinks
@@ -166,6 +168,7 @@ class StageOperator(fields.PathFields):
     def check_arguments(cls, arguments: Mapping[str, Any], dag: DAG | None) -> None:
         """Refuse while the DAG file is read what no run could use."""
         super().check_arguments(arguments, dag)
+        _refuse_what_is_for_one_run({name: arguments[name] for name in arguments.keys() - _own_arguments(cls)})
         if arguments.get("retention") is not None:
             runtime.retention(arguments["retention"])
         group = arguments.get("task_group") or TaskGroupContext.get_current(dag)
@@ -338,3 +341,22 @@ class StageOperator(fields.PathFields):
                     f"source={template!r} is another directory in each run, but target={target!r} is "
                     f"the same, so that each run would replace the one before; put {PLACEHOLDER} into target"
                 )
+
+
+def _own_arguments(operator: type) -> set[str]:
+    """The names that an operator gives its arguments, or one derived from it."""
+    inits = [vars(each)["__init__"] for each in operator.__mro__ if "__init__" in vars(each)]
+    return {name for init in inits for name in signature(init).parameters}
+
+
+def _refuse_what_is_for_one_run(arguments: Mapping[str, Any]) -> None:
+    from airflow_dirops.partitions import dirops_params
+
+    for name in _OF_ONE_RUN:
+        if name in arguments:
+            title = dirops_params()[name].schema["title"]
+            raise errors.ArgumentRefused(
+                f"{name}= is for one run, and no argument of an operator: leave it out, give the DAG "
+                f"params=dirops_params(), and fill in {title!r} in the trigger form. Scripts give {name}= to "
+                f"read_directory and transform_directory of airflow_dirops.core{_OF_ONE_RUN[name]}"
+            )

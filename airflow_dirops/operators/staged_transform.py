@@ -62,6 +62,8 @@ class StagedTransformOperator(StageOperator):
         """Transform the snapshot."""
         from airflow_dirops.core import transform_directory
 
+        if self.aggregate is not None:  # the form is for all stages of a DAG, and this one has nothing to keep
+            options["accept_code_change"] = False
         return transform_directory(
             transform=self.transform,
             aggregate=self.aggregate,

@@ -140,7 +140,7 @@ def test_a_run_that_names_no_partition(runs: Runs, root: Path, way: str) -> None
             )
 
     def render(stage: DirectoryReadOperator, **context: Any) -> str:
-        values = {"dag": stage.dag, "params": {}, "partition_key": None, "logical_date": None, **context}
+        values = {"dag": stage.dag, "task": stage, "params": {}, "partition_key": None, "logical_date": None, **context}
         stage.render_template_fields(values)  # type: ignore[arg-type]
         return str(stage.target)
 

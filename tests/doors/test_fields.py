@@ -19,7 +19,7 @@ READ = {"read": bytes}
 
 def rendered(operator: Any, **context: Any) -> Any:
     """The operator as a task process has it before it executes."""
-    base = {"dag": operator.dag, "params": {}, "partition_key": None, "logical_date": None}
+    base = {"dag": operator.dag, "task": operator, "params": {}, "partition_key": None, "logical_date": None}
     operator.render_template_fields({**base, **context})
     return operator
 

@@ -72,5 +72,6 @@ def _check_codec(stage: Stage, base: Snapshot | None) -> None:
     if base and (before := base.manifest.codec.name) != stage.output_codec.name:
         raise ArgumentRefused(
             f"accept_code_change=True keeps the files that are there, and they were written with codec {before!r}, "
-            f"not {stage.output_codec.name!r}; leave it out, so that they are made again"
+            f"not {stage.output_codec.name!r}; leave it out, so that they are made again. In "
+            "the trigger form it is 'Accept a code change'"
         )

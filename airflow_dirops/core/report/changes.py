@@ -20,7 +20,8 @@ _TOLD = (*_CODE, "param", "codec", "version", "package")
 _IN_ORDER = {kind: place for place, kind in enumerate(_TOLD)}
 
 HOW_TO_KEEP = (
-    "If that makes no difference to the results, keep those that are there: run it with accept_code_change=True, once"
+    "If that makes no difference to the results, keep those that are there, once: tick 'Accept a code change' in the "
+    "trigger form, or call it with accept_code_change=True"
 )
 """Where a change of the code may be accepted."""
 

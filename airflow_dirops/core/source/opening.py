@@ -83,7 +83,7 @@ def _open_single(stage: Stage, location: SourceLike, pattern: str) -> Source:
         source.close()
         raise ArgumentRefused(
             f"the source {str(source.path)!r} is the result of a trial run over the first {limit} inputs; "
-            "run its stage without limit first, or give this one a limit too"
+            "run its stage without limit first, or give this one a limit too, 'Trial run' in the trigger form"
         )
     return source
 

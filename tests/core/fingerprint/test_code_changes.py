@@ -209,7 +209,9 @@ def test_the_advice_works(stage: Stage, caplog: pytest.LogCaptureFixture) -> Non
     edit = ("text * gain", "gain * text")
     with caplog.at_level(logging.INFO):
         assert stage.run(*edit, dry_run=True).counts["code"] == 2
-    assert "run it with accept_code_change=True, once" in caplog.text
+    assert (
+        "once: tick 'Accept a code change' in the trigger form, or call it with accept_code_change=True" in caplog.text
+    )
     accepted = stage.run(*edit, accept_code_change=True)
     assert (accepted.outcome, accepted.counts["computed"], accepted.counts["carried"]) == ("committed", 0, 2)
     assert stage.run(*edit).outcome == "unchanged"
@@ -375,7 +377,10 @@ def test_the_command_tells_it(stage: Stage) -> None:
     lines = plan("--read", "edited:read_text").splitlines()
     assert "code     a.txt" in lines
     assert any("changed" in line and "`THRESHOLD` 3 -> 4" in line for line in lines)
-    assert any("accept_code_change=True, once" in line for line in lines)
+    assert any("call it with accept_code_change=True" in line for line in lines)
+    assert "code" not in {
+        line.split()[0] for line in plan("--read", "edited:read_text", "--accept-code-change").splitlines()[:2]
+    }
     assert "accept_code_change" not in plan("--read", "edited:read_text", "--codec", "json")
     assert "accept_code_change" not in plan("--read", "functions:read_text")
     found = json.loads(plan("--read", "edited:read_text", "--json"))
