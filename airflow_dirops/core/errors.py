@@ -228,6 +228,8 @@ class SourceChanged(TransientError):
 
 
 class ListingChanged(SourceChanged):
+    """What a sensor saw, and pinned for a stage, is not there any more."""
+
     kind = "listing-changed"
 
 

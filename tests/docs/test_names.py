@@ -21,6 +21,7 @@ from airflow_dirops.core.codecs.registry import _BUILT_IN, ENTRY_POINT_GROUP
 from airflow_dirops.core.stage.functions import BY_NAME
 from airflow_dirops.provider_info import get_provider_info
 from airflow_dirops.testing import codecs as codec_tests
+from airflow_dirops.testing.places import suite as place_suite
 from tests.docs.markdown import CHECKOUT, Page, code_in, page, pages
 
 FAMILIES = (errors.InputError, errors.SetupError, errors.TransientError, errors.ConflictError)
@@ -47,7 +48,7 @@ def test_paths_of_the_checkout_exist(page: Page) -> None:
 
 @pytest.mark.parametrize("page", pages(), ids=str)
 def test_modules_and_classes_exist(page: Page) -> None:
-    modules = (airflow_dirops, core, errors, guard, codec_tests, airflow.sdk)
+    modules = (airflow_dirops, core, errors, guard, codec_tests, place_suite, airflow.sdk)
     for word in page.code:
         if re.fullmatch(r"airflow_dirops(\.\w+)+", word) and word != ENTRY_POINT_GROUP:
             assert is_there(word), word

@@ -38,7 +38,8 @@ class SeenListing(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
 
     @classmethod
     def of(cls, listing: Any) -> SeenListing:
-        """
+        """A listing that was handed on, checked.
+
         :param listing: as :meth:`to_dict` gave it.
         :raises ArgumentRefused: if it is anything else.
         """

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 
 class ClaimTests(Promises):
+    """Who may claim a target, and what a claim finds."""
+
     def test_a_fresh_place_has_nothing(self, place: Place) -> None:
         place.check([])
         expect(place.look(terms()) is None, "there is nothing that a claim would replace")

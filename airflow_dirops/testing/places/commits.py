@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 
 class CommitTests(Promises):
+    """Who commits, and that nobody sees half a commit."""
+
     def test_nothing_is_seen_before_the_commit(self, place: Place) -> None:
         committed(place, {"a.bin": b"old"}, attempt_of("old"))
         driven = Driven.begin(place).put({"a.bin": b"new"})

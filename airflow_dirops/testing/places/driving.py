@@ -30,10 +30,12 @@ KEEP_NONE = Retention(keep_snapshots=0, keep_hours=0.0)
 
 
 def bytes_of(path: str) -> bytes:
+    """Its name, as what a file holds."""
     return path.encode()
 
 
 def terms(stage: str = "copy", fingerprint: str | None = CODE, **more: object) -> Terms:
+    """What a stage of the suite asks of a target."""
     return Terms(stage=stage, fingerprint=fingerprint, **more)  # type: ignore[arg-type]
 
 
@@ -43,10 +45,12 @@ def attempt_of(run: str = "run", try_number: int = 1, **more: object) -> Attempt
 
 
 def line_of(path: str) -> JournalLine:
+    """The journal line of an input that has given nothing yet."""
     return JournalLine(Input(path, 1, mtime_ns=1))
 
 
 def failed(path: str) -> JournalLine:
+    """The journal line of an input that failed."""
     return JournalLine(Input(path, 1, mtime_ns=1), "quarantined", (), Failure("ValueError", "no", "Traceback"))
 
 
@@ -79,7 +83,8 @@ class Driven:
         return self
 
     def seal(self, planned: int | None = None) -> Manifest:
-        """
+        """Seal what was staged.
+
         :param planned: how many inputs there are; by default those that are journaled.
         """
         self.staging.drain()
@@ -145,6 +150,7 @@ def content_of(held: Held) -> dict[str, bytes]:
 
 
 def seen_in(place: Place) -> dict[str, bytes]:
+    """What a reader sees there now."""
     return content_of(place.hold())
 
 

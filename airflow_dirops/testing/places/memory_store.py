@@ -35,7 +35,8 @@ class Content:
     replaced: float = 0.0
 
     def manifest(self, name: str) -> Manifest:
-        """
+        """The header of what lies here.
+
         :param name: of the place, for messages.
         :raises ManifestMissing: if no stage wrote it.
         :raises ManifestDamaged: if its header is no manifest.
@@ -93,6 +94,7 @@ class Store:
 
 
 def is_intact(content: bytes | None, digest: str) -> bool:
+    """Whether a file is there and holds what it was digested as."""
     return content is not None and sha256(content).hexdigest() == digest
 
 

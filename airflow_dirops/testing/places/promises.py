@@ -22,6 +22,7 @@ class Promises:
 
 
 def expect(fact: bool, promise: str) -> None:
+    """Fail the test with the promise that was broken, unless it was kept."""
     # Not an assert, which python -O would drop, and pytest explains only in the author's own tests.
     if not fact:
         pytest.fail(f"broken promise: {promise}")

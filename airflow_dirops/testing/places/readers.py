@@ -20,6 +20,8 @@ _NO_SUCH = "0198a0b0-0000-7000-8000-000000000000"
 
 
 class ReaderTests(Promises):
+    """What readers see, and for how long."""
+
     def test_there_is_nothing_to_hold_in_a_fresh_place(self, place: Place) -> None:
         for ask in (place.hold, place.read_header):
             with pytest.raises(ManifestMissing):

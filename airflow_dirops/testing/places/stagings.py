@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 
 class StagingTests(Promises):
+    """What is written before anybody sees it."""
+
     @pytest.mark.parametrize("count", [0, 1, 1000])
     def test_any_number_of_entries(self, place: Place, count: int) -> None:
         files = {f"d{number % 7}/{number:04}.bin": b"%d" % number for number in range(count)}

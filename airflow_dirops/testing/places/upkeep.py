@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 
 class UpkeepTests(Promises):
+    """What happens to snapshots that were replaced."""
+
     def test_what_was_replaced_is_kept(self, place: Place) -> None:
         made = [committed(place, {"a.bin": b"%d" % number}, attempt_of(f"{number}")) for number in range(3)]
         kept = place.list_kept()
