@@ -19,6 +19,7 @@ import msgspec
 from airflow_dirops.core.disk.permissions import make_shared_directory
 from airflow_dirops.core.errors import StagingChanged, storage_errors
 from airflow_dirops.core.format.members import UNDECODABLE
+from airflow_dirops.core.frames import frame, read_frames
 
 # Some 9,000 names, or 4,500 lines of a list; they sort in about 10 ms.
 MAX_IN_MEMORY = 2 * 1024**2
@@ -29,9 +30,6 @@ _MAX_RUNS = 128
 
 # Few enough that all runs together need little memory, and enough that a line costs little time.
 _LINES_PER_BLOCK = 32
-
-# In front of each block: how many bytes it has.
-_LENGTH_BYTES = 4
 Line = tuple[bytes, bytes]
 
 
@@ -107,11 +105,10 @@ class Sorter:
         size = checksum = 0
         with storage_errors("writing a sorted run to", path), open(path, "wb") as file:
             while block := list(islice(lines, _LINES_PER_BLOCK)):
-                encoded = msgspec.msgpack.encode(block)
-                encoded = len(encoded).to_bytes(_LENGTH_BYTES) + encoded
-                file.write(encoded)
-                size += len(encoded)
-                checksum = zlib.crc32(encoded, checksum)
+                framed = frame(msgspec.msgpack.encode(block))
+                file.write(framed)
+                size += len(framed)
+                checksum = zlib.crc32(framed, checksum)
         return _Run(path, size, checksum)
 
 
@@ -121,14 +118,13 @@ def _read_run(run: _Run) -> Iterator[Line]:
     :raises StagingChanged: here or at the end, if it is not what was written.
     """
     decode = msgspec.msgpack.Decoder(list[Line]).decode
-    size = checksum = 0
+    checksum = 0
     try:
         with storage_errors("reading a sorted run from", run.path), open(run.path, "rb") as file:
-            while head := file.read(_LENGTH_BYTES):
-                content = file.read(min(int.from_bytes(head), run.size))
-                size += len(head) + len(content)
-                checksum = zlib.crc32(content, zlib.crc32(head, checksum))
+            for content in read_frames(file, run.size):
+                checksum = zlib.crc32(frame(content), checksum)
                 yield from decode(content)
+            size = file.tell()
     except UNDECODABLE as error:
         raise StagingChanged(run.path, f"it cannot be read: {error}") from error
     if (size, checksum) != (run.size, run.checksum):

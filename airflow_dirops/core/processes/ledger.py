@@ -7,12 +7,12 @@ done is not done again because the next one killed the worker.
 from __future__ import annotations
 
 import mmap
-import struct
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from airflow_dirops.core.frames import LENGTH
+
 _PAGE_BYTES = 1 << 16
-_LENGTH = struct.Struct("=I")
 
 
 class Position(NamedTuple):
@@ -47,12 +47,12 @@ class Page:
 
     def finish(self, answer: bytes) -> bool:
         """The worker has done its item; returns False if the answer finds no room and must be sent at once."""
-        begin = self._used + _LENGTH.size
+        begin = self._used + LENGTH.size
         self._used = begin + len(answer)
         has_room = self._used <= len(self._answers)
         if has_room:
             self._answers[begin : self._used] = answer
-            _LENGTH.pack_into(self._answers, begin - _LENGTH.size, len(answer))
+            LENGTH.pack_into(self._answers, begin - LENGTH.size, len(answer))
         self._position[0] += 1 if has_room else -1
         return has_room
 
@@ -76,8 +76,8 @@ class Page:
         """The first answers since the worker last sent any."""
         begin = 0
         for _ in range(count):
-            (length,) = _LENGTH.unpack_from(self._answers, begin)
-            begin += _LENGTH.size + length
+            (length,) = LENGTH.unpack_from(self._answers, begin)
+            begin += LENGTH.size + length
             yield bytes(self._answers[begin - length : begin])
 
 

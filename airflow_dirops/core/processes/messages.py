@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import socket
-import struct
 from collections.abc import Iterator
 from contextlib import suppress
 
 import msgspec
 
-_LENGTH = struct.Struct("=I")
+from airflow_dirops.core.frames import frame, read_frames, take_frames
+
 _BLOCK = 1 << 16
 
 Chunk = list[bytes]
@@ -27,17 +27,15 @@ class Reply(msgspec.Struct, array_like=True):
 
 
 def encode(message: Chunk | Reply) -> bytes:
-    """A message as it is sent: its length, then the message."""
-    body = msgspec.msgpack.encode(message)
-    return _LENGTH.pack(len(body)) + body
+    """A message as it is sent."""
+    return frame(msgspec.msgpack.encode(message))
 
 
 def read_chunks(connection: socket.socket) -> Iterator[Chunk]:
     """A worker's orders, until the parent is gone."""
     decode = msgspec.msgpack.Decoder(Chunk).decode
     with connection.makefile("rb") as file:
-        while len(header := file.read(_LENGTH.size)) == _LENGTH.size:
-            yield decode(file.read(*_LENGTH.unpack(header)))
+        yield from map(decode, read_frames(file))
 
 
 class Channel:
@@ -85,14 +83,4 @@ class Channel:
                     break
             else:
                 self.is_closed_there = True
-        yield from self._take_replies()
-
-    def _take_replies(self) -> Iterator[Reply]:
-        while len(self._incoming) >= _LENGTH.size:
-            (length,) = _LENGTH.unpack_from(self._incoming)
-            end = _LENGTH.size + length
-            if len(self._incoming) < end:
-                return
-            reply = self._decode(bytes(self._incoming[_LENGTH.size : end]))
-            del self._incoming[:end]
-            yield reply
+        yield from map(self._decode, take_frames(self._incoming))
