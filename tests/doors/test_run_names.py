@@ -108,6 +108,17 @@ def test_the_grid_shows_the_stages_of_a_dry_run_as_skipped_and_what_did_run_as_i
 
 def test_params_of_that_name_that_are_somebody_elses_mean_nothing() -> None:
     assert started("0 2 * * *", params={"partition": "x", "dry_run": False}, conf={"dry_run": True}).note is None
+    assert (
+        started(
+            DAILY, params=dirops_params() | {"limit": 5, "dry_run": False}, conf={"limit": 20, "dry_run": True}
+        ).note
+        is None
+    )
+
+
+def test_a_trial_is_noted() -> None:
+    assert started(DAILY, conf={"limit": 20}).note == "Trial run over the first 20 inputs"
+    assert started(DAILY, conf={"limit": 20, "dry_run": True}).note == f"Trial run over the first 20 inputs. {DRY_RUN}"
 
 
 def stage(**fields: Any) -> Any:
