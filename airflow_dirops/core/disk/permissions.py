@@ -22,27 +22,27 @@ def make_shared_directory(path: Path) -> None:
     share(path, path.parent.stat())
 
 
-def share(path: Path, like: os.stat_result) -> None:
+def share(path: Path, reference: os.stat_result) -> None:
     """Give a directory of this user's the bits and the group of another one, where they differ."""
     status = path.stat()
-    mode = stat.S_IMODE(like.st_mode)
-    if status.st_uid != os.geteuid() or (stat.S_IMODE(status.st_mode), status.st_gid) == (mode, like.st_gid):
+    mode = stat.S_IMODE(reference.st_mode)
+    if status.st_uid != os.geteuid() or (stat.S_IMODE(status.st_mode), status.st_gid) == (mode, reference.st_gid):
         return
-    if status.st_gid != like.st_gid:
+    if status.st_gid != reference.st_gid:
         with suppress(PermissionError):
-            os.chown(path, -1, like.st_gid)
+            os.chown(path, -1, reference.st_gid)
     path.chmod(mode)
 
 
 def share_file(descriptor: int, directory: Path) -> None:
     """Let whoever may write into a directory write this file of this user's in it."""
-    like, status = directory.stat(), os.fstat(descriptor)
-    mode = like.st_mode & _FILE_BITS | stat.S_IRUSR | stat.S_IWUSR
-    if status.st_uid != os.geteuid() or (stat.S_IMODE(status.st_mode), status.st_gid) == (mode, like.st_gid):
+    reference, status = directory.stat(), os.fstat(descriptor)
+    mode = reference.st_mode & _FILE_BITS | stat.S_IRUSR | stat.S_IWUSR
+    if status.st_uid != os.geteuid() or (stat.S_IMODE(status.st_mode), status.st_gid) == (mode, reference.st_gid):
         return
-    if status.st_gid != like.st_gid:
+    if status.st_gid != reference.st_gid:
         with suppress(PermissionError):
-            os.fchown(descriptor, -1, like.st_gid)
+            os.fchown(descriptor, -1, reference.st_gid)
     os.fchmod(descriptor, mode)
 
 

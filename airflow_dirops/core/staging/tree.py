@@ -27,24 +27,24 @@ def make_tree(path: Path, target: Path) -> tuple[int, int | None]:
     with storage_errors("making the staging area", path):
         path.mkdir()
         is_new = not target.exists()
-        like = (target.parent if is_new else target).stat()
-        if is_new and not is_shared(like):
+        reference = (target.parent if is_new else target).stat()
+        if is_new and not is_shared(reference):
             return stat.S_IMODE(path.stat().st_mode), None
         with suppress(PermissionError):
-            os.chown(path, -1, like.st_gid)
+            os.chown(path, -1, reference.st_gid)
         if not is_new:
             _copy_access_lists(target, path)
-        mode = stat.S_IMODE(like.st_mode)
+        mode = stat.S_IMODE(reference.st_mode)
         # Renaming a directory needs write permission on itself: its ".." changes.
         path.chmod(mode | stat.S_IRWXU)
         return mode | stat.S_IWUSR, mode | stat.S_IRWXU
 
 
-def _copy_access_lists(like: Path, path: Path) -> None:
+def _copy_access_lists(reference: Path, path: Path) -> None:
     for name in ("system.posix_acl_access", "system.posix_acl_default"):
         # Only Linux keeps them as attributes, and not every file system has them.
         with suppress(OSError, AttributeError):
-            os.setxattr(path, name, os.getxattr(like, name))
+            os.setxattr(path, name, os.getxattr(reference, name))
 
 
 def check_names(root: Path, count: int, listed: Iterable[str], sorter: Callable[[str], Sorter]) -> None:

@@ -62,9 +62,9 @@ class ControlDirectory:
         """Make it where it is missing, open to the same users as the target's parent."""
         self.check()
         with storage_errors("making the control directory", self.path):
-            like = self.target.parent.stat()
+            reference = self.target.parent.stat()
             for path in (self.path.parent, self.path, self.attempts, self.retired, self.removing):
-                _make_shared(path, like)
+                _make_shared(path, reference)
 
     @contextmanager
     def locked(self, who: str, timeout: float | None = None) -> Iterator[None]:
@@ -210,12 +210,12 @@ def _names_of_directories(directory: Path) -> list[str]:
         return []
 
 
-def _make_shared(path: Path, like: os.stat_result) -> None:
+def _make_shared(path: Path, reference: os.stat_result) -> None:
     try:
         path.mkdir()
     except FileExistsError:
-        share(path, like)
+        share(path, reference)
         return
-    share(path, like)
+    share(path, reference)
     # What is kept below outlives the machine's power only if this name does.
     sync_directory(path.parent)
