@@ -20,6 +20,7 @@ KINDS = {
     "key-missing",
     "key-refused",
     "key-taken",
+    "listing-changed",
     "manifest-damaged",
     "manifest-missing",
     "manifest-too-new",
