@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from airflow_dirops.core.arrival.rules import Rules
+from airflow_dirops.core.messages.first_few import FirstFew
 from airflow_dirops.core.source.seen import SeenListing
 
 TICK_NS = 100_000_000
@@ -21,10 +22,8 @@ class Look:
     :param has_marker: whether the marker is there; if not, nothing else was looked at.
     :param listing: the files.
     :param newest: which of them changed last.
-    :param missing: those of the expected files that are not there, some of them by name.
-    :param missing_count: how many are not.
-    :param dangling: links that lead nowhere, some of them by name.
-    :param dangling_count: how many do.
+    :param missing: those of the expected files that are not there.
+    :param dangling: links that lead nowhere.
     """
 
     at: float
@@ -32,10 +31,8 @@ class Look:
     has_marker: bool = True
     listing: SeenListing | None = None
     newest: str = ""
-    missing: Sequence[str] = ()
-    missing_count: int = 0
-    dangling: Sequence[str] = ()
-    dangling_count: int = 0
+    missing: FirstFew[str] | None = None
+    dangling: FirstFew[str] | None = None
 
     @property
     def is_settled(self) -> bool:
@@ -81,20 +78,14 @@ def lacking(rules: Rules, look: Look, memory: Memory) -> Iterator[str]:
 
 
 def _lacking_files(rules: Rules, look: Look, seen: SeenListing) -> Iterator[str]:
-    if look.missing_count:
-        names = ", ".join(map(repr, look.missing))
-        yield f"of {len(rules.expected)} expected files {look.missing_count} are not there: {_some(names, look)}"
+    if (missing := look.missing) and missing.count:
+        yield f"of {len(rules.expected)} expected files {missing.count} are not there: {missing.phrase()}"
     if seen.files < rules.fewest:
         yield f"it has {seen.files} files that match {seen.pattern!r}, not {rules.fewest}"
     if seen.bytes < (rules.min_bytes or 0):
         yield f"its {seen.files} files have {seen.bytes} bytes, not {rules.min_bytes}"
-    if look.dangling_count:
-        names = ", ".join(map(repr, look.dangling))
-        yield f"{look.dangling_count} links in it lead nowhere, such as {names}: what they stand for is away"
-
-
-def _some(names: str, look: Look) -> str:
-    return names if look.missing_count == len(look.missing) else f"{names} and others"
+    if (dangling := look.dangling) and dangling.count:
+        yield f"{dangling.count} links in it lead nowhere: {dangling.phrase()}; what they stand for is away"
 
 
 def _lacking_quiet(rules: Rules, look: Look, seen: SeenListing, memory: Memory) -> Iterator[str]:

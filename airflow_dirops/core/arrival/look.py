@@ -12,6 +12,7 @@ from airflow_dirops.core.arrival.judgement import TICK_NS, Look
 from airflow_dirops.core.arrival.rules import Rules
 from airflow_dirops.core.errors import ArgumentRefused, StorageError, storage_errors
 from airflow_dirops.core.format.manifest import HEADER
+from airflow_dirops.core.messages.first_few import FirstFew, first_few
 from airflow_dirops.core.source.bare import link_at
 from airflow_dirops.core.source.listing import Listing
 from airflow_dirops.core.source.seen import SeenListing, Tally
@@ -87,20 +88,18 @@ def _file_above(directory: str, above: str) -> str | None:
 
 def _look_into(directory: str, rules: Rules) -> Look:
     at = time.time()
-    tally, missing, dangling_count = Tally(), set(rules.expected), 0
-    dangling: list[str] = []
+    tally, expected, dangling = Tally(), set(rules.expected), FirstFew[str](_MAX_NAMED, repr)
     listing = Listing(Path(directory), Selection(rules.pattern), rules.follow_symlinks)
     for item in listing:
-        missing.discard(item.path)
+        expected.discard(item.path)
         if item.path == rules.marker:
             continue
         if item.dangling:
-            dangling_count += 1
-            dangling += [item.path] * (len(dangling) < _MAX_NAMED)
+            dangling.add(item.path)
             continue
         tally.add(item.path, item.size, item.mtime_ns, listing.changed_ns)
-    first = sorted(missing)[:_MAX_NAMED]
-    for name in first:
+    missing = first_few(sorted(expected), _MAX_NAMED, repr)
+    for name in missing.kept:
         _is_file(os.path.join(directory, name), "expected file")
     return Look(
         at=at,
@@ -114,10 +113,8 @@ def _look_into(directory: str, rules: Rules) -> Look:
             follow_symlinks=rules.follow_symlinks,
         ),
         newest=tally.newest,
-        missing=first,
-        missing_count=len(missing),
+        missing=missing,
         dangling=dangling,
-        dangling_count=dangling_count,
     )
 
 

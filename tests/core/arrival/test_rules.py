@@ -32,6 +32,7 @@ def look(raw: Path, before: Arrived | None = None, **rules: Any) -> Arrived:
     [
         ({"marker": "_DONE"}, r"its marker '_DONE' is not there"),
         ({"expected": ["one.txt", "three.txt"]}, r"of 2 expected files 1 are not there: 'three.txt'"),
+        ({"expected": [f"new{n}.txt" for n in range(9)]}, r"9 are not there: 'new0.txt', .*'new4.txt' and 4 more"),
         ({"min_files": 4}, r"it has 3 files that match '\*\*/\*', not 4"),
         ({"min_files": 3, "marker": "_READY"}, r"it has 2 files"),
         ({"min_bytes": 4}, r"have 3 bytes, not 4"),
@@ -104,7 +105,7 @@ def test_a_file_system_whose_clock_is_ahead_is_waited_for_by_looking(
 
 def test_a_link_that_leads_nowhere_is_not_there_yet(raw: Path) -> None:
     (raw / "three.txt").symlink_to("/nowhere/three.txt")
-    assert "1 links in it lead nowhere, such as 'three.txt'" in look(raw, min_files=1).lacking
+    assert "1 links in it lead nowhere: 'three.txt'; what" in look(raw, min_files=1).lacking
 
 
 def test_a_folder_that_is_not_there_is_not_there_yet(tmp_path: Path) -> None:
