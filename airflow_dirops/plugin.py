@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from airflow.sdk.plugins_manager import AirflowPlugin
 
-from airflow_dirops import run_names
-from airflow_dirops.timetables import PartitionTimetable
+from airflow_dirops.calendar.timetables import PartitionTimetable
+from airflow_dirops.runtime import run_names
 
 
 class DiropsPlugin(AirflowPlugin):

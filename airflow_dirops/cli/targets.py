@@ -18,7 +18,7 @@ from airflow_dirops.cli.settings import config_file, setting, variable_of
 from airflow_dirops.core.errors import ArgumentRefused, DiropsError, ManifestMissing, SourceMissing, StorageError
 from airflow_dirops.core.format.entries import CONTROL_DIRECTORY
 from airflow_dirops.core.format.manifest import HEADER
-from airflow_dirops.paths import absolute_path
+from airflow_dirops.runtime.paths import absolute_path
 
 _MAX_COUNTED = 1000
 _MAX_FOLDERS = 10_000

@@ -12,17 +12,18 @@ from typing import TYPE_CHECKING, Any, Literal
 from airflow.sdk.definitions._internal.contextmanager import TaskGroupContext
 from airflow.sdk.exceptions import AirflowSkipException
 
-from airflow_dirops import fields, runtime
+from airflow_dirops.calendar.partitions import DRY_RUN, FROM_SCHEDULE, check_partition
+from airflow_dirops.calendar.windows import PartitionWindow
 from airflow_dirops.core import errors
 from airflow_dirops.core.arrival.look import deepest_directory
 from airflow_dirops.core.messages.shown import shown
 from airflow_dirops.core.stage.partitions import PartitionsLike
-from airflow_dirops.partitions import DRY_RUN, FROM_SCHEDULE, check_partition
-from airflow_dirops.paths import pairs, source_text
-from airflow_dirops.several_sources import known_to_be_several
-from airflow_dirops.templates import PLACEHOLDER, has_partition, mentions_partition, varies_by
+from airflow_dirops.runtime import choices, events, fields, retries, settings
+from airflow_dirops.runtime.context import attempt_of, function_params, is_mapped, overridden_params, said_by
+from airflow_dirops.runtime.paths import pairs, source_text
+from airflow_dirops.runtime.several_sources import known_to_be_several
+from airflow_dirops.runtime.templates import PLACEHOLDER, has_partition, mentions_partition, varies_by
 from airflow_dirops.triggers.conditions import Conditions
-from airflow_dirops.windows import PartitionWindow
 
 if TYPE_CHECKING:
     from os import PathLike
@@ -137,7 +138,7 @@ class StageOperator(fields.PathFields):
         version: str | None = None,
         retention: Retention | None = None,
         follow_symlinks: bool = False,
-        retry_policy: RetryPolicy | None = runtime.RETRY_POLICY,
+        retry_policy: RetryPolicy | None = retries.RETRY_POLICY,
         **kwargs: Any,
     ) -> None:
         _refuse_what_is_for_one_run(kwargs)
@@ -170,7 +171,7 @@ class StageOperator(fields.PathFields):
         super().check_arguments(arguments, dag)
         _refuse_what_is_for_one_run({name: arguments[name] for name in arguments.keys() - _own_arguments(cls)})
         if arguments.get("retention") is not None:
-            runtime.retention(arguments["retention"])
+            settings.retention(arguments["retention"])
         group = arguments.get("task_group") or TaskGroupContext.get_current(dag)
         if arguments.get("join") is None and (refusal := known_to_be_several(arguments.get("source"), group)):
             raise errors.ArgumentRefused(refusal)
@@ -202,7 +203,7 @@ class StageOperator(fields.PathFields):
             self.log.info("%s.", DRY_RUN)
         if outcome.outcome == "skipped":
             raise AirflowSkipException(outcome.reason)
-        runtime.announce(self, context, outcome)
+        events.announce(self, context, outcome)
         return outcome.to_dict()
 
     def execute_after_wait(self, context: Context, event: Mapping[str, Any]) -> Any:
@@ -214,7 +215,7 @@ class StageOperator(fields.PathFields):
     def _wait_for_partitions(self) -> None:
         asked: Any = self.source
         for name, target in asked.settle():
-            conditions = Conditions(target=target, root=runtime.root())
+            conditions = Conditions(target=target, root=settings.root())
             if (finding := conditions.look()).summary is None:
                 self.log.info("Waiting for the partition %s: %s", shown(name), shown(finding.lacking))
                 from airflow_dirops.triggers.manifest import ManifestTrigger
@@ -237,9 +238,9 @@ class StageOperator(fields.PathFields):
         try:
             self._is_running = True
             # Imported here: an operator in a DAG file must not cost the imports of a running task.
-            from airflow_dirops.guard import airflow_out_of_reach
+            from airflow_dirops.runtime.guard import airflow_out_of_reach
 
-            with airflow_out_of_reach(), runtime.naming_root():
+            with airflow_out_of_reach(), settings.naming_root():
                 return self.run_stage(**options, on_progress=self._report)
         finally:
             self._is_running = False
@@ -278,10 +279,10 @@ class StageOperator(fields.PathFields):
         return {
             **{name: getattr(self, name) for name in _PASSED_ON},
             "stage": self.stage or f"{self.dag_id}.{self.task_id}",
-            "params": runtime.function_params(context),
-            "retention": runtime.retention(self.retention),
-            "attempt": runtime.attempt_of(context, self.partition),
-            **runtime.form_choices(
+            "params": function_params(context),
+            "retention": settings.retention(self.retention),
+            "attempt": attempt_of(context, self.partition),
+            **choices.form_choices(
                 context,
                 redo=self.redo,
                 on_error=self.on_error,
@@ -307,8 +308,8 @@ class StageOperator(fields.PathFields):
             raise errors.ArgumentRefused(
                 f"the sources are of different partitions, {', '.join(sorted(pinned))}; take those of one"
             )
-        said = runtime.said_by(context, self.partition_format)
-        if not pinned or (said.names_one and not runtime.is_mapped(context)):
+        said = said_by(context, self.partition_format)
+        if not pinned or (said.names_one and not is_mapped(context)):
             return self._agreed(super()._partition_of_run(templates, context), pinned)
         return check_partition(pinned.pop(), "the partition of the source", None)
 
@@ -323,7 +324,7 @@ class StageOperator(fields.PathFields):
     def _check_target(self, templates: Mapping[str, Any], rendered_target: str, context: Context) -> None:
         """Refuse a target that another partition's run, or the next run, would replace."""
         target = templates["target"]
-        overrides = runtime.overridden_params(context)
+        overrides = overridden_params(context)
         by_target = varies_by(target, overrides)
         if isinstance(templates["source"], PartitionWindow):
             return  # what moves on with the run is meant to replace what it was
@@ -350,7 +351,7 @@ def _own_arguments(operator: type) -> set[str]:
 
 
 def _refuse_what_is_for_one_run(arguments: Mapping[str, Any]) -> None:
-    from airflow_dirops.partitions import dirops_params
+    from airflow_dirops.calendar.partitions import dirops_params
 
     for name in _OF_ONE_RUN:
         if name in arguments:

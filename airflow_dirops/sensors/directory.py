@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.configuration import conf
 
-from airflow_dirops import fields, runtime
-from airflow_dirops.partitions import FROM_SCHEDULE
+from airflow_dirops.calendar.partitions import FROM_SCHEDULE
+from airflow_dirops.runtime import fields, retries, settings
+from airflow_dirops.runtime.templates import PLACEHOLDER, mentions_partition
 from airflow_dirops.sensors.waiting import WaitingSensor
-from airflow_dirops.templates import PLACEHOLDER, mentions_partition
 from airflow_dirops.triggers.folder import Folder
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ class DirectorySensor(WaitingSensor):
         partition_format: str | None = FROM_SCHEDULE,
         poke_interval: timedelta | float = 60,
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
-        retry_policy: RetryPolicy | None = runtime.RETRY_POLICY,
+        retry_policy: RetryPolicy | None = retries.RETRY_POLICY,
         **kwargs: Any,
     ) -> None:
         labelled = {"map_index_template": fields.LABEL, **kwargs}
@@ -110,7 +110,7 @@ class DirectorySensor(WaitingSensor):
         return Folder(
             directory=str(self.directory),
             partition=self.partition,
-            root=runtime.root(),
+            root=settings.root(),
             marker=self.marker,
             expected=tuple(self.expected or ()),
             min_files=self.min_files,

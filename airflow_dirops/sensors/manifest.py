@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.configuration import conf
 
-from airflow_dirops import fields, runtime
-from airflow_dirops.partitions import FROM_SCHEDULE
+from airflow_dirops.calendar.partitions import FROM_SCHEDULE
+from airflow_dirops.runtime import fields, retries, settings
+from airflow_dirops.runtime.context import is_moment, moment_of
 from airflow_dirops.sensors.waiting import WaitingSensor
 from airflow_dirops.triggers.conditions import Conditions
 
@@ -56,7 +57,7 @@ class ManifestSensor(WaitingSensor):
         stage: str | None = None,
         poke_interval: timedelta | float = 10,
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
-        retry_policy: RetryPolicy | None = runtime.RETRY_POLICY,
+        retry_policy: RetryPolicy | None = retries.RETRY_POLICY,
         **kwargs: Any,
     ) -> None:
         labelled = {"map_index_template": fields.LABEL, **kwargs}
@@ -92,14 +93,14 @@ class ManifestSensor(WaitingSensor):
         return Conditions(
             target=str(self.target),
             min_files=self.min_files,
-            newer_than=runtime.moment_of(context, "newer_than", self.newer_than),
+            newer_than=moment_of(context, "newer_than", self.newer_than),
             max_quarantined=self.max_quarantined,
             stage=self.stage,
-            root=runtime.root(),
+            root=settings.root(),
         )
 
 
 def _may_be_moment(moment: Any) -> bool:
     if isinstance(moment, str):
-        return moment == "run" or "{" in moment or runtime.is_moment(moment)
+        return moment == "run" or "{" in moment or is_moment(moment)
     return moment is None or isinstance(moment, datetime) or hasattr(moment, "operator")  # an upstream's output

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.sdk import BaseSensorOperator, PokeReturnValue
 
-from airflow_dirops import fields
 from airflow_dirops.core import errors
 from airflow_dirops.core.messages.shown import shown
+from airflow_dirops.runtime import fields
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -9,8 +9,8 @@ import pytest
 
 import airflow_dirops
 from airflow_dirops import dirops_params
+from airflow_dirops.calendar.partitions import DRY_RUN
 from airflow_dirops.core import read_manifest
-from airflow_dirops.partitions import DRY_RUN
 from demo.cluster import Cluster, ClusterError
 from demo.raw import DAYS, IMAGES
 from demo.runs import Run, follow, trigger

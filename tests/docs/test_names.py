@@ -13,13 +13,14 @@ import pytest
 import typer.main
 
 import airflow_dirops
-from airflow_dirops import core, guard, runtime
+from airflow_dirops import core
 from airflow_dirops.cli.main import app
 from airflow_dirops.core import errors
 from airflow_dirops.core.codecs import resolve_codec
 from airflow_dirops.core.codecs.registry import _BUILT_IN, ENTRY_POINT_GROUP
 from airflow_dirops.core.stage.functions import BY_NAME
 from airflow_dirops.provider_info import get_provider_info
+from airflow_dirops.runtime import guard, retries
 from airflow_dirops.testing import codecs as codec_tests
 from airflow_dirops.testing.places import suite as place_suite
 from tests.docs.markdown import CHECKOUT, Page, code_in, page, pages
@@ -92,7 +93,7 @@ def test_every_error_is_explained_with_its_family() -> None:
 
 def test_the_retry_table_is_what_airflow_is_told() -> None:
     at_once, retried = (code_in(cells) for _, cells in page("docs/airflow.md").table("Retries"))
-    (rule,) = runtime.RETRY_POLICY.rules
+    (rule,) = retries.RETRY_POLICY.rules
     every = {error.__name__: error for family in FAMILIES for error in leaves(family)}
     failing = {name for name, error in every.items() if issubclass(error, tuple(rule.exception))}
     assert failing == set(at_once)

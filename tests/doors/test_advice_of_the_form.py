@@ -87,7 +87,7 @@ def test_removals_are_accepted_for_one_run(form: Triggered, root: Path, told: li
     for count in range(25):
         (root / f"raw/n{count}.txt").unlink()
     assert form({}).state("stage") == "failed"
-    (title,) = re.findall("tick '(.+?)' in the trigger form", told[0])
+    (title,) = re.findall("trigger the DAG again .*?with '(.+?)' on in the form", told[0])
     (name,) = (name for name, param in dirops_params().items() if param.schema["title"] == title)
     assert form({name: True}).state("stage") == "success"
 
@@ -191,7 +191,7 @@ class TestATriggererThatDoesNotSeeTheFileSystem:
         (root / "elsewhere").rename(landmark)
         write(root / "raw", one="1")
         assert form({}, target="share/interim").state("stage") == "success"
-        assert asyncio.run(first_event()).payload["manifest"]["counts"]["entries"] == 1
+        assert asyncio.run(first_event()).payload["found"]["counts"]["entries"] == 1
         assert 'or set deferrable=False and mode="reschedule"' in str(told.value)
         with DAG("rescheduled", schedule=None) as dag:
             self.waiting(target, deferrable=False, mode="reschedule")

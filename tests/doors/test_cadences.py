@@ -21,8 +21,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from airflow_dirops import daily_partitions, hourly_partitions, monthly_partitions, weekly_partitions
+from airflow_dirops.calendar.timetables import PartitionTimetable
 from airflow_dirops.core.errors import ArgumentRefused
-from airflow_dirops.timetables import PartitionTimetable
 
 ZONES = (
     "UTC",

@@ -13,9 +13,9 @@ import pytest
 from airflow.sdk import DAG, CronTriggerTimetable, PartitionedAtRuntime
 
 from airflow_dirops import daily_partitions, dirops_params
+from airflow_dirops.calendar.partitions import Said, check_partition, resolve_partition
 from airflow_dirops.core.errors import ArgumentRefused
-from airflow_dirops.partitions import Said, check_partition, resolve_partition
-from airflow_dirops.runtime import partition_of
+from airflow_dirops.runtime.context import partition_of
 
 TOKYO = "Asia/Tokyo"
 

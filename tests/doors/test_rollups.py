@@ -10,8 +10,8 @@ import pytest
 from airflow.sdk import DAG
 
 from airflow_dirops import StagedTransformOperator, dirops_params
+from airflow_dirops.calendar.windows import PartitionWindow, partitions
 from airflow_dirops.core import errors, read_directory, read_manifest, transform_directory
-from airflow_dirops.windows import PartitionWindow, partitions
 from tests.doors.airflow_runs import Runs
 from tests.text_files import read_text, values, write
 

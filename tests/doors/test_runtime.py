@@ -13,7 +13,8 @@ from airflow.sdk.exceptions import AirflowTaskTimeout
 
 from airflow_dirops import DirectoryReadOperator, ManifestSensor
 from airflow_dirops.core import errors
-from airflow_dirops.runtime import RETRY_POLICY, attempt_of, moment_of
+from airflow_dirops.runtime.context import attempt_of, moment_of
+from airflow_dirops.runtime.retries import RETRY_POLICY
 from tests.text_files import read_text, write
 
 if TYPE_CHECKING:

@@ -17,8 +17,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from airflow_dirops import daily_partitions
+from airflow_dirops.calendar.timetables import PartitionTimetable
 from airflow_dirops.core.errors import ArgumentRefused
-from airflow_dirops.timetables import PartitionTimetable
 
 TOKYO = "Asia/Tokyo"
 ZONES = (
@@ -171,7 +171,7 @@ MONDAY_NOON = pendulum.datetime(2026, 11, 2, 12)
 class TestWithoutCatchup:
     @pytest.fixture(autouse=True)
     def monday_noon(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("airflow_dirops.timetables.utcnow", lambda: MONDAY_NOON)
+        monkeypatch.setattr("airflow_dirops.calendar.timetables.utcnow", lambda: MONDAY_NOON)
 
     def test_what_the_last_tick_was_for_still_runs(self) -> None:
         start = pendulum.datetime(2026, 1, 1)

@@ -68,7 +68,8 @@ class Tally:
         self._sum = 0
 
     def add(self, path: str, size: int, mtime_ns: int | None, changed_ns: int) -> None:
-        """
+        """Take one more file in.
+
         :param changed_ns: when its name, content or status last changed.
         """
         self.files += 1

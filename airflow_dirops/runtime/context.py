@@ -7,91 +7,24 @@ errors are worth another try.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk import BaseOperator
-from airflow.sdk.configuration import conf
-from airflow.sdk.definitions.retry_policy import ExceptionRetryPolicy, RetryAction, RetryRule
-
-from airflow_dirops.core import errors
-from airflow_dirops.formats import DAILY
-from airflow_dirops.partitions import (
+from airflow_dirops.calendar.formats import DAILY
+from airflow_dirops.calendar.partitions import (
     Said,
     due_partition,
     is_form_field,
     resolve_partition,
 )
+from airflow_dirops.core import errors
 
 if TYPE_CHECKING:
     from airflow.sdk import DAG, Context
 
-    from airflow_dirops.core import Attempt, Outcome, Retention
+    from airflow_dirops.core import Attempt
 
 _log = logging.getLogger(__name__)
-
-RETRY_POLICY = ExceptionRetryPolicy(
-    rules=[
-        RetryRule(
-            exception=[
-                errors.SetupError,
-                errors.EncodeError,
-                errors.KeyRefused,
-                errors.NothingMade,
-                errors.ManifestDamaged,
-                errors.SnapshotDamaged,
-                errors.SnapshotExpired,  # a retry would ask for the same pinned snapshot
-                errors.ListingChanged,  # nor does a directory become again what it was
-                errors.AttemptSuperseded,
-            ],
-            action=RetryAction.FAIL,
-            reason="Another try would fail in the same way; see the error for what to do.",
-        )
-    ],
-)
-"""How the operators deal with errors unless told otherwise.
-
-What another try cannot change fails at once. Everything else follows the task's ``retries``: a file
-system that was full, a source that was not there yet, a user's function that raised. So does a
-:class:`~airflow_dirops.core.errors.TargetConflict`: the next try begins on the snapshot that won,
-and mostly finds that nothing is left to do.
-"""
-
-
-def root() -> str | None:
-    """The directory that relative paths are resolved against: ``[dirops] root``."""
-    return conf.get("dirops", "root", fallback=None) or None
-
-
-@contextmanager
-def naming_root() -> Iterator[None]:
-    """Where a source is not there, say below which root it was looked for: it may be the wrong one."""
-    try:
-        yield
-    except (errors.SourceMissing, errors.ManifestMissing) as error:
-        if below := root():
-            error.args = (f"{error}. Relative paths are below [dirops] root, which is {below!r} here", *error.args[1:])
-        raise
-
-
-def retention(given: Retention | None) -> Retention:
-    """How long replaced snapshots are kept: as the operator says, else as the ``[dirops]`` section does.
-
-    :param given: what the operator says, or None.
-    """
-    from airflow_dirops.core.stage.retention import Retention, check_retention
-
-    retention = Retention() if given is None else given
-    check_retention(retention)
-
-    def setting(name: str, default: float) -> float:
-        get = conf.getint if isinstance(default, int) else conf.getfloat
-        configured: float = get("dirops", name, fallback=default)
-        return configured
-
-    return retention.completed(setting)
 
 
 def partition_of(context: Context, partition_format: str | None = DAILY) -> str:
@@ -187,50 +120,6 @@ def form_of(context: Context) -> dict[str, Any]:
     return {name: value for name, value in given.items() if is_form_field(context["task"].params, name)}
 
 
-def form_choices(
-    context: Context,
-    *,
-    redo: str,
-    on_error: str,
-    max_failures: int | str | None,
-    max_removed: int | str | None,
-) -> dict[str, Any]:
-    """What the trigger form of :func:`~airflow_dirops.partitions.dirops_params` changes for this run.
-
-    :param context: the task's context.
-    :param redo: what the operator says.
-    :param on_error: what the operator says.
-    :param max_failures: what the operator says; it goes with quarantine alone.
-    :param max_removed: what the operator says.
-    """
-    form = form_of(context)
-    on_error = form.get("on_error") or on_error
-    allowed = _budget(form.get("max_failures"))
-    # Of a DAG's stages only some may set files aside: the number is for those.
-    if allowed is not None and form.get("on_error") == "fail":
-        raise errors.ArgumentRefused(
-            f'the form says "How many may fail": {allowed!r}, and that the first failure stops the stage; '
-            'choose "Set them aside" for "Files that fail", or leave the number out'
-        )
-    return {
-        "redo": form.get("redo") or redo,
-        "on_error": on_error,
-        "max_failures": (max_failures if allowed is None else allowed) if on_error == "quarantine" else None,
-        "max_removed": "100%" if form.get("accept_removal") is True else max_removed,
-        "accept_code_change": form.get("accept_code_change") is True,
-        "limit": form.get("limit"),
-        "dry_run": form.get("dry_run") is True,
-    }
-
-
-def _budget(given: Any) -> int | str | None:
-    if isinstance(given, str):
-        given = given.strip()
-        return (int(given) if given.isdecimal() else given) if given else None
-    count: int | None = given
-    return count
-
-
 def run_start(context: Context) -> datetime:
     """When the run began.
 
@@ -268,36 +157,6 @@ def moment_of(context: Context, field: str, moment: datetime | str | None) -> st
             f'{field}={moment!r} is no moment; give a datetime, an ISO string, or "run"'
         ) from error
     return (parsed if parsed.tzinfo else parsed.replace(tzinfo=_zone(context["dag"]))).isoformat()
-
-
-def announce(task: BaseOperator, context: Context, outcome: Outcome) -> None:
-    """Tell the task's outlets what was committed: not where nothing is new, and not of a trial run.
-
-    :param task: the operator that ran.
-    :param context: the task's context.
-    :param outcome: what the stage came to.
-    """
-    if outcome.outcome != "committed" or outcome.limit is not None:
-        task.outlets = []  # Airflow makes one event for each of them after execute()
-        return
-    from airflow.sdk.definitions.asset import Asset, AssetRef
-
-    for outlet in task.outlets:
-        if isinstance(outlet, (Asset, AssetRef)):
-            event = context["outlet_events"][outlet]
-            event.extra.update(outcome.to_dict())
-            if outcome.partition and _has_own_key(context, outcome.partition):
-                event.add_partitions(outcome.partition)
-
-
-def _has_own_key(context: Context, partition: str) -> bool:
-    from airflow.sdk import CronPartitionTimetable, PartitionedAssetTimetable
-
-    timetable: Any = context["dag"].timetable
-    partitioned = getattr(timetable, "partitioned", False) or isinstance(
-        timetable, (CronPartitionTimetable, PartitionedAssetTimetable)
-    )
-    return (partitioned or timetable.partitioned_at_runtime) and partition != context.get("partition_key")
 
 
 def _zone(dag: DAG) -> Any:

@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from functools import cache
 from itertools import pairwise
 
-from airflow_dirops.periods import Calendar
+from airflow_dirops.calendar.periods import Calendar
 
 DAILY = "%Y-%m-%d"
 """How a day's folder is named."""

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.listeners import hookimpl
 
+from airflow_dirops.calendar.partitions import DRY_RUN, Said, is_form_field, resolve_partition
+from airflow_dirops.calendar.timetables import PartitionTimetable
 from airflow_dirops.core.errors import ArgumentRefused
-from airflow_dirops.partitions import DRY_RUN, Said, is_form_field, resolve_partition
-from airflow_dirops.timetables import PartitionTimetable
 
 if TYPE_CHECKING:
     from airflow.models.dagrun import DagRun

@@ -10,8 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from airflow_dirops.core.errors import ArgumentRefused
-from airflow_dirops.formats import (
+from airflow_dirops.calendar.formats import (
     DAILY,
     HOURLY,
     MONTHLY,
@@ -25,12 +24,13 @@ from airflow_dirops.formats import (
     unsafe,
     write_name,
 )
+from airflow_dirops.core.errors import ArgumentRefused
 
 if TYPE_CHECKING:
     from airflow.sdk import Param
     from pendulum.tz.timezone import FixedTimezone, Timezone
 
-    from airflow_dirops.timetables import PartitionTimetable
+    from airflow_dirops.calendar.timetables import PartitionTimetable
 
 FROM_SCHEDULE = "schedule"
 """The format of the DAG's schedule, where that has one; else that of days."""
@@ -349,7 +349,7 @@ def _partitions(
     run_immediately: bool,
     partition_format: str,
 ) -> PartitionTimetable:
-    from airflow_dirops.timetables import PartitionTimetable
+    from airflow_dirops.calendar.timetables import PartitionTimetable
 
     check_format(partition_format)
     timetable = PartitionTimetable(

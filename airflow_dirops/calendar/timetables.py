@@ -16,8 +16,8 @@ from airflow.exceptions import AirflowTimetableInvalid, InvalidPartitionKeyError
 from airflow.timetables.base import DagRunInfo
 from airflow.timetables.trigger import CronPartitionTimetable
 
-from airflow_dirops.formats import DAILY, fault_with, period_named, write_name
-from airflow_dirops.periods import Calendar, calendar_of
+from airflow_dirops.calendar.formats import DAILY, fault_with, period_named, write_name
+from airflow_dirops.calendar.periods import Calendar, calendar_of
 
 if TYPE_CHECKING:
     from airflow.timetables.base import TimeRestriction

@@ -10,9 +10,8 @@ from airflow.sdk import BaseOperator
 from airflow.sdk.definitions._internal.contextmanager import DagContext
 from jinja2 import UndefinedError
 
-from airflow_dirops.core import errors
-from airflow_dirops.formats import DAILY
-from airflow_dirops.partitions import (
+from airflow_dirops.calendar.formats import DAILY
+from airflow_dirops.calendar.partitions import (
     FROM_SCHEDULE,
     check_format,
     check_partition,
@@ -20,10 +19,12 @@ from airflow_dirops.partitions import (
     form_description,
     is_form_field,
 )
-from airflow_dirops.paths import absolute_path, pairs, path_text, pinned_source, refuse_nothing
-from airflow_dirops.runtime import form_of, is_mapped, partition_of, root
-from airflow_dirops.templates import DATES, PLACEHOLDER, mentions_partition, names_used, other_date
-from airflow_dirops.windows import PartitionWindow
+from airflow_dirops.calendar.windows import PartitionWindow
+from airflow_dirops.core import errors
+from airflow_dirops.runtime.context import form_of, is_mapped, partition_of
+from airflow_dirops.runtime.paths import absolute_path, pairs, path_text, pinned_source, refuse_nothing
+from airflow_dirops.runtime.settings import root
+from airflow_dirops.runtime.templates import DATES, PLACEHOLDER, mentions_partition, names_used, other_date
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

@@ -8,7 +8,7 @@ from typing import Any
 
 from airflow_dirops.core.errors import ArgumentRefused
 from airflow_dirops.core.stage.locations import checked_path
-from airflow_dirops.several_sources import several_sources
+from airflow_dirops.runtime.several_sources import several_sources
 
 
 def pairs(template: Any, rendered: Any) -> list[tuple[Any, Any]]:

@@ -12,9 +12,9 @@ from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import Any, Literal
 
+from airflow_dirops.calendar.formats import DAILY, fault_of, read_name, write_name
 from airflow_dirops.core.errors import ArgumentRefused
 from airflow_dirops.core.stage.partitions import MAX_PARTITIONS, PLACEHOLDER, Partitions, PartitionsLike
-from airflow_dirops.formats import DAILY, fault_of, read_name, write_name
 
 Span = Literal["day", "week", "month", "year"]
 

@@ -10,8 +10,8 @@ from typing import Any
 
 from jinja2 import Environment, TemplateSyntaxError, meta, nodes
 
-from airflow_dirops.formats import DAILY, read_name, write_name
-from airflow_dirops.windows import PartitionWindow
+from airflow_dirops.calendar.formats import DAILY, read_name, write_name
+from airflow_dirops.calendar.windows import PartitionWindow
 
 PLACEHOLDER = "{partition}"
 

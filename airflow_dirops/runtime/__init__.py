@@ -1,0 +1,1 @@
+"""What reads Airflow's context and configuration, for the doors: who runs, for which partition, below which root."""
