@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import islice
 from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar
 
 import msgspec
@@ -14,7 +13,6 @@ from airflow_dirops.core.errors import EncodeError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_SHOWN = 20
 _SHALLOW = 100
 _DEEPER = 300
 _REFUSALS = (TypeError, ValueError, OverflowError, RecursionError, msgspec.MsgspecError)
@@ -95,7 +93,7 @@ def _survives(scalar: Any) -> bool:
 def _refusal(value: Any, reason: str) -> EncodeError:
     instead = "None for what is missing, str for keys and dates, .tolist() for arrays"
     error = cannot_write("json", value, reason, instead=instead)
-    return EncodeError(str(error), islice(_found(value), _SHOWN))
+    return EncodeError(str(error), _found(value))
 
 
 def _found(value: Any) -> Iterator[str]:

@@ -174,6 +174,11 @@ class TestJsonDocuments:
         assert read(resolve_codec("json"), tmp_path / "value.json") == expected
         assert json.loads((tmp_path / "value.json").read_text("utf-8")) == expected
 
+    def test_says_how_many_more_parts_it_cannot_hold(self, tmp_path: Path) -> None:
+        with pytest.raises(EncodeError, match=r"value\[0\] is nan") as caught:
+            write(resolve_codec("json"), [float("nan")] * 1_234, tmp_path / "value.json")
+        assert caught.value.findings[-1] == "and 1,184 more"
+
     def test_every_part_that_would_change_is_named(self, tmp_path: Path) -> None:
         value = {"a": [1, float("nan")], "b": {3: "x"}, "c": datetime(2026, 11, 1, tzinfo=UTC), "d": (1, 2)}
         with pytest.raises(EncodeError) as caught:
