@@ -194,6 +194,27 @@ def test_inputs_that_wait_on_disk(tmp_path: Path, target: Path, disturb: Disturb
     assert read_directory(read=lambda _: "", version="1", **options).counts["entries"] == 8_000
 
 
+@pytest.mark.parametrize("instead", [b"0", b"f"], ids=["another digest", "and another"])
+def test_a_line_of_the_journal_that_says_something_else(run: Run, texts: Path, target: Path, instead: bytes) -> None:
+    """As many lines of the same length, each of which can be read, of files that are as they were."""
+    run(version="1")
+    write_texts(texts, d="delta", e="epsilon")
+
+    def read(path: str) -> str:
+        if path.endswith("e.txt"):
+            (journal,) = (control_of(target) / "attempts").glob("*/journal.jsonl")
+            while (content := journal.read_bytes()).count(b"\n") < 4:
+                pass
+            at = content.rindex(b'"digest":"') + len(b'"digest":"')
+            with journal.open("r+b") as file:
+                file.seek(at)
+                file.write(instead * 64)
+        return Path(path).read_text()
+
+    with nothing_lost(target), pytest.raises(errors.StagingChanged, match="what is there is not what was written"):
+        run(read=read, version="1")
+
+
 def test_an_input_that_never_reached_the_journal(run: Run, target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def lose_one(journal: Journal, *lines: JournalLine) -> None:
         append(journal, *(line for line in lines if line.input.path != "b.txt"))

@@ -182,7 +182,7 @@ SABOTAGES = [
         "staging/journal.py",
         "        if (count, offset, checksum) != (self._lines, self._bytes, self._checksum):\n",
         "        if False:\n",
-        f"{CONTROL_FILES} -k cleans_up",
+        "tests/core/staging/test_seal.py -k says_something_else",
     ),
     Sabotage(
         "the seal believes a journal that was replaced",
