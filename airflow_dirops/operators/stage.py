@@ -1,29 +1,20 @@
-"""What the two stage operators share: their arguments, their course, and how they are stopped."""
+"""What the two stage operators share: their arguments."""
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from inspect import signature
-from os.path import isdir
-from socket import gethostname
 from typing import TYPE_CHECKING, Any, Literal
 
 from airflow.sdk.definitions._internal.contextmanager import TaskGroupContext
-from airflow.sdk.exceptions import AirflowSkipException
 
-from airflow_dirops.calendar.partitions import DRY_RUN, FROM_SCHEDULE, check_partition
-from airflow_dirops.calendar.windows import PartitionWindow
+from airflow_dirops.calendar.partitions import FROM_SCHEDULE
 from airflow_dirops.core import errors
-from airflow_dirops.core.arrival.look import deepest_directory
-from airflow_dirops.core.messages.shown import shown
 from airflow_dirops.core.stage.partitions import PartitionsLike
-from airflow_dirops.runtime import choices, events, fields, retries, settings
-from airflow_dirops.runtime.context import attempt_of, function_params, is_mapped, overridden_params, said_by
-from airflow_dirops.runtime.paths import pairs, source_text
+from airflow_dirops.operators.task import StageTask
+from airflow_dirops.runtime import choices, fields, retries, settings
+from airflow_dirops.runtime.context import attempt_of, function_params
 from airflow_dirops.runtime.several_sources import known_to_be_several
-from airflow_dirops.runtime.templates import PLACEHOLDER, has_partition, mentions_partition, varies_by
-from airflow_dirops.triggers.conditions import Conditions
 
 if TYPE_CHECKING:
     from os import PathLike
@@ -31,7 +22,7 @@ if TYPE_CHECKING:
     from airflow.sdk import DAG, Context, XComArg
     from airflow.sdk.definitions.retry_policy import RetryPolicy
 
-    from airflow_dirops.core import Outcome, Progress, Retention
+    from airflow_dirops.core import Retention
     from airflow_dirops.core.codecs.base import Codec
 
 _PASSED_ON = (
@@ -59,7 +50,7 @@ _OF_ONE_RUN = {
 """What is asked of one run, and would do harm if it stayed in a DAG; and where else it is."""
 
 
-class StageOperator(fields.PathFields):
+class StageOperator(StageTask):
     """Runs one stage: a directory in, a new snapshot of another directory out, whole or not at all.
 
     Relative paths are below ``[dirops] root``. ``{partition}`` in ``source`` and ``target`` stands for the
@@ -105,14 +96,6 @@ class StageOperator(fields.PathFields):
     shallow_copy_attrs: Sequence[str] = ("codec", "source_codec")
     path_fields = ("source", "target")
     ui_color: str = "#dcefe6"
-
-    takes_all_partitions = False
-    """Whether what the stage writes stands for all partitions of its source together."""
-
-    _waits = False
-    _is_running = False
-    _stop_asked = False
-    _next_report = 10.0  # seconds into the run; then after as long again, at most a minute
 
     def __init__(
         self,
@@ -182,100 +165,8 @@ class StageOperator(fields.PathFields):
                 "of its own"
             )
 
-    @abstractmethod
-    def run_stage(self, **options: Any) -> Outcome:
-        """Call the core's function for this kind of stage.
-
-        :param options: its arguments, but for the user's function.
-        """
-
-    def execute(self, context: Context) -> dict[str, Any]:
-        """Run the stage, tell the outlets, and return the outcome for the next stage."""
-        options = self._options(context)
-        if self._waits and not options["dry_run"]:
-            self._wait_for_partitions()
-        source, partition = source_text(self.source), f", partition {self.partition}" if self.partition else ""
-        self.log.info("Stage %s: from %s to %s%s", options["stage"], *map(shown, (source, self.target, partition)))
-        if options["dry_run"]:
-            self._skip_what_cannot_be_planned()
-        outcome = self._run_stoppable(options)
-        if options["dry_run"]:
-            self.log.info("%s.", DRY_RUN)
-        if outcome.outcome == "skipped":
-            raise AirflowSkipException(outcome.reason)
-        events.announce(self, context, outcome)
-        return outcome.to_dict()
-
-    def execute_after_wait(self, context: Context, event: Mapping[str, Any]) -> Any:
-        """Go on once a partition is there; the next one may be missing yet."""
-        if kind := event.get("error"):
-            raise errors.error_of_kind(kind)(event["message"])
-        return self.execute(context)
-
-    def _wait_for_partitions(self) -> None:
-        asked: Any = self.source
-        for name, target in asked.settle():
-            conditions = Conditions(target=target, root=settings.root())
-            if (finding := conditions.look()).summary is None:
-                self.log.info("Waiting for the partition %s: %s", shown(name), shown(finding.lacking))
-                from airflow_dirops.triggers.manifest import ManifestTrigger
-
-                landmark, host = deepest_directory(target), gethostname()
-                self.defer(
-                    trigger=ManifestTrigger(conditions=conditions.as_dict(), landmark=landmark, host=host),
-                    method_name="execute_after_wait",
-                    timeout=self.execution_timeout,
-                )
-
-    def on_kill(self) -> None:
-        """Stop a running stage; what it has finished stays in its staging area, the target as it was."""
-        # Airflow calls this in the main thread, and after a timeout once more when nothing runs.
-        if self._is_running and not self._stop_asked:
-            self._stop_asked = True
-            raise errors.Stopped(f"{self.task_id} was asked to stop")
-
-    def _run_stoppable(self, options: dict[str, Any]) -> Outcome:
-        try:
-            self._is_running = True
-            # Imported here: an operator in a DAG file must not cost the imports of a running task.
-            from airflow_dirops.runtime.guard import airflow_out_of_reach
-
-            with airflow_out_of_reach(), settings.naming_root():
-                return self.run_stage(**options, on_progress=self._report)
-        finally:
-            self._is_running = False
-
-    def _report(self, progress: Progress) -> None:
-        if self._stop_asked:  # a function that catches everything has caught Stopped as well
-            raise errors.Stopped(f"{self.task_id} was asked to stop")
-        if progress.seconds >= self._next_report:
-            self._next_report = progress.seconds + min(60.0, max(10.0, progress.seconds))
-            self.log.info(
-                "%d of %d inputs, %.1f a second, about %.0f s left, %d quarantined; now at %s",
-                progress.done,
-                progress.total,
-                progress.per_second,
-                progress.seconds_left or 0.0,
-                progress.quarantined,
-                shown(progress.current),
-            )
-
-    def _skip_what_cannot_be_planned(self) -> None:
-        sources: Any = self.source if isinstance(self.source, list | tuple) else (self.source,)
-        for source in sources:
-            if isinstance(source, Mapping):
-                is_missing, where = not (source.get("snapshot") or source.get("listing")), source.get("target")
-            elif isinstance(source, PartitionsLike):
-                where = source
-                is_missing = bool(self.upstream_task_ids) and not any(isdir(each.path) for each in source.settle())
-            else:
-                is_missing, where = bool(self.upstream_task_ids) and not isdir(source), source
-            if is_missing:
-                reason = f"this is a dry run, and the source {where!r} is not there yet to plan on"
-                self.log.info("Skipped: %s", reason)  # Airflow says it too, but folded up in the log's page
-                raise AirflowSkipException(reason)
-
-    def _options(self, context: Context) -> dict[str, Any]:
+    def options(self, context: Context) -> dict[str, Any]:
+        """The arguments of the core's function: the operator's, the form's, and who asks."""
         return {
             **{name: getattr(self, name) for name in _PASSED_ON},
             "stage": self.stage or f"{self.dag_id}.{self.task_id}",
@@ -290,58 +181,6 @@ class StageOperator(fields.PathFields):
                 max_removed=self.max_removed,
             ),
         }
-
-    def _fill_in(self, templates: Mapping[str, Any], context: Context) -> None:
-        rendered_target = str(self.target)
-        self._waits = isinstance(templates["source"], PartitionWindow) and templates["source"].waits
-        super()._fill_in(templates, context)
-        if not self.takes_all_partitions:
-            self._check_target(templates, rendered_target, context)
-
-    def _partition_of_run(self, templates: Mapping[str, Any], context: Context) -> str:
-        pinned = {
-            source["partition"]
-            for _, source in pairs(templates["source"], self.source)
-            if isinstance(source, Mapping) and source.get("partition")
-        }
-        if len(pinned) > 1:
-            raise errors.ArgumentRefused(
-                f"the sources are of different partitions, {', '.join(sorted(pinned))}; take those of one"
-            )
-        said = said_by(context, self.partition_format)
-        if not pinned or (said.names_one and not is_mapped(context)):
-            return self._agreed(super()._partition_of_run(templates, context), pinned)
-        return check_partition(pinned.pop(), "the partition of the source", None)
-
-    def _agreed(self, partition: str, pinned: set[str]) -> str:
-        if pinned - {partition}:
-            raise errors.ArgumentRefused(
-                f"the source is its stage's partition {pinned.pop()!r}, but this run is for {partition!r}; "
-                "if that is meant, set partition= here"
-            )
-        return partition
-
-    def _check_target(self, templates: Mapping[str, Any], rendered_target: str, context: Context) -> None:
-        """Refuse a target that another partition's run, or the next run, would replace."""
-        target = templates["target"]
-        overrides = overridden_params(context)
-        by_target = varies_by(target, overrides)
-        if isinstance(templates["source"], PartitionWindow):
-            return  # what moves on with the run is meant to replace what it was
-        for template, source in pairs(templates["source"], self.source):
-            pinned = source.get("partition") if isinstance(source, Mapping) else None
-            partition = pinned or (self.partition if mentions_partition(template) else None)
-            if partition and not has_partition(target, rendered_target, partition):
-                raise errors.ArgumentRefused(
-                    f"source={template!r} is the partition {partition!r}, but target={target!r} has none in it, "
-                    f"so that each partition would replace the one before; put {PLACEHOLDER} into target"
-                )
-            by_source = set() if isinstance(source, Mapping) else varies_by(template, overrides)
-            if "run" not in by_target and by_source - by_target:
-                raise errors.ArgumentRefused(
-                    f"source={template!r} is another directory in each run, but target={target!r} is "
-                    f"the same, so that each run would replace the one before; put {PLACEHOLDER} into target"
-                )
 
 
 def _own_arguments(operator: type) -> set[str]:

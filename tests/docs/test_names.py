@@ -59,9 +59,8 @@ def test_modules_and_classes_exist(page: Page) -> None:
 
 def is_there(dotted: str) -> bool:
     module, _, name = dotted.rpartition(".")
-    return bool(
-        find_spec(dotted) if find_spec(module) and not name[0].isupper() else getattr(import_module(module), name)
-    )
+    is_module = find_spec(module) and not name[0].isupper() and find_spec(dotted)
+    return bool(is_module) or hasattr(import_module(module), name)
 
 
 def leaves(kind: type[errors.DiropsError]) -> list[type[errors.DiropsError]]:

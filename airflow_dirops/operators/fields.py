@@ -1,0 +1,81 @@
+"""What the fields of a stage must agree on: its sources, its target and the partition."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from airflow_dirops.calendar.partitions import check_partition
+from airflow_dirops.calendar.windows import PartitionWindow
+from airflow_dirops.core import errors
+from airflow_dirops.runtime.context import is_mapped, overridden_params, said_by
+from airflow_dirops.runtime.fields import PathFields
+from airflow_dirops.runtime.paths import pairs
+from airflow_dirops.runtime.templates import PLACEHOLDER, has_partition, mentions_partition, varies_by
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+
+class StageFields(PathFields):
+    """Renders the fields of a stage, and refuses a target that another run would replace."""
+
+    source: Any
+    target: Any
+    takes_all_partitions = False
+    """Whether what the stage writes stands for all partitions of its source together."""
+
+    waits = False
+    """Whether the partitions that it reads are waited for."""
+
+    def _fill_in(self, templates: Mapping[str, Any], context: Context) -> None:
+        rendered_target = str(self.target)
+        self.waits = isinstance(templates["source"], PartitionWindow) and templates["source"].waits
+        super()._fill_in(templates, context)
+        if not self.takes_all_partitions:
+            self._check_target(templates, rendered_target, context)
+
+    def _partition_of_run(self, templates: Mapping[str, Any], context: Context) -> str:
+        pinned = {
+            source["partition"]
+            for _, source in pairs(templates["source"], self.source)
+            if isinstance(source, Mapping) and source.get("partition")
+        }
+        if len(pinned) > 1:
+            raise errors.ArgumentRefused(
+                f"the sources are of different partitions, {', '.join(sorted(pinned))}; take those of one"
+            )
+        said = said_by(context, self.partition_format)
+        if not pinned or (said.names_one and not is_mapped(context)):
+            return self._agreed(super()._partition_of_run(templates, context), pinned)
+        return check_partition(pinned.pop(), "the partition of the source", None)
+
+    def _agreed(self, partition: str, pinned: set[str]) -> str:
+        if pinned - {partition}:
+            raise errors.ArgumentRefused(
+                f"the source is its stage's partition {pinned.pop()!r}, but this run is for {partition!r}; "
+                "if that is meant, set partition= here"
+            )
+        return partition
+
+    def _check_target(self, templates: Mapping[str, Any], rendered_target: str, context: Context) -> None:
+        """Refuse a target that another partition's run, or the next run, would replace."""
+        target = templates["target"]
+        overrides = overridden_params(context)
+        by_target = varies_by(target, overrides)
+        if isinstance(templates["source"], PartitionWindow):
+            return  # what moves on with the run is meant to replace what it was
+        for template, source in pairs(templates["source"], self.source):
+            pinned = source.get("partition") if isinstance(source, Mapping) else None
+            partition = pinned or (self.partition if mentions_partition(template) else None)
+            if partition and not has_partition(target, rendered_target, partition):
+                raise errors.ArgumentRefused(
+                    f"source={template!r} is the partition {partition!r}, but target={target!r} has none in it, "
+                    f"so that each partition would replace the one before; put {PLACEHOLDER} into target"
+                )
+            by_source = set() if isinstance(source, Mapping) else varies_by(template, overrides)
+            if "run" not in by_target and by_source - by_target:
+                raise errors.ArgumentRefused(
+                    f"source={template!r} is another directory in each run, but target={target!r} is "
+                    f"the same, so that each run would replace the one before; put {PLACEHOLDER} into target"
+                )

@@ -1,0 +1,134 @@
+"""The course of a stage's task: what it waits for, how it runs, what it tells, and how it is stopped."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping
+from os.path import isdir
+from socket import gethostname
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk.exceptions import AirflowSkipException
+
+from airflow_dirops.calendar.partitions import DRY_RUN
+from airflow_dirops.core import errors
+from airflow_dirops.core.arrival.look import deepest_directory
+from airflow_dirops.core.messages.shown import shown
+from airflow_dirops.core.stage.partitions import PartitionsLike
+from airflow_dirops.operators.fields import StageFields
+from airflow_dirops.runtime import events, settings
+from airflow_dirops.runtime.paths import source_text
+from airflow_dirops.triggers.conditions import Conditions
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+    from airflow_dirops.core import Outcome, Progress
+
+
+class StageTask(StageFields):
+    """A stage as a task of Airflow."""
+
+    _is_running = False
+    _stop_asked = False
+    _next_report = 10.0  # seconds into the run; then after as long again, at most a minute
+
+    @abstractmethod
+    def options(self, context: Context) -> dict[str, Any]:
+        """The arguments of the core's function, but for the user's.
+
+        :param context: the task's context.
+        """
+
+    @abstractmethod
+    def run_stage(self, **options: Any) -> Outcome:
+        """Call the core's function for this kind of stage.
+
+        :param options: its arguments, but for the user's function.
+        """
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Run the stage, tell the outlets, and return the outcome for the next stage."""
+        options = self.options(context)
+        if self.waits and not options["dry_run"]:
+            self._wait_for_partitions()
+        source, partition = source_text(self.source), f", partition {self.partition}" if self.partition else ""
+        self.log.info("Stage %s: from %s to %s%s", options["stage"], *map(shown, (source, self.target, partition)))
+        if options["dry_run"]:
+            self._skip_what_cannot_be_planned()
+        outcome = self._run_stoppable(options)
+        if options["dry_run"]:
+            self.log.info("%s.", DRY_RUN)
+        if outcome.outcome == "skipped":
+            raise AirflowSkipException(outcome.reason)
+        events.announce(self, context, outcome)
+        return outcome.to_dict()
+
+    def execute_after_wait(self, context: Context, event: Mapping[str, Any]) -> Any:
+        """Go on once a partition is there; the next one may be missing yet."""
+        if kind := event.get("error"):
+            raise errors.error_of_kind(kind)(event["message"])
+        return self.execute(context)
+
+    def _wait_for_partitions(self) -> None:
+        asked: Any = self.source
+        for name, target in asked.settle():
+            conditions = Conditions(target=target, root=settings.root())
+            if (finding := conditions.look()).summary is None:
+                self.log.info("Waiting for the partition %s: %s", shown(name), shown(finding.lacking))
+                from airflow_dirops.triggers.manifest import ManifestTrigger
+
+                landmark, host = deepest_directory(target), gethostname()
+                self.defer(
+                    trigger=ManifestTrigger(conditions=conditions.as_dict(), landmark=landmark, host=host),
+                    method_name="execute_after_wait",
+                    timeout=self.execution_timeout,
+                )
+
+    def on_kill(self) -> None:
+        """Stop a running stage; what it has finished stays in its staging area, the target as it was."""
+        # Airflow calls this in the main thread, and after a timeout once more when nothing runs.
+        if self._is_running and not self._stop_asked:
+            self._stop_asked = True
+            raise errors.Stopped(f"{self.task_id} was asked to stop")
+
+    def _run_stoppable(self, options: dict[str, Any]) -> Outcome:
+        try:
+            self._is_running = True
+            # Imported here: an operator in a DAG file must not cost the imports of a running task.
+            from airflow_dirops.runtime.guard import airflow_out_of_reach
+
+            with airflow_out_of_reach(), settings.naming_root():
+                return self.run_stage(**options, on_progress=self._report)
+        finally:
+            self._is_running = False
+
+    def _report(self, progress: Progress) -> None:
+        if self._stop_asked:  # a function that catches everything has caught Stopped as well
+            raise errors.Stopped(f"{self.task_id} was asked to stop")
+        if progress.seconds >= self._next_report:
+            self._next_report = progress.seconds + min(60.0, max(10.0, progress.seconds))
+            self.log.info(
+                "%d of %d inputs, %.1f a second, about %.0f s left, %d quarantined; now at %s",
+                progress.done,
+                progress.total,
+                progress.per_second,
+                progress.seconds_left or 0.0,
+                progress.quarantined,
+                shown(progress.current),
+            )
+
+    def _skip_what_cannot_be_planned(self) -> None:
+        sources: Any = self.source if isinstance(self.source, list | tuple) else (self.source,)
+        for source in sources:
+            if isinstance(source, Mapping):
+                is_missing, where = not (source.get("snapshot") or source.get("listing")), source.get("target")
+            elif isinstance(source, PartitionsLike):
+                where = source
+                is_missing = bool(self.upstream_task_ids) and not any(isdir(each.path) for each in source.settle())
+            else:
+                is_missing, where = bool(self.upstream_task_ids) and not isdir(source), source
+            if is_missing:
+                reason = f"this is a dry run, and the source {where!r} is not there yet to plan on"
+                self.log.info("Skipped: %s", reason)  # Airflow says it too, but folded up in the log's page
+                raise AirflowSkipException(reason)
