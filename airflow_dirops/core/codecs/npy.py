@@ -50,7 +50,7 @@ class NpyCodec:
         start = file.read(len(_VERSION_1) + 2)
         if not start.startswith(_VERSION_1):
             file.seek(0)
-            return npy_format.read_array(file, allow_pickle=False, max_header_size=MAX_HEADER_BYTES)
+            return _clean(npy_format.read_array(file, allow_pickle=False, max_header_size=MAX_HEADER_BYTES))
         size = start[len(_VERSION_1) :]
         shape, fortran, dtype = _read_header(size + file.read(int.from_bytes(size, "little")))
         array = np.empty(shape, dtype, order="F" if fortran else "C")
@@ -89,10 +89,7 @@ def write_array(array: Array, file: IO[bytes]) -> None:
 
 def _write_structured(array: Array, file: IO[bytes]) -> None:
     """Write an array of records, with zeros between their fields: what lay there is no part of the values."""
-    if _is_padded(array.dtype):
-        clean = np.zeros_like(array)
-        clean[...] = array
-        array = clean
+    array = _clean(array)
     version, fortran = _version(array.dtype), array.flags.fnc
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # nor is a dtype's metadata
@@ -103,6 +100,16 @@ def _write_structured(array: Array, file: IO[bytes]) -> None:
         (npy_format.write_array_header_1_0 if version == (1, 0) else npy_format.write_array_header_2_0)(file, fields)
     # Not by numpy, which copies such records into a buffer, and with them what is left in it.
     file.write(_bytes_of(array.T if fortran else array))
+
+
+def _clean(array: Array) -> Array:
+    """The array, with zeros between the fields of its records: numpy copies their fields and leaves the rest undefined."""
+    if not _is_padded(array.dtype):
+        return array
+    # Not zeros_like, which only sets the fields to zero.
+    clean = np.zeros(array.shape, array.dtype, order="F" if array.flags.fnc else "C")
+    clean[...] = array
+    return clean
 
 
 @lru_cache(maxsize=256)
