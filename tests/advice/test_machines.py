@@ -63,6 +63,7 @@ def test_the_process_that_forks_the_workers_is_killed(run: Run, target: Path, tm
         if not (tmp_path / "killed").exists():
             (tmp_path / "killed").touch()
             os.kill(os.getppid(), signal.SIGKILL)
+            time.sleep(30)  # its end is this one's, but a moment later
         return read_text(path)
 
     with pytest.raises(errors.TransientError) as told:

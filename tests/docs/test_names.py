@@ -64,8 +64,13 @@ def is_there(dotted: str) -> bool:
 
 
 def leaves(kind: type[errors.DiropsError]) -> list[type[errors.DiropsError]]:
-    """Errors that are raised as such: all of ours below a family, ``KeyRefused`` though another is below it."""
-    ours = [child for child in kind.__subclasses__() if child.__module__.startswith(airflow_dirops.__name__)]
+    """Errors that users meet: all of ours below a family, ``KeyRefused`` though another is below it."""
+    ours = [
+        child
+        for child in kind.__subclasses__()
+        if child.__module__.startswith(airflow_dirops.__name__)
+        and not child.__module__.startswith("airflow_dirops.testing.")
+    ]
     return [each for child in ours for each in (child, *leaves(child))]
 
 

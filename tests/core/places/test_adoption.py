@@ -85,6 +85,7 @@ def test_it_cannot_be_for_what_nobody_may_move(
     dags = write_texts(tmp_path / "airflow" / "dags", dag="mine")
     monkeypatch.setenv("HOME", str(home))
     monkeypatch.setenv("AIRFLOW_HOME", str(tmp_path / "airflow"))
+    monkeypatch.delenv("AIRFLOW__CORE__DAGS_FOLDER", raising=False)
     run(target=tmp_path / "around/deep/inner")
     for precious in (home, dags, tmp_path / "airflow", tmp_path / "around", Path("/"), Path("/proc")):
         with pytest.raises(errors.TargetRefused):
