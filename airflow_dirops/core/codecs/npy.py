@@ -103,7 +103,7 @@ def _write_structured(array: Array, file: IO[bytes]) -> None:
 
 
 def _clean(array: Array) -> Array:
-    """The array, with zeros between the fields of its records: numpy copies their fields and leaves the rest undefined."""
+    """The array with zeros between the fields of its records, which numpy leaves undefined where it copies them."""
     if not _is_padded(array.dtype):
         return array
     # Not zeros_like, which only sets the fields to zero.
