@@ -6,7 +6,7 @@ from .format.control import Adoption as Adoption
 from .format.manifest import Manifest as Manifest
 from .format.runs import Attempt as Attempt
 from .format.runs import LogicalRun as LogicalRun
-from .place import Kept as Kept
+from .place.held import Kept as Kept
 from .plan.plan import PlannedInput as PlannedInput
 from .report.outcome import Outcome as Outcome
 from .report.outcome import Progress as Progress

@@ -16,7 +16,7 @@ from airflow_dirops.core.disk.sorting import Sorter
 from airflow_dirops.core.errors import remaining_storage_errors
 from airflow_dirops.core.messages.first_few import FirstFew
 from airflow_dirops.core.messages.shown import logger
-from airflow_dirops.core.place import Place
+from airflow_dirops.core.place.place import Place
 from airflow_dirops.core.places import place_of
 from airflow_dirops.core.plan.context import RunContext
 from airflow_dirops.core.plan.draw_up import code_of, may_accept_code, terms_of
@@ -129,7 +129,7 @@ def _dry_run(stage: Stage, source: Source, began: float) -> Outcome:
 @contextmanager
 def _preview(stage: Stage, source: Source) -> Iterator[_Preview]:
     place = place_of(stage.target)
-    place.check(single.path for single in source.singles)
+    place.check(os.fspath(single.path) for single in source.singles)
     with ExitStack() as opened:
         # A hidden name, in case the source is what temporary directories are made in.
         scratch = Path(opened.enter_context(TemporaryDirectory(prefix=".dirops-plan-")))

@@ -6,7 +6,6 @@ import os
 import time
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack, closing
-from pathlib import Path
 
 from airflow_dirops.core.format.code import Code
 from airflow_dirops.core.format.entries import Input
@@ -14,7 +13,9 @@ from airflow_dirops.core.format.manifest import Manifest
 from airflow_dirops.core.format.runs import Attempt
 from airflow_dirops.core.messages.commands import dirops_command
 from airflow_dirops.core.messages.shown import logger
-from airflow_dirops.core.place import Claim, Lost, Place, Sealing, Unknown
+from airflow_dirops.core.place.claim import Claim, Lost, Unknown
+from airflow_dirops.core.place.place import Place
+from airflow_dirops.core.place.staging import Sealing
 from airflow_dirops.core.places import place_of
 from airflow_dirops.core.plan.context import RunContext
 from airflow_dirops.core.plan.draw_up import code_of, may_accept_code, terms_of
@@ -40,7 +41,7 @@ def run_stage(stage: Stage) -> Outcome:
     with closing(open_sources(stage)) as source:
         check_readable(stage, source)
         place = place_of(stage.target)
-        place.check(single.path for single in source.singles)
+        place.check(os.fspath(single.path) for single in source.singles)
         code = code_of(stage)
         terms = terms_of(stage, code)
         with place.claim(stage.attempt or Attempt.outside_airflow(stage.name, stage.run), terms) as claim:
@@ -178,7 +179,7 @@ class _Attempt:
             code=self._code,
             attempt=self._claim.attempt,
             base=self._claim.base,
-            sources=tuple(describe_source(each, Path(self._place.name)) for each in self._source.described),
+            sources=tuple(describe_source(each, self._place.name) for each in self._source.described),
             partitions=tuple(self._source.partitions()),
             ignored=self._source.ignored,
             began=self._began,

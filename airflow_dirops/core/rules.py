@@ -15,7 +15,7 @@ from airflow_dirops.core.format.control import Adoption, FencedRun, Owner
 from airflow_dirops.core.format.manifest import AttemptRecord, Manifest
 from airflow_dirops.core.format.runs import Attempt, LogicalRun, time_of
 from airflow_dirops.core.messages.commands import dirops_command
-from airflow_dirops.core.place import Terms
+from airflow_dirops.core.place.claim import Terms
 from airflow_dirops.core.stage.policies import OnConflict
 
 # Of so many commits of one run it is known which try made them.

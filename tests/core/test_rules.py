@@ -13,7 +13,7 @@ from airflow_dirops.core import rules
 from airflow_dirops.core.errors import AttemptSuperseded, TargetConflict, TargetRefused
 from airflow_dirops.core.format.control import FencedRun
 from airflow_dirops.core.format.runs import Attempt, LogicalRun, new_id
-from airflow_dirops.core.place import Terms
+from airflow_dirops.core.place.claim import Terms
 
 RUN = LogicalRun("dag", "run", "task")
 IDS = [new_id() for _ in range(8)]

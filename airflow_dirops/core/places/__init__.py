@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from airflow_dirops.core.place import Place
+from airflow_dirops.core.place.place import Place
 from airflow_dirops.core.places.directory.place import DirectoryPlace
 
 

@@ -6,7 +6,7 @@ from airflow_dirops.core.errors import ArgumentRefused
 from airflow_dirops.core.fingerprint import fingerprint, fingerprint_of_all
 from airflow_dirops.core.format.code import Code
 from airflow_dirops.core.format.manifest import Manifest
-from airflow_dirops.core.place import Terms
+from airflow_dirops.core.place.claim import Terms
 from airflow_dirops.core.plan.context import RunContext
 from airflow_dirops.core.plan.plan import Plan
 from airflow_dirops.core.plan.recorded import finished_inputs, recorded_inputs

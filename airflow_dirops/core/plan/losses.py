@@ -11,7 +11,7 @@ from airflow_dirops.core.errors import StorageError, TooManyRemoved
 from airflow_dirops.core.format.manifest import Manifest
 from airflow_dirops.core.messages.commands import dirops_command
 from airflow_dirops.core.messages.shown import logger
-from airflow_dirops.core.place import Place
+from airflow_dirops.core.place.place import Place
 from airflow_dirops.core.plan.context import RunContext
 from airflow_dirops.core.plan.plan import Loss
 from airflow_dirops.core.stage.policies import removal_bound

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 from airflow_dirops.core.errors import ManifestDamaged, SnapshotDamaged, storage_errors
@@ -13,7 +12,7 @@ from airflow_dirops.core.format.lines import BLOCK_BYTES, LineCutOff, LineDecode
 from airflow_dirops.core.format.lists import LINE_TYPES, MAX_LINE_BYTES
 from airflow_dirops.core.format.manifest import ListName
 from airflow_dirops.core.format.members import UNDECODABLE
-from airflow_dirops.core.place import Held
+from airflow_dirops.core.place.held import Held, name_in
 
 
 def iter_list(held: Held, name: ListName) -> Iterator[Any]:
@@ -29,7 +28,7 @@ def iter_ordered(held: Held, name: ListName) -> Iterator[tuple[bytes, Any]]:
     :raises ManifestDamaged: if a line cannot be read, or the list is not the one the header describes.
     :raises StorageError: if the list cannot be read, and may be whole.
     """
-    where = held.path / MANIFEST_DIRECTORY / name
+    where = name_in(held, f"{MANIFEST_DIRECTORY}/{name}")
     decode, digest, count, before = LineDecoder(LINE_TYPES[name]), hashlib.sha256(), 0, b""
     try:
         for line in _iter_lines(held, name, where, digest):
@@ -51,7 +50,7 @@ def iter_ordered(held: Held, name: ListName) -> Iterator[tuple[bytes, Any]]:
         raise ManifestDamaged(_damaged(where, "it is not the list that its manifest.json describes"))
 
 
-def _iter_lines(held: Held, name: str, where: Path, digest: Any) -> Iterator[bytes]:
+def _iter_lines(held: Held, name: str, where: str, digest: Any) -> Iterator[bytes]:
     try:
         file = held.open(f"{MANIFEST_DIRECTORY}/{name}")
     except SnapshotDamaged as error:
@@ -68,5 +67,5 @@ def _iter_lines(held: Held, name: str, where: Path, digest: Any) -> Iterator[byt
         yield from iter_lines(read, MAX_LINE_BYTES)
 
 
-def _damaged(where: Path, what: str) -> str:
-    return f"{str(where)!r} is damaged: {what}; run the stage that made it with redo='all', or roll the target back"
+def _damaged(where: str, what: str) -> str:
+    return f"{where!r} is damaged: {what}; run the stage that made it with redo='all', or roll the target back"

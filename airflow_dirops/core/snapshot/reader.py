@@ -10,7 +10,6 @@ import hashlib
 import os
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
-from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
@@ -27,7 +26,7 @@ from airflow_dirops.core.format.entries import Entry, key_of
 from airflow_dirops.core.format.lists import FILES
 from airflow_dirops.core.messages.shown import logger
 from airflow_dirops.core.messages.tracebacks import described
-from airflow_dirops.core.place import Held, not_as_listed
+from airflow_dirops.core.place.held import Held, name_in, not_as_listed
 from airflow_dirops.core.snapshot.contents import iter_list
 
 log = logger(__name__)
@@ -76,9 +75,9 @@ class Snapshot:
         self._codec: Codec | None = None
 
     @property
-    def path(self) -> Path:
-        """The name it was opened by."""
-        return self.held.path
+    def name(self) -> str:
+        """What it was opened by."""
+        return self.held.name
 
     @property
     def codec(self) -> Codec:
@@ -183,22 +182,22 @@ class Snapshot:
         elif status.size != entry.size:
             raise SnapshotDamaged(not_as_listed(self._where(entry), _has_size(status.size, entry)))
 
-    def _where(self, entry: Entry) -> Path:
-        return self.path / entry.path
+    def _where(self, entry: Entry) -> str:
+        return name_in(self.held, entry.path)
 
     def _choose_codec(self) -> Codec:
         written = self.manifest.codec.name
         if self._given_codec is None:
             if written == "pickle":
                 raise UntrustedPickle(
-                    f"the values in {str(self.path)!r} are pickles, and decoding a pickle runs code that it names; "
+                    f"the values in {self.name!r} are pickles, and decoding a pickle runs code that it names; "
                     "if you trust who wrote them, say so with source_codec='pickle' (codec='pickle' when reading)"
                 )
             return resolve_codec(written)
         codec = resolve_codec(self._given_codec)
         if codec.name != written:
             raise ArgumentRefused(
-                f"{str(self.path)!r} was written with codec {written!r} and cannot be read with {codec.name!r}"
+                f"{self.name!r} was written with codec {written!r} and cannot be read with {codec.name!r}"
             )
         return codec
 

@@ -32,13 +32,13 @@ def warn_of_strays(base: Snapshot, retired: str, sorter: Callable[[str], Sorter]
         if not strays.count:
             return
     except DiropsError as error:
-        log.warning("the files in %s could not be compared with its lists: %s", base.path, error)
+        log.warning("the files in %s could not be compared with its lists: %s", base.name, error)
         return
     log.warning(
         "%d files in %s were not made by its stage: %s; they leave the target with the snapshot that is "
         "replaced, and are kept in %s for as long as that is. Copy them from there if they are wanted",
         strays.count,
-        base.path,
+        base.name,
         strays.phrase(),
         retired,
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import Any
 
 from airflow_dirops.core.disk.sorting import Sorter
@@ -28,7 +29,7 @@ class SnapshotSource(Inputs):
     def __init__(self, snapshot: Snapshot, pattern: str) -> None:
         self.snapshot: Snapshot | None = snapshot
         self._held = snapshot
-        self.path = snapshot.path
+        self.path = Path(snapshot.name)
         self.selection = Selection(pattern)
         self._is_listed = False
 

@@ -111,9 +111,12 @@ def warn_of_case(source: Source) -> None:
         log.warning("of the files in %s that do not match %r, %s", source.path, source.selection.pattern, hint)
 
 
-def describe_source(source: Source, target: Path) -> SourceRecord:
-    """What the manifest of the target says about its source."""
-    path = os.fsencode(os.path.relpath(source.path.resolve(), target.parent))
+def describe_source(source: Source, target: str) -> SourceRecord:
+    """What the manifest of the target says about its source.
+
+    :param target: the name of its place.
+    """
+    path = os.fsencode(os.path.relpath(source.path.resolve(), os.path.dirname(target)))
     # For people to read; JSON has no letters for a name that is not UTF-8.
     location = path.decode(errors="backslashreplace")
     if source.snapshot is None:

@@ -33,7 +33,8 @@ from airflow_dirops.core.errors import (
 from airflow_dirops.core.format.entries import MANIFEST_DIRECTORY, Entry, output_path
 from airflow_dirops.core.format.journal import JournalLine, Output
 from airflow_dirops.core.format.manifest import Manifest
-from airflow_dirops.core.place import Dead, Held, Sealing
+from airflow_dirops.core.place.held import Held
+from airflow_dirops.core.place.staging import Dead, Sealing
 from airflow_dirops.core.stage.functions import Pair
 from airflow_dirops.core.stage.policies import Durability
 from airflow_dirops.core.staging.encoding import encode_into

@@ -11,7 +11,8 @@ from airflow_dirops.core.disk.held import HeldDirectory, is_damage
 from airflow_dirops.core.errors import KeyTaken, SnapshotDamaged, StorageError, storage_errors
 from airflow_dirops.core.format.entries import Entry
 from airflow_dirops.core.format.journal import Output
-from airflow_dirops.core.place import Dead, Held
+from airflow_dirops.core.place.held import Held
+from airflow_dirops.core.place.staging import Dead
 
 
 class Keeper:

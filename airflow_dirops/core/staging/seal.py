@@ -36,7 +36,7 @@ from airflow_dirops.core.format.manifest import (
     SourceRecord,
 )
 from airflow_dirops.core.format.runs import new_id
-from airflow_dirops.core.place import Sealing
+from airflow_dirops.core.place.staging import Sealing
 from airflow_dirops.version import __version__
 
 

@@ -3,7 +3,7 @@
 Whatever changes the target is a commit like any other: under a claim, by one swap, whole or not at all.
 """
 
-from airflow_dirops.core.place import Kept
+from airflow_dirops.core.place.held import Kept
 from airflow_dirops.core.upkeep.accept import accept_removal
 from airflow_dirops.core.upkeep.adopt import adopt, adoption_of
 from airflow_dirops.core.upkeep.clean import Cleaned, clean

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from airflow_dirops.core.place import Cleaned as Cleaned
+from airflow_dirops.core.place.place import Cleaned as Cleaned
 from airflow_dirops.core.places import place_of
 from airflow_dirops.core.stage.retention import Retention
 from airflow_dirops.core.upkeep.door import Target, door

@@ -13,7 +13,7 @@ from airflow_dirops.core.format.lists import QUARANTINE, QuarantineLine
 from airflow_dirops.core.format.manifest import Manifest
 from airflow_dirops.core.format.runs import time_of
 from airflow_dirops.core.messages.shown import shown
-from airflow_dirops.core.place import Place
+from airflow_dirops.core.place.place import Place
 from airflow_dirops.core.places import place_of
 from airflow_dirops.core.snapshot.contents import iter_list
 from airflow_dirops.core.snapshot.reader import Snapshot

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from airflow_dirops.core.errors import ManifestMissing
 from airflow_dirops.core.format.manifest import Manifest
-from airflow_dirops.core.place import Kept
+from airflow_dirops.core.place.held import Kept
 from airflow_dirops.core.places import place_of
 from airflow_dirops.core.upkeep.door import Target, door
 

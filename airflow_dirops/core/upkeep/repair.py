@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from airflow_dirops.core.errors import DiropsError, TransientError
 from airflow_dirops.core.format.entries import Entry
 from airflow_dirops.core.format.manifest import Manifest
-from airflow_dirops.core.place import Kept, Place
+from airflow_dirops.core.place.held import Kept
+from airflow_dirops.core.place.place import Place
 from airflow_dirops.core.places import place_of
 from airflow_dirops.core.snapshot.opening import open_snapshot
 from airflow_dirops.core.snapshot.reader import Snapshot

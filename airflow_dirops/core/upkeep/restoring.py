@@ -15,7 +15,9 @@ import msgspec
 from airflow_dirops.core.format.entries import Entry
 from airflow_dirops.core.format.manifest import Action, Manifest, UpkeepRecord
 from airflow_dirops.core.format.runs import Attempt, LogicalRun, new_id
-from airflow_dirops.core.place import Claim, Held, Lost, Place, Terms, Unknown
+from airflow_dirops.core.place.claim import Claim, Lost, Terms, Unknown
+from airflow_dirops.core.place.held import Held
+from airflow_dirops.core.place.place import Place
 from airflow_dirops.core.snapshot.reader import Snapshot
 from airflow_dirops.core.stage.policies import Replaceable
 

@@ -8,7 +8,8 @@ from airflow_dirops.core.errors import SnapshotDamaged, SnapshotExpired
 from airflow_dirops.core.format.manifest import Manifest
 from airflow_dirops.core.messages.first_few import first_few
 from airflow_dirops.core.messages.shown import logger
-from airflow_dirops.core.place import Kept, Place
+from airflow_dirops.core.place.held import Kept
+from airflow_dirops.core.place.place import Place
 from airflow_dirops.core.places import place_of
 from airflow_dirops.core.snapshot.reader import Snapshot
 from airflow_dirops.core.upkeep.door import Target, door
@@ -87,7 +88,7 @@ def _open_whole(kept: Kept) -> Snapshot:
     if findings:
         snapshot.close()
         raise SnapshotDamaged(
-            f"the retired snapshot {str(kept.path)!r} is not what its manifest says; choose another one",
+            f"the retired snapshot {kept.name!r} is not what its manifest says; choose another one",
             first_few(findings, _MAX_FINDINGS, _told).findings(),
         )
     return snapshot

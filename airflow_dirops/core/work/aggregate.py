@@ -15,7 +15,7 @@ from airflow_dirops.core.format.entries import EVERY_INPUT, Input
 from airflow_dirops.core.format.lists import InputsSeen
 from airflow_dirops.core.format.manifest import Manifest
 from airflow_dirops.core.messages.tracebacks import described
-from airflow_dirops.core.place import Staging
+from airflow_dirops.core.place.staging import Staging
 from airflow_dirops.core.plan.context import RunContext
 from airflow_dirops.core.plan.plan import Loss, PlannedInput, Reason, is_there
 from airflow_dirops.core.plan.readiness import Readiness

@@ -12,7 +12,7 @@ from airflow_dirops.core.errors import InputError, RecordFailed, SourceChanged
 from airflow_dirops.core.format.entries import Input
 from airflow_dirops.core.format.journal import Failure, JournalLine
 from airflow_dirops.core.format.lines import LineDecoder, encode_line
-from airflow_dirops.core.place import Staging
+from airflow_dirops.core.place.staging import Staging
 from airflow_dirops.core.processes import Done, Lost, WorkerPool, pack_error, unpack_error
 from airflow_dirops.core.processes.cpus import available_cpus
 from airflow_dirops.core.source.source import Source

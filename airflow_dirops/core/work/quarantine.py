@@ -14,7 +14,7 @@ from airflow_dirops.core.format.journal import JournalLine
 from airflow_dirops.core.messages.commands import dirops_command
 from airflow_dirops.core.messages.grouping import Groups
 from airflow_dirops.core.messages.shown import logger, shown
-from airflow_dirops.core.place import Staging
+from airflow_dirops.core.place.staging import Staging
 from airflow_dirops.core.stage.stage import Stage
 
 log = logger(__name__)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from airflow_dirops.core.errors import KeyRefused, KeyTaken
-from airflow_dirops.core.place import Staging
+from airflow_dirops.core.place.staging import Staging
 from airflow_dirops.core.stage.stage import Stage
 
 _MAX_REFUSALS = 20

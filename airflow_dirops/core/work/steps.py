@@ -14,7 +14,7 @@ from airflow_dirops.core.format.lines import LineDecoder, encode_line
 from airflow_dirops.core.format.manifest import Manifest
 from airflow_dirops.core.messages.shown import logger
 from airflow_dirops.core.messages.tracebacks import kind_of
-from airflow_dirops.core.place import Staging
+from airflow_dirops.core.place.staging import Staging
 from airflow_dirops.core.plan.context import RunContext
 from airflow_dirops.core.plan.draw_up import draw_up
 from airflow_dirops.core.plan.plan import Loss, Planned, PlannedInput, Survey

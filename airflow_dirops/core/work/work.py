@@ -8,7 +8,7 @@ from typing import Protocol
 from airflow_dirops.core.format.entries import Input
 from airflow_dirops.core.format.lists import InputsSeen
 from airflow_dirops.core.format.manifest import Manifest
-from airflow_dirops.core.place import Staging
+from airflow_dirops.core.place.staging import Staging
 from airflow_dirops.core.plan.context import RunContext
 from airflow_dirops.core.plan.plan import Loss, PlannedInput
 from airflow_dirops.core.plan.readiness import Readiness

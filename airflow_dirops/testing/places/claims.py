@@ -12,7 +12,7 @@ from airflow_dirops.testing.places.driving import KEEP_NONE, Driven, attempt_of,
 from airflow_dirops.testing.places.promises import Promises, expect
 
 if TYPE_CHECKING:
-    from airflow_dirops.core.place import Place
+    from airflow_dirops.core.place.place import Place
 
 
 class ClaimTests(Promises):

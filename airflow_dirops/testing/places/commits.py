@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from airflow_dirops.core.errors import AttemptSuperseded, TargetConflict
-from airflow_dirops.core.place import Lost, Won
+from airflow_dirops.core.place.claim import Lost, Won
 from airflow_dirops.testing.places.driving import KEEP_NONE, Driven, attempt_of, committed, seen_in, terms
 from airflow_dirops.testing.places.promises import Promises, expect
 
 if TYPE_CHECKING:
-    from airflow_dirops.core.place import Place
+    from airflow_dirops.core.place.place import Place
     from airflow_dirops.core.stage.policies import OnConflict
 
 

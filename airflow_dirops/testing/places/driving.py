@@ -14,7 +14,10 @@ from airflow_dirops.core.format.journal import Failure, JournalLine, Output
 from airflow_dirops.core.format.lists import FILES
 from airflow_dirops.core.format.manifest import Manifest, SourceRecord
 from airflow_dirops.core.format.runs import Attempt, LogicalRun
-from airflow_dirops.core.place import Claim, Committed, Held, Place, Sealing, Staging, Terms, Won
+from airflow_dirops.core.place.claim import Claim, Committed, Terms, Won
+from airflow_dirops.core.place.held import Held
+from airflow_dirops.core.place.place import Place
+from airflow_dirops.core.place.staging import Sealing, Staging
 from airflow_dirops.core.snapshot.contents import iter_list
 from airflow_dirops.core.snapshot.reader import Snapshot
 from airflow_dirops.core.stage.policies import Durability, OnConflict

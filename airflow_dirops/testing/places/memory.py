@@ -27,7 +27,8 @@ from airflow_dirops.core.errors import (
 from airflow_dirops.core.format.control import Adoption, FencedRun, Owner
 from airflow_dirops.core.format.manifest import Manifest
 from airflow_dirops.core.format.runs import Attempt
-from airflow_dirops.core.place import Cleaned, Committed, FailedInTry, FailedTry, Lost, Terms, Unknown, Won
+from airflow_dirops.core.place.claim import Committed, Lost, Terms, Unknown, Won
+from airflow_dirops.core.place.place import Cleaned, FailedInTry, FailedTry
 from airflow_dirops.core.rules import (
     can_reuse,
     claiming_row,
@@ -49,7 +50,7 @@ from airflow_dirops.testing.places.memory_store import Area, Content, MemoryHeld
 
 
 class MemoryPlace:
-    """A target in memory; see :class:`~airflow_dirops.core.place.Place`. Of one process, and of one thread.
+    """A target in memory; see :class:`~airflow_dirops.core.place.place.Place`. Of one process, and of one thread.
 
     :param store: what is kept; several places may share one, as several processes share a disk.
     :param name: for messages.
@@ -61,7 +62,7 @@ class MemoryPlace:
         self.name = name
         self._fault = fault
 
-    def check(self, sources: Iterable[Path]) -> None: ...
+    def check(self, sources: Iterable[str]) -> None: ...
 
     def look(self, terms: Terms) -> MemoryHeld | None:
         base = self._base(terms)
@@ -130,7 +131,7 @@ class MemoryPlace:
             with suppress(DiropsError):
                 if content is not None:
                     is_current = content is self.store.current
-                    kept.append(MemoryKept(content.manifest(self.name), is_current, Path(self.name), content))
+                    kept.append(MemoryKept(content.manifest(self.name), is_current, self.name, content))
         return kept
 
     def finish_what_crashed(self, who: str) -> None:
@@ -208,7 +209,7 @@ class MemoryPlace:
 
 
 class MemoryClaim:
-    """See :class:`~airflow_dirops.core.place.Claim`."""
+    """See :class:`~airflow_dirops.core.place.claim.Claim`."""
 
     def __init__(
         self,
@@ -284,15 +285,15 @@ class MemoryClaim:
 
 @dataclass(frozen=True)
 class MemoryKept:
-    """See :class:`~airflow_dirops.core.place.Kept`."""
+    """See :class:`~airflow_dirops.core.place.held.Kept`."""
 
     manifest: Manifest
     is_current: bool
-    path: Path
+    name: str
     content: Content
 
     def hold(self) -> MemoryHeld:
-        return MemoryHeld(self.content, str(self.path))
+        return MemoryHeld(self.content, self.name)
 
 
 def _owner(attempt: Attempt, fingerprint: str, *, full: bool) -> Owner:

@@ -17,7 +17,8 @@ from airflow_dirops.core.errors import KeyRefused, KeyTaken, SnapshotDamaged, St
 from airflow_dirops.core.format.entries import MANIFEST_DIRECTORY, Entry, output_path
 from airflow_dirops.core.format.journal import JournalLine, Output
 from airflow_dirops.core.format.manifest import HEADER, ListName, ListRecord, Manifest, encode_header
-from airflow_dirops.core.place import Dead, Held, Sealing, not_as_listed
+from airflow_dirops.core.place.held import Held, name_in, not_as_listed
+from airflow_dirops.core.place.staging import Dead, Sealing
 from airflow_dirops.core.stage.functions import Pair
 from airflow_dirops.core.staging.encoding import encode_into
 from airflow_dirops.core.staging.seal import write_snapshot
@@ -26,7 +27,7 @@ from airflow_dirops.testing.places.memory_store import Area, MemoryHeld, is_inta
 
 
 class MemoryDead:
-    """See :class:`~airflow_dirops.core.place.Dead`."""
+    """See :class:`~airflow_dirops.core.place.staging.Dead`."""
 
     def __init__(self, attempt: str, area: Area) -> None:
         self.id = attempt
@@ -37,7 +38,7 @@ class MemoryDead:
 
 
 class MemoryStaging:
-    """See :class:`~airflow_dirops.core.place.Staging`.
+    """See :class:`~airflow_dirops.core.place.staging.Staging`.
 
     :param name: the target's.
     :param sorter: makes one that sorts long lists.
@@ -139,7 +140,7 @@ class MemoryStaging:
         self._check_free(wanted.path, f"the name {wanted.path!r} is wanted twice")
         content = cast(MemoryHeld, held).content.files.get(wanted.path)
         if content is None or not is_intact(content, wanted.digest):
-            raise SnapshotDamaged(not_as_listed(held.path / wanted.path, "it is gone, or its digest differs"))
+            raise SnapshotDamaged(not_as_listed(name_in(held, wanted.path), "it is gone, or its digest differs"))
         self.area.files[wanted.path] = content
 
     def _check_free(self, path: str, taken: str) -> None:

@@ -18,7 +18,7 @@ from airflow_dirops.core.format.control import Adoption, FencedRun, Owner
 from airflow_dirops.core.format.entries import MANIFEST_DIRECTORY
 from airflow_dirops.core.format.journal import JournalLine
 from airflow_dirops.core.format.manifest import HEADER, Manifest, parse_header
-from airflow_dirops.core.place import FileStatus, not_as_listed
+from airflow_dirops.core.place.held import FileStatus, name_in, not_as_listed
 
 
 @dataclass(eq=False)
@@ -99,12 +99,12 @@ def is_intact(content: bytes | None, digest: str) -> bool:
 
 
 class MemoryHeld:
-    """See :class:`~airflow_dirops.core.place.Held`. Whoever wants a real file gets one in a scratch directory."""
+    """See :class:`~airflow_dirops.core.place.held.Held`. Whoever wants a real file gets one in a scratch directory."""
 
     def __init__(self, content: Content, name: str) -> None:
         self.content = content
         self.manifest = content.manifest(name)
-        self.path = Path(name)
+        self.name = name
         content.readers += 1
         self._is_open = True
 
@@ -134,7 +134,7 @@ class MemoryHeld:
         return str(where)
 
     def explain(self, error: OSError, path: str) -> DiropsError:
-        return SnapshotDamaged(not_as_listed(self.path / path, f"it cannot be opened: {error.strerror}"))
+        return SnapshotDamaged(not_as_listed(name_in(self, path), f"it cannot be opened: {error.strerror}"))
 
     def iter_files(self) -> Iterator[str]:
         return (path for path in list(self.content.files) if not path.startswith(f"{MANIFEST_DIRECTORY}/"))

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from airflow_dirops.core.place import Place, Staging
+    from airflow_dirops.core.place.place import Place
+    from airflow_dirops.core.place.staging import Staging
 
 
 class Promises:

@@ -14,7 +14,7 @@ from airflow_dirops.testing.places.driving import KEEP_NONE, attempt_of, committ
 from airflow_dirops.testing.places.promises import Promises, expect
 
 if TYPE_CHECKING:
-    from airflow_dirops.core.place import Place
+    from airflow_dirops.core.place.place import Place
 
 _NO_SUCH = "0198a0b0-0000-7000-8000-000000000000"
 

@@ -26,7 +26,8 @@ from airflow_dirops.testing.places.driving import (
 from airflow_dirops.testing.places.promises import Promises, expect
 
 if TYPE_CHECKING:
-    from airflow_dirops.core.place import Place, Terms
+    from airflow_dirops.core.place.claim import Terms
+    from airflow_dirops.core.place.place import Place
 
 
 class StagingTests(Promises):

@@ -15,7 +15,8 @@ from airflow_dirops.testing.places.upkeep import UpkeepTests
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from airflow_dirops.core.place import Place, Staging
+    from airflow_dirops.core.place.place import Place
+    from airflow_dirops.core.place.staging import Staging
 
 
 class PlaceTests(ClaimTests, StagingTests, CommitTests, ReaderTests, UpkeepTests):

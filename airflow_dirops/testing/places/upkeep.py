@@ -11,7 +11,7 @@ import pytest
 
 from airflow_dirops.core.errors import SnapshotDamaged
 from airflow_dirops.core.format.runs import new_id
-from airflow_dirops.core.place import Won
+from airflow_dirops.core.place.claim import Won
 from airflow_dirops.core.snapshot.reader import Snapshot
 from airflow_dirops.core.stage.retention import Retention
 from airflow_dirops.testing.places.driving import KEEP_NONE, Driven, attempt_of, committed, content_of, seen_in, terms
@@ -20,7 +20,8 @@ from airflow_dirops.testing.places.promises import Promises, expect
 if TYPE_CHECKING:
     from airflow_dirops.core.format.entries import Entry
     from airflow_dirops.core.format.manifest import Manifest
-    from airflow_dirops.core.place import Held, Place
+    from airflow_dirops.core.place.held import Held
+    from airflow_dirops.core.place.place import Place
 
 
 class UpkeepTests(Promises):

@@ -18,7 +18,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from airflow_dirops.core.errors import DiropsError
 from airflow_dirops.core.format.manifest import Manifest
 from airflow_dirops.core.format.runs import Attempt
-from airflow_dirops.core.place import Lost, Unknown, Won
+from airflow_dirops.core.place.claim import Lost, Unknown, Won
 from airflow_dirops.core.stage.retention import Retention
 from airflow_dirops.testing.places.driving import BYTES, Driven, attempt_of, line_of, seen_in
 from airflow_dirops.testing.places.faults import ACCIDENTS, STEPS, Fault, Killed

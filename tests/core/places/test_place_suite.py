@@ -7,7 +7,8 @@ from typing import cast
 
 import pytest
 
-from airflow_dirops.core.place import Place, Staging
+from airflow_dirops.core.place.place import Place
+from airflow_dirops.core.place.staging import Staging
 from airflow_dirops.core.places.directory.place import DirectoryPlace
 from airflow_dirops.core.staging.area import StagingArea
 from airflow_dirops.testing.places.memory import MemoryPlace

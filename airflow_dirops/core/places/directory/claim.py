@@ -15,7 +15,7 @@ from airflow_dirops.core.format.control import Adoption, FencedRun
 from airflow_dirops.core.format.manifest import Manifest
 from airflow_dirops.core.format.runs import Attempt
 from airflow_dirops.core.messages.shown import logger
-from airflow_dirops.core.place import Terms
+from airflow_dirops.core.place.claim import Terms
 from airflow_dirops.core.places.directory.alive import AliveLock, LeftAlone, owner_here, write_owner
 from airflow_dirops.core.places.directory.control import ControlDirectory
 from airflow_dirops.core.places.directory.preflight import check_same_device, is_vacant, read_base

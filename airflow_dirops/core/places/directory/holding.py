@@ -27,7 +27,7 @@ from airflow_dirops.core.errors import (
 from airflow_dirops.core.format.entries import CONTROL_DIRECTORY
 from airflow_dirops.core.format.manifest import HEADER, Manifest
 from airflow_dirops.core.messages.shown import logger
-from airflow_dirops.core.place import FileStatus, not_as_listed
+from airflow_dirops.core.place.held import FileStatus, name_in, not_as_listed
 from airflow_dirops.core.places.directory.control import ControlDirectory
 from airflow_dirops.core.places.directory.header import hold_snapshot, read_header
 from airflow_dirops.core.places.directory.lock import stranger
@@ -44,8 +44,8 @@ class HeldSnapshot:
         self.manifest = manifest
 
     @property
-    def path(self) -> Path:
-        return self.directory.path
+    def name(self) -> str:
+        return str(self.directory.path)
 
     @cached_property
     def sealed_ns(self) -> int:
@@ -72,7 +72,7 @@ class HeldSnapshot:
         except OSError as error:
             if is_damage(error):
                 return None
-            raise StorageError("looking at", self.path / path, error) from error
+            raise StorageError("looking at", name_in(self, path), error) from error
         return FileStatus(status.st_size, status.st_mtime_ns)
 
     def local(self, path: str) -> AbstractContextManager[str]:
@@ -82,18 +82,18 @@ class HeldSnapshot:
         return self.directory.stable_path(path)
 
     def explain(self, error: OSError, path: str) -> DiropsError:
-        where = self.path / path
+        where = name_in(self, path)
         if error.errno == errno.ESTALE:
             return SnapshotExpired(
-                f"{str(where)!r} was deleted while it was read, by another machine: over NFS readers are not seen "
+                f"{where!r} was deleted while it was read, by another machine: over NFS readers are not seen "
                 "there; run the reader again, and let the stage keep snapshots for longer than anybody reads"
             )
         if not is_damage(error):
             return StorageError("opening", where, error)
         if not self.directory.is_shared:
             return SnapshotExpired(
-                f"{str(where)!r} cannot be opened any more: {error.strerror}. While it was read, nothing kept its "
-                f"snapshot from being removed, since {stranger(self.path)}, then read it again"
+                f"{where!r} cannot be opened any more: {error.strerror}. While it was read, nothing kept its "
+                f"snapshot from being removed, since {stranger(self.directory.path)}, then read it again"
             )
         return SnapshotDamaged(not_as_listed(where, f"it cannot be opened: {error.strerror}"))
 

@@ -17,7 +17,8 @@ from airflow_dirops.core.format.control import Adoption
 from airflow_dirops.core.format.manifest import Manifest
 from airflow_dirops.core.format.runs import Attempt
 from airflow_dirops.core.messages.shown import logger
-from airflow_dirops.core.place import Cleaned, Committed, FailedTry, Lost, Terms, Unknown, Won
+from airflow_dirops.core.place.claim import Committed, Lost, Terms, Unknown, Won
+from airflow_dirops.core.place.place import Cleaned, FailedTry
 from airflow_dirops.core.places.directory.adopting import adopt, adoption_of
 from airflow_dirops.core.places.directory.alive import LeftAlone
 from airflow_dirops.core.places.directory.claim import ClaimedTarget, claim_target
@@ -51,8 +52,8 @@ class DirectoryPlace:
     def name(self) -> str:
         return str(self._control.target)
 
-    def check(self, sources: Iterable[Path]) -> None:
-        check_target(self._given, sources)
+    def check(self, sources: Iterable[str]) -> None:
+        check_target(self._given, map(Path, sources))
 
     def look(self, terms: Terms) -> HeldSnapshot | None:
         base = read_base(self._control.target, terms, self._control.read_adoption())
@@ -116,7 +117,7 @@ class DirectoryPlace:
 
 
 class DirectoryClaim:
-    """A claim on a directory; see :class:`~airflow_dirops.core.place.Claim`."""
+    """A claim on a directory; see :class:`~airflow_dirops.core.place.claim.Claim`."""
 
     def __init__(self, claimed: ClaimedTarget) -> None:
         self._claimed = claimed
@@ -177,14 +178,14 @@ class DirectoryClaim:
 
 @dataclass(frozen=True)
 class KeptDirectory:
-    """A snapshot that can be read; see :class:`~airflow_dirops.core.place.Kept`."""
+    """A snapshot that can be read; see :class:`~airflow_dirops.core.place.held.Kept`."""
 
     manifest: Manifest
     is_current: bool
-    path: Path
+    name: str
 
     def hold(self) -> HeldSnapshot:
-        return hold(self.path)
+        return hold(Path(self.name))
 
 
 def _look(path: Path, *, is_current: bool) -> KeptDirectory | None:
@@ -198,7 +199,7 @@ def _look(path: Path, *, is_current: bool) -> KeptDirectory | None:
         return None
     # Somebody put it there, or changed its header: it is not what was retired under that name.
     is_own = is_current or path.name.startswith(manifest.snapshot)
-    return KeptDirectory(manifest, is_current, path) if is_own else None
+    return KeptDirectory(manifest, is_current, str(path)) if is_own else None
 
 
 def _discard_orphans(control: ControlDirectory, left: list[str]) -> list[str]:

@@ -13,7 +13,7 @@ from airflow_dirops.core.errors import ManifestDamaged, ManifestMissing, TargetR
 from airflow_dirops.core.format.control import Adoption
 from airflow_dirops.core.format.entries import CONTROL_DIRECTORY, MANIFEST_DIRECTORY, RESERVED
 from airflow_dirops.core.format.manifest import HEADER, Manifest
-from airflow_dirops.core.place import Terms
+from airflow_dirops.core.place.claim import Terms
 from airflow_dirops.core.places.directory.header import read_manifest
 from airflow_dirops.core.rules import refuse_foreign, refuse_unmanaged
 

@@ -12,7 +12,7 @@ from uuid import UUID
 from airflow_dirops.core.errors import DiropsError, ManifestMissing
 from airflow_dirops.core.messages.commands import dirops_command
 from airflow_dirops.core.messages.first_few import first_few
-from airflow_dirops.core.place import FailedInTry, FailedTry
+from airflow_dirops.core.place.place import FailedInTry, FailedTry
 from airflow_dirops.core.places.directory.control import ControlDirectory
 from airflow_dirops.core.places.directory.header import snapshot_in
 from airflow_dirops.core.places.directory.retention import list_retired

@@ -1,0 +1,131 @@
+"""Who is about to replace a target: on which terms, with what right, and how it ends."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Protocol, Self
+
+from airflow_dirops.core.disk.sorting import Sorter
+from airflow_dirops.core.errors import CommitUnknown, ConflictError
+from airflow_dirops.core.format.manifest import Manifest
+from airflow_dirops.core.format.runs import Attempt
+from airflow_dirops.core.place.held import Held
+from airflow_dirops.core.place.staging import Dead, Staging
+from airflow_dirops.core.stage.policies import Durability, OnConflict, Replaceable
+from airflow_dirops.core.stage.retention import Retention
+
+
+@dataclass(frozen=True, kw_only=True)
+class Terms:
+    """What a stage asks of a target when it claims it.
+
+    :param stage: its name; what another stage committed is not replaced.
+    :param fingerprint: of the user's function; finished files are reused only under the same one. None where no
+        function runs: then what dead attempts finished is left to the next run of the stage.
+    :param limit: of a trial run, which must not replace a full snapshot.
+    :param may_replace: what else than the stage's own snapshots; a permission for once adds to it.
+    :param full: everything is made anew.
+    """
+
+    stage: str
+    fingerprint: str | None = None
+    limit: int | None = None
+    may_replace: Collection[Replaceable] = ()
+    full: bool = False
+
+
+@dataclass(frozen=True)
+class Won:
+    """The sealed snapshot is the target."""
+
+
+@dataclass(frozen=True)
+class Lost:
+    """The target is as it was, or as somebody else made it.
+
+    :param error: says to whom.
+    """
+
+    error: ConflictError
+
+
+@dataclass(frozen=True)
+class Unknown:
+    """Whether the snapshot is the target cannot be told; nothing may be removed. The next claim sees what happened.
+
+    :param error: why.
+    """
+
+    error: CommitUnknown
+
+
+Committed = Won | Lost | Unknown
+
+
+class Claim(Protocol):
+    """A claim on a target, until it is released; a context manager.
+
+    Left without an error, it removes what is of no more use; what a failed attempt finished stays for the next one.
+
+    :param attempt: numbered among the tries of its run.
+    :param base: the snapshot that was there when the claim was made.
+    :param full: everything is made anew: the stage says so, or a user cleared a task that had committed.
+    :param dead: what earlier attempts left whose finished files may stand for work of this one.
+    """
+
+    @property
+    def attempt(self) -> Attempt: ...
+
+    @property
+    def base(self) -> Manifest | None: ...
+
+    @property
+    def full(self) -> bool: ...
+
+    @property
+    def dead(self) -> Sequence[Dead]: ...
+
+    @property
+    def committed_before(self) -> bool:
+        """Whether the base was committed by an earlier try that nobody has cleared since."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+    def hold_base(self) -> Held | None:
+        """The base, held open.
+
+        :raises ManifestDamaged: if it is gone.
+        """
+
+    def sorter(self, name: str) -> Sorter:
+        """Sorts long lists where only this attempt writes; one of each name."""
+
+    def free_bytes(self) -> int | None:
+        """How much room there is for what will be made; None where nothing tells."""
+
+    def check_replaceable(self) -> None:
+        """Ask the place, before any work, whether it would let the commit replace what is there.
+
+        :raises TargetRefused: if it would not.
+        """
+
+    def stage(self, durability: Durability) -> Staging: ...
+
+    def commit(self, sealed: Manifest, on_conflict: OnConflict = "fail") -> Committed:
+        """Make what was sealed the target, whole or not at all; a few calls for any number of files.
+
+        :raises TargetRefused: if another mapped instance of the same run has committed there.
+        :raises StorageError: if the place refused; the target is as it was.
+        """
+
+    def retire(self, retention: Retention) -> None:
+        """After a commit: drop replaced snapshots past their retention. Failing at it only warns."""
+
+    def where_replaced(self) -> str:
+        """Where the base is kept once it is replaced, for people."""
