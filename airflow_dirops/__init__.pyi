@@ -1,9 +1,9 @@
 # The names this package gives, each imported when it is first asked for; type checkers read them here too.
-from .calendar.partitions import daily_partitions as daily_partitions
-from .calendar.partitions import dirops_params as dirops_params
-from .calendar.partitions import hourly_partitions as hourly_partitions
-from .calendar.partitions import monthly_partitions as monthly_partitions
-from .calendar.partitions import weekly_partitions as weekly_partitions
+from .calendar.form import dirops_params as dirops_params
+from .calendar.schedules import daily_partitions as daily_partitions
+from .calendar.schedules import hourly_partitions as hourly_partitions
+from .calendar.schedules import monthly_partitions as monthly_partitions
+from .calendar.schedules import weekly_partitions as weekly_partitions
 from .calendar.windows import partitions as partitions
 from .core.stage.retention import Retention as Retention
 from .operators.directory_read import DirectoryReadOperator as DirectoryReadOperator

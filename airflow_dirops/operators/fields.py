@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from airflow_dirops.calendar.partitions import check_partition
+from airflow_dirops.calendar.checks import check_partition
 from airflow_dirops.calendar.windows import PartitionWindow
 from airflow_dirops.core import errors
 from airflow_dirops.runtime.context import is_mapped, overridden_params, said_by

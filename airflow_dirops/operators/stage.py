@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from airflow.sdk.definitions._internal.contextmanager import TaskGroupContext
 
-from airflow_dirops.calendar.partitions import FROM_SCHEDULE
+from airflow_dirops.calendar.checks import FROM_SCHEDULE
 from airflow_dirops.core import errors
 from airflow_dirops.core.stage.partitions import PartitionsLike
 from airflow_dirops.operators.task import StageTask
@@ -190,7 +190,7 @@ def _own_arguments(operator: type) -> set[str]:
 
 
 def _refuse_what_is_for_one_run(arguments: Mapping[str, Any]) -> None:
-    from airflow_dirops.calendar.partitions import dirops_params
+    from airflow_dirops.calendar.form import dirops_params
 
     for name in _OF_ONE_RUN:
         if name in arguments:

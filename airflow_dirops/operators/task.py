@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.exceptions import AirflowSkipException
 
-from airflow_dirops.calendar.partitions import DRY_RUN
+from airflow_dirops.calendar.form import DRY_RUN
 from airflow_dirops.core import errors
 from airflow_dirops.core.arrival.look import deepest_directory
 from airflow_dirops.core.messages.shown import shown

@@ -19,7 +19,7 @@ def form_choices(
     max_failures: int | str | None,
     max_removed: int | str | None,
 ) -> dict[str, Any]:
-    """What the trigger form of :func:`~airflow_dirops.calendar.partitions.dirops_params` changes for this run.
+    """What the trigger form of :func:`~airflow_dirops.calendar.form.dirops_params` changes for this run.
 
     :param context: the task's context.
     :param redo: what the operator says.

@@ -10,13 +10,9 @@ import logging
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from airflow_dirops.calendar.form import is_form_field
 from airflow_dirops.calendar.formats import DAILY
-from airflow_dirops.calendar.partitions import (
-    Said,
-    due_partition,
-    is_form_field,
-    resolve_partition,
-)
+from airflow_dirops.calendar.partitions import Said, due_partition, resolve_partition
 from airflow_dirops.core import errors
 
 if TYPE_CHECKING:

@@ -10,15 +10,9 @@ from airflow.sdk import BaseOperator
 from airflow.sdk.definitions._internal.contextmanager import DagContext
 from jinja2 import UndefinedError
 
+from airflow_dirops.calendar.checks import FROM_SCHEDULE, check_format, check_partition, check_same_format
+from airflow_dirops.calendar.form import form_description, is_form_field
 from airflow_dirops.calendar.formats import DAILY
-from airflow_dirops.calendar.partitions import (
-    FROM_SCHEDULE,
-    check_format,
-    check_partition,
-    check_same_format,
-    form_description,
-    is_form_field,
-)
 from airflow_dirops.calendar.windows import PartitionWindow
 from airflow_dirops.core import errors
 from airflow_dirops.runtime.context import form_of, is_mapped, partition_of

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.listeners import hookimpl
 
-from airflow_dirops.calendar.partitions import DRY_RUN, Said, is_form_field, resolve_partition
+from airflow_dirops.calendar.form import DRY_RUN, is_form_field
+from airflow_dirops.calendar.partitions import Said, resolve_partition
 from airflow_dirops.calendar.timetables import PartitionTimetable
 from airflow_dirops.core.errors import ArgumentRefused
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.configuration import conf
 
-from airflow_dirops.calendar.partitions import FROM_SCHEDULE
+from airflow_dirops.calendar.checks import FROM_SCHEDULE
 from airflow_dirops.runtime import fields, retries, settings
 from airflow_dirops.runtime.templates import PLACEHOLDER, mentions_partition
 from airflow_dirops.sensors.waiting import WaitingSensor

@@ -9,7 +9,7 @@ import pytest
 
 import airflow_dirops
 from airflow_dirops import dirops_params
-from airflow_dirops.calendar.partitions import DRY_RUN
+from airflow_dirops.calendar.form import DRY_RUN
 from airflow_dirops.core import read_manifest
 from demo.cluster import Cluster, ClusterError
 from demo.raw import DAYS, IMAGES

@@ -13,7 +13,8 @@ import pytest
 from airflow.sdk import DAG, CronTriggerTimetable, PartitionedAtRuntime
 
 from airflow_dirops import daily_partitions, dirops_params
-from airflow_dirops.calendar.partitions import Said, check_partition, resolve_partition
+from airflow_dirops.calendar.checks import check_partition
+from airflow_dirops.calendar.partitions import Said, resolve_partition
 from airflow_dirops.core.errors import ArgumentRefused
 from airflow_dirops.runtime.context import partition_of
 

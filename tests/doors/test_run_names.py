@@ -14,7 +14,7 @@ from airflow.serialization.serialized_objects import DagSerialization
 from airflow.utils.session import create_session
 
 from airflow_dirops import DirectoryReadOperator, StagedTransformOperator, daily_partitions, dirops_params
-from airflow_dirops.calendar.partitions import DRY_RUN
+from airflow_dirops.calendar.form import DRY_RUN
 from airflow_dirops.runtime.run_names import on_dag_run_running, on_dag_run_success
 from tests.doors.airflow_runs import Run, Runs
 from tests.text_files import read_text, write
