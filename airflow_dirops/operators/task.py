@@ -12,7 +12,7 @@ from airflow.sdk.exceptions import AirflowSkipException
 
 from airflow_dirops.calendar.form import DRY_RUN
 from airflow_dirops.core import errors
-from airflow_dirops.core.arrival.look import deepest_directory
+from airflow_dirops.core.arrival.look import landmark_of
 from airflow_dirops.core.messages.shown import shown
 from airflow_dirops.core.stage.partitions import PartitionsLike
 from airflow_dirops.operators.fields import StageFields
@@ -78,7 +78,7 @@ class StageTask(StageFields):
                 self.log.info("Waiting for the partition %s: %s", shown(name), shown(finding.lacking))
                 from airflow_dirops.triggers.manifest import ManifestTrigger
 
-                landmark, host = deepest_directory(target), gethostname()
+                landmark, host = landmark_of(target, name), gethostname()
                 self.defer(
                     trigger=ManifestTrigger(conditions=conditions.as_dict(), landmark=landmark, host=host),
                     method_name="execute_after_wait",

@@ -98,12 +98,12 @@ class WaitingSensor(fields.PathFields, BaseSensorOperator):
         return finding
 
     def _wait_in_triggerer(self, awaited: Awaited, finding: Finding) -> None:
-        from airflow_dirops.core.arrival.look import deepest_directory
+        from airflow_dirops.core.arrival.look import landmark_of
 
         self.defer(
             trigger=self.trigger(
                 conditions=awaited.as_dict(),
-                landmark=deepest_directory(awaited.place),
+                landmark=landmark_of(awaited.place, self.partition),
                 host=gethostname(),
                 poll_interval=self.poke_interval,
                 memory=finding.memory,

@@ -297,3 +297,14 @@ def test_the_landmark_is_the_deepest_directory_that_is_there(tmp_path: Path) -> 
     (tmp_path / "a").mkdir()
     assert deepest_directory(f"{tmp_path}/a/b/c") == f"{tmp_path}/a"
     assert deepest_directory("/nowhere") == "/"
+
+
+@pytest.mark.parametrize("there", ["", "2026", "2026/11/05"])
+def test_the_landmark_does_not_come_and_go_with_partitions(root: Path, there: str) -> None:
+    """A month that is cleaned away while one waits for its last day is no file system that the triggerer cannot see."""
+    (root / "interim" / there).mkdir(parents=True)
+    sensor = ManifestSensor(task_id="wait", target=f"{root}/interim/2026/11/05/left", deferrable=True)
+    sensor.partition = "2026/11/05"
+    with pytest.raises(TaskDeferred) as deferred:
+        sensor.execute(CONTEXT)
+    assert deferred.value.trigger.landmark == f"{root}/interim"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +57,17 @@ def test_a_day_without_a_folder(
     assert runs(dag, conf={"partition": DAY}).state("copied") == state
     if empty == "skip":
         assert f"there is no folder '{root}/raw/{DAY}'" in capfd.readouterr().out
+
+
+@pytest.mark.parametrize("form", ["%Y/%m/%d", "%Y/%m/%d/%H", "%Y/%m"])
+def test_the_first_folder_of_a_month_is_missing(runs: Runs, root: Path, form: str) -> None:
+    day = datetime(2026, 11, 1).strftime(form)
+    write(root / "raw" / datetime(2026, 10, 31).strftime(form), one="a")
+    with DAG("nested", schedule=None, params=dirops_params()) as dag:
+        copied(empty="skip", partition_format=form)
+    assert runs(dag, conf={"partition": day}).state("copied") == "skipped"
+    (root / "raw").rename(root / "unmounted")
+    assert runs(dag, conf={"partition": day}).state("copied") == "failed"
 
 
 @pytest.mark.parametrize(("empty", "state"), [("fail", "failed"), ("skip", "skipped"), ("commit", "success")])

@@ -16,6 +16,7 @@ from airflow_dirops.core.messages.first_few import FirstFew, first_few
 from airflow_dirops.core.source.bare import link_at
 from airflow_dirops.core.source.listing import Listing
 from airflow_dirops.core.source.seen import SeenListing, Tally
+from airflow_dirops.core.stage.partitions import before_partition
 from airflow_dirops.core.stage.patterns import Selection
 
 _MAX_NAMED = 5
@@ -53,6 +54,15 @@ def deepest_directory(path: str) -> str:
     """
     parent = os.path.dirname(path)
     return parent if os.path.isdir(parent) or parent == path else deepest_directory(parent)
+
+
+def landmark_of(path: str, partition: str | None) -> str:
+    """A directory that is there as long as the file system is: none that comes and goes with a partition.
+
+    :param path: an absolute path, which may not be there yet.
+    :param partition: the name that was filled in, if any.
+    """
+    return deepest_directory(os.path.join(before_partition(path, partition), "_"))
 
 
 def _absence(directory: str) -> str:

@@ -10,9 +10,9 @@ from pathlib import Path
 from airflow_dirops.core.codecs.base import Codec
 from airflow_dirops.core.errors import ArgumentRefused, SourceMissing, storage_errors
 from airflow_dirops.core.format.manifest import HEADER
-from airflow_dirops.core.places import place_of
 from airflow_dirops.core.snapshot.opening import open_snapshot
-from airflow_dirops.core.source.bare import BareDirectory, link_at
+from airflow_dirops.core.source.absence import Absence, is_there
+from airflow_dirops.core.source.bare import BareDirectory
 from airflow_dirops.core.source.committed import SnapshotSource
 from airflow_dirops.core.source.joining import JoinedSource
 from airflow_dirops.core.source.partitions import open_partitions
@@ -35,7 +35,7 @@ def open_sources(stage: Stage) -> Source:
             stage.source,
             lambda path: _open_single(stage, path, stage.patterns[0]),
             pattern=stage.patterns[0],
-            may_be_empty=stage.empty != "fail",
+            absence=Absence(stage),
         )
     with ExitStack() as opened:
         singles = [
@@ -76,8 +76,8 @@ def _open_single(stage: Stage, location: SourceLike, pattern: str) -> Source:
         pattern=pattern,
         codec=stage.source_codec,
         follow_symlinks=stage.follow_symlinks,
-        may_be_missing=stage.empty != "fail",
         apart_from=Path(stage.target),
+        absence=Absence(stage),
     )
     if source.snapshot is not None and stage.limit is None and (limit := source.snapshot.manifest.limit):
         source.close()
@@ -106,16 +106,16 @@ def open_source(
     pattern: str,
     codec: str | Codec | None = None,
     follow_symlinks: bool = False,
-    may_be_missing: bool = False,
     apart_from: Path | None = None,
+    absence: Absence,
 ) -> Source:
     """Hold a source open.
 
     :param source: a path; or a mapping with ``target`` and ``snapshot``, which pins that snapshot, or with
         ``directory`` and ``listing``, which pins what a look saw.
     :param apart_from: a directory that no link may lead to: the target.
-    :param may_be_missing: a directory that is not there is an empty one, if the one above it is there.
-    :raises SourceMissing: if there is no such directory.
+    :param absence: judges a directory that is not there.
+    :raises SourceMissing: if there is no such directory, and it is not one that may be missing.
     :raises SnapshotExpired: if a pinned snapshot is no longer kept.
     :raises ListingChanged: if a directory is gone that was pinned as it was.
     """
@@ -125,36 +125,11 @@ def open_source(
         return SnapshotSource(open_snapshot(source, codec=codec), pattern)
     path = Path(checked_path("source", source))
     with storage_errors("opening the source", path):
-        if not path.exists():
-            if may_be_missing and _may_be_missing(path):
-                return BareDirectory(path, pattern, is_missing=True)
-            raise _missing(path)
+        if not is_there(path):
+            absence.check(path)
+            return BareDirectory(path, pattern, is_missing=True)
         if not path.is_dir():
             raise SourceMissing(f"the source {str(path)!r} is a file; a stage reads a directory")
         if (path / HEADER).exists():
             return SnapshotSource(open_snapshot(path, codec=codec), pattern)
     return BareDirectory(path, pattern, follow_symlinks=follow_symlinks, apart_from=apart_from)
-
-
-def _may_be_missing(path: Path) -> bool:
-    """Whether there may be no such directory, as for a day on which nothing was made: all else is there."""
-    return link_at(os.fspath(path)) is None and path.parent.is_dir()
-
-
-def _missing(path: Path) -> SourceMissing:
-    if (leads_to := link_at(os.fspath(path))) is not None:
-        return SourceMissing(f"the source {str(path)!r} is a link to {leads_to!r}, and nothing is there; mount that")
-    here = os.path.abspath(path)
-    if left := place_of(here).remains():
-        return SourceMissing(f"the source {here!r} does not exist; a stage makes it{left}")
-    if _may_be_missing(path):
-        return SourceMissing(
-            f"the source {here!r} does not exist; check the path and that it is mounted. The directory above it "
-            "is there, so if this one is to be missing at times, set empty='skip'"
-        )
-    there = next(above for above in Path(here).parents if above.is_dir())
-    return SourceMissing(
-        f"the source {here!r} does not exist; check the path and that it is mounted. The last directory above it that "
-        f"is there is {os.fspath(there)!r}; empty='skip' and empty='commit' want the one just above it, which tells a "
-        "day without files from a share that is not mounted"
-    )

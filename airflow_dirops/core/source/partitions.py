@@ -7,12 +7,13 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack, closing
 from pathlib import Path
 
-from airflow_dirops.core.errors import ArgumentRefused, SourceMissing, storage_errors
+from airflow_dirops.core.errors import ArgumentRefused, SourceMissing
 from airflow_dirops.core.format.manifest import HEADER
 from airflow_dirops.core.messages.first_few import first_few
 from airflow_dirops.core.messages.shown import logger
 from airflow_dirops.core.places import place_of
-from airflow_dirops.core.source.bare import BareDirectory, link_at
+from airflow_dirops.core.source.absence import Absence, in_the_way, is_there
+from airflow_dirops.core.source.bare import BareDirectory
 from airflow_dirops.core.source.rollup import Member, Rollup
 from airflow_dirops.core.source.source import Source
 from airflow_dirops.core.stage.partitions import Partition, Partitions
@@ -22,27 +23,24 @@ log = logger(__name__)
 _MAX_TOLD = 10
 
 
-def open_partitions(
-    asked: Partitions, open_one: Callable[[str], Source], *, pattern: str, may_be_empty: bool
-) -> Source:
+def open_partitions(asked: Partitions, open_one: Callable[[str], Source], *, pattern: str, absence: Absence) -> Source:
     """All the partitions, held open as one source.
 
     :param open_one: opens one that a stage committed.
-    :param may_be_empty: whether all of them may be missing.
+    :param absence: judges whether all of them may be missing.
     :raises SourceMissing: with those that are missing, where that is not allowed.
     :raises ArgumentRefused: with those that no stage committed.
     """
-    missing = [each for each in asked if not _is_there(each.path)]
+    missing = [each for each in asked if not is_there(each.path)]
     _refuse_bare(asked, missing)
-    may_go_on = asked.missing == "allow" and (may_be_empty or len(missing) < len(asked))
+    may_go_on = asked.missing == "allow" and (absence.may_be or len(missing) < len(asked))
     if not may_go_on and missing:
         raise _missing(asked, missing)
     # A link that leads nowhere stands for what is away, and not for what was never made.
-    if away := [each for each in missing if link_at(each.path) is not None]:
-        raise SourceMissing(
-            f"{len(away)} of the {len(asked)} partitions are links to what is not there; mount that, or remove them",
-            [f"{each.path!r} is a link to {link_at(each.path)!r}" for each in away],
-        )
+    if obstacles := [each for each in (in_the_way(each.path, asked.room) for each in missing) if each]:
+        raise SourceMissing(f"{len(obstacles)} of the {len(asked)} partitions are not there", sorted(set(obstacles)))
+    if len(missing) == len(asked):
+        absence.check_all(asked)
     with ExitStack() as opened:
         there = (each for each in asked if each not in missing)
         members = [Member(each.name, opened.enter_context(closing(open_one(each.path)))) for each in there]
@@ -56,14 +54,9 @@ def open_partitions(
     return Rollup(asked, members, names, pattern)
 
 
-def _is_there(path: str) -> bool:
-    with storage_errors("looking for the partition", path):
-        return Path(path).exists()
-
-
 def _refuse_bare(asked: Partitions, missing: Sequence[Partition]) -> None:
     there = (each.path for each in asked if each not in missing)
-    if bare := [repr(path) for path in there if not _is_there(os.path.join(path, HEADER))]:
+    if bare := [repr(path) for path in there if not is_there(os.path.join(path, HEADER))]:
         raise ArgumentRefused(
             f"{len(bare)} of the {len(asked)} partitions are folders that no stage committed, and a roll-up reads "
             "what manifests list; read each into a target with read_directory or DirectoryReadOperator, and give "

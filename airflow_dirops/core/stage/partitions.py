@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -22,6 +23,22 @@ Missing = Literal["fail", "allow"]
 
 # A month of hours. Each is held open while a stage runs, and most systems let a process open 1,024 files.
 MAX_PARTITIONS = 750
+
+
+def before_partition(path: str, partition: str | None) -> str:
+    """The deepest directory above a path that the name of its partition has no part in.
+
+    For ``raw/2026/11/05/left`` that is ``raw``, where the partition is ``2026/11/05``. A path that does not have its
+    name has the directory just above it.
+
+    :param path: an absolute path.
+    :param partition: the name that was filled in, if any. What looks like it further up was there before.
+    """
+    found = None
+    if partition:
+        for found in re.finditer(rf"(?<![^\W_]){re.escape(partition)}(?![^\W_])", path):  # noqa: B007 - the last
+            pass
+    return os.path.dirname(path if found is None else path[: found.start()] + "_")
 
 
 class Partition(NamedTuple):
@@ -72,6 +89,11 @@ class Partitions(PartitionsLike):
 
     def settle(self) -> Partitions:
         return self
+
+    @property
+    def room(self) -> str:
+        """The directory that all of them lie in, and that none of their names has a part in."""
+        return os.path.dirname(os.fspath(self.path).partition(PLACEHOLDER)[0] + "_")
 
     def __iter__(self) -> Iterator[Partition]:
         paths: tuple[str, ...] = vars(self)["_paths"]

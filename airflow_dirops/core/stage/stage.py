@@ -44,8 +44,8 @@ class StageOptions(TypedDict, total=False):
     :param params: handed to functions that ask for ``params``.
     :param run: calls naming the same run are tries of it.
     :param attempt: the same, whole, from a scheduler.
-    :param empty: for a source with no matching file or, if its parent is there, no folder; and where all that was
-        read gave nothing.
+    :param empty: for a source with no matching file or, if what it lies in is there, no folder; and where all that
+        was read gave nothing. It lies in the deepest folder that ``partition`` has no part in.
     :param on_error: for an input that fails.
     :param max_failures: how many inputs may fail, a count or a percentage such as ``"1%"``.
     :param max_removed: how many of the results that are there may go in one run, net, a count or a percentage. By

@@ -71,10 +71,10 @@ class TestAMissingFolder:
     def test_with_the_one_above(self, run: Run, target: Path, missing: Path, empty: str) -> None:
         """The disk is away, and not the day."""
         run()
-        above = f"above it that is there is '{missing.parent}'; .* want the one just above it"
+        above = f"above it that is there is '{missing.parent}'; .* want '{missing}'"
         with nothing_lost(target), pytest.raises(errors.SourceMissing, match=above):
             run(source=missing / "deeper", empty=empty)
-        missing.mkdir()  # as it says
+        write_texts(missing, another="day")  # as it says
         if empty == "skip":
             assert run(source=missing / "deeper", empty=empty).outcome == "skipped"
 
