@@ -107,6 +107,10 @@ class Cluster:
             self.tell(f"{doing} ({waited:.0f} s)")
             time.sleep(0.5)
 
+    def process(self, component: str) -> psutil.Process:
+        """The process of a component, for whoever wants to put it to sleep."""
+        return psutil.Process(self._processes[component].pid)
+
     def check(self) -> None:
         """Raise with the end of its log if a component has ended."""
         for name, process in self._processes.items():

@@ -21,6 +21,8 @@ from airflow_dirops.runtime.paths import source_text
 from airflow_dirops.triggers.conditions import Conditions
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from airflow.sdk import Context
 
     from airflow_dirops.core import Outcome, Progress
@@ -31,7 +33,6 @@ class StageTask(StageFields):
 
     _is_running = False
     _stop_asked = False
-    _next_report = 10.0  # seconds into the run; then after as long again, at most a minute
 
     @abstractmethod
     def options(self, context: Context) -> dict[str, Any]:
@@ -56,7 +57,12 @@ class StageTask(StageFields):
         self.log.info("Stage %s: from %s to %s%s", options["stage"], *map(shown, (source, self.target, partition)))
         if options["dry_run"]:
             self._skip_what_cannot_be_planned()
-        outcome = self._run_stoppable(options)
+        # Imported here: an operator in a DAG file must not cost the imports of a running task.
+        from airflow_dirops.runtime.progress import ProgressTeller
+
+        with ProgressTeller(context) as tell:
+            outcome = self._run_stoppable(options, tell)
+            tell.ended(outcome)
         if options["dry_run"]:
             self.log.info("%s.", DRY_RUN)
         if outcome.outcome == "skipped":
@@ -92,31 +98,20 @@ class StageTask(StageFields):
             self._stop_asked = True
             raise errors.Stopped(f"{self.task_id} was asked to stop")
 
-    def _run_stoppable(self, options: dict[str, Any]) -> Outcome:
+    def _run_stoppable(self, options: dict[str, Any], tell: Callable[[Progress], None]) -> Outcome:
         try:
             self._is_running = True
-            # Imported here: an operator in a DAG file must not cost the imports of a running task.
             from airflow_dirops.runtime.guard import airflow_out_of_reach
 
             with airflow_out_of_reach(), settings.naming_root():
-                return self.run_stage(**options, on_progress=self._report)
+                return self.run_stage(**options, on_progress=lambda progress: self._report(progress, tell))
         finally:
             self._is_running = False
 
-    def _report(self, progress: Progress) -> None:
+    def _report(self, progress: Progress, tell: Callable[[Progress], None]) -> None:
         if self._stop_asked:  # a function that catches everything has caught Stopped as well
             raise errors.Stopped(f"{self.task_id} was asked to stop")
-        if progress.seconds >= self._next_report:
-            self._next_report = progress.seconds + min(60.0, max(10.0, progress.seconds))
-            self.log.info(
-                "%d of %d inputs, %.1f a second, about %.0f s left, %d quarantined; now at %s",
-                progress.done,
-                progress.total,
-                progress.per_second,
-                progress.seconds_left or 0.0,
-                progress.quarantined,
-                shown(progress.current),
-            )
+        tell(progress)
 
     def _skip_what_cannot_be_planned(self) -> None:
         sources: Any = self.source if isinstance(self.source, list | tuple) else (self.source,)

@@ -27,6 +27,7 @@ DAG_IDS = (
     "months",
     "shapes",
     "slow",
+    "told",
     "unprintable",
     "weeks",
 )
