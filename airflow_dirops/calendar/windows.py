@@ -149,7 +149,7 @@ def partitions(
     With none of ``last``, ``of``, ``since`` and ``names`` these are all that lie in the run's own partition: the days
     of its week, where a run is for a week.
 
-    :param path: of a target, with ``{partition}`` in it.
+    :param path: of a target, with ``{partition}`` in it; or its asset.
     :param last: so many, ending with the run's partition, or with ``until``.
     :param of: those of the day, week, month or year that the run's partition begins in.
     :param since: the first of them; the last is the run's, or ``until``.
@@ -157,7 +157,8 @@ def partitions(
     :param names: the names themselves, in place of all these.
     :param missing: of partitions that no stage committed: "fail"; "allow" them, and list them in the manifest; or, in
         operators, "wait" for them without occupying a worker.
-    :param partition_format: how their folders are named, as in ``strftime``; by default as the run's partition is.
+    :param partition_format: how their folders are named, as in ``strftime``; by default as the asset
+        says, or as the run's partition is.
     :raises ArgumentRefused: if these cannot be a source.
     """
     given: Any = names
@@ -171,7 +172,7 @@ def partitions(
         until=until,
         names=None if names is None else tuple(names),
         missing=missing,
-        partition_format=partition_format,
+        partition_format=partition_format or getattr(path, "partition_format", None),
     )
 
 

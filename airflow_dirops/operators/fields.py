@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_dirops.calendar.checks import check_partition
 from airflow_dirops.calendar.windows import PartitionWindow
 from airflow_dirops.core import errors
+from airflow_dirops.runtime.assets import with_outlet
 from airflow_dirops.runtime.context import is_mapped, overridden_params, said_by
 from airflow_dirops.runtime.fields import PathFields
 from airflow_dirops.runtime.paths import pairs
@@ -27,6 +28,11 @@ class StageFields(PathFields):
 
     waits = False
     """Whether the partitions that it reads are waited for."""
+
+    @classmethod
+    def plain_arguments(cls, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        """The arguments, where a target that is an asset is the stage's outlet, too."""
+        return super().plain_arguments(with_outlet(arguments))
 
     def _fill_in(self, templates: Mapping[str, Any], context: Context) -> None:
         rendered_target = str(self.target)

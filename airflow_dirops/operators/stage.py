@@ -13,6 +13,7 @@ from airflow_dirops.core import errors
 from airflow_dirops.core.stage.partitions import PartitionsLike
 from airflow_dirops.operators.task import StageTask
 from airflow_dirops.runtime import choices, fields, retries, settings
+from airflow_dirops.runtime.assets import plain_path, with_outlet
 from airflow_dirops.runtime.context import attempt_of, function_params
 from airflow_dirops.runtime.several_sources import known_to_be_several
 
@@ -63,7 +64,8 @@ class StageOperator(StageTask):
 
     :param source: a directory, or an upstream's ``.output``, which pins the snapshot that it committed, or the files
         that a sensor saw; or several partitions of a target, as ``partitions("interim/csv/{partition}", last=7)``.
-    :param target: the directory that readers see. Written by this stage alone.
+    :param target: the directory that readers see, as a path or as ``target_asset(path)``, which is the stage's outlet
+        then. Written by this stage alone.
     :param pattern: which files of the source, as a glob; where sources are joined, a list has one for each.
     :param codec: how values become files: a name or a codec object.
     :param source_codec: how the source's files become values, if its manifest does not say, or says pickle.
@@ -125,9 +127,10 @@ class StageOperator(StageTask):
         **kwargs: Any,
     ) -> None:
         _refuse_what_is_for_one_run(kwargs)
+        kwargs = with_outlet({"target": target, **kwargs})
+        self.target = plain_path(kwargs.pop("target"))
         super().__init__(retry_policy=retry_policy, **{"map_index_template": fields.LABEL, **kwargs})
-        self.source = source
-        self.target = target
+        self.source = plain_path(source)
         self.pattern = pattern
         self.codec = codec
         self.source_codec = source_codec

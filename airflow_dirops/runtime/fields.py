@@ -15,6 +15,7 @@ from airflow_dirops.calendar.form import form_description, is_form_field
 from airflow_dirops.calendar.formats import DAILY
 from airflow_dirops.calendar.windows import PartitionWindow
 from airflow_dirops.core import errors
+from airflow_dirops.runtime.assets import plain_path, schedule_format
 from airflow_dirops.runtime.context import form_of, is_mapped, partition_of
 from airflow_dirops.runtime.paths import absolute_path, pairs, path_text, pinned_source, refuse_nothing
 from airflow_dirops.runtime.settings import root
@@ -51,6 +52,7 @@ class _CheckedPartial:
         partial = vars(BaseOperator)["partial"].__get__(task, operator)
 
         def checked(**arguments: Any) -> Any:
+            arguments = operator.plain_arguments(arguments)
             with _naming_the_task(arguments.get("task_id")):
                 operator.check_arguments(arguments, arguments.get("dag") or DagContext.get_current())
             return partial(**{"map_index_template": LABEL, **arguments})
@@ -70,6 +72,14 @@ class PathFields(BaseOperator):
     partition_format: str | None = FROM_SCHEDULE
 
     @classmethod
+    def plain_arguments(cls, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        """The arguments with the path of an asset in place of the asset.
+
+        :param arguments: the operator's own, or those of ``.partial``.
+        """
+        return {name: plain_path(value) if name in cls.path_fields else value for name, value in arguments.items()}
+
+    @classmethod
     def check_arguments(cls, arguments: Mapping[str, Any], dag: DAG | None) -> None:
         """Refuse while the DAG file is read what no run could use.
 
@@ -78,7 +88,8 @@ class PathFields(BaseOperator):
         """
         given = arguments.get("partition_format", FROM_SCHEDULE)
         check_format(given)
-        if dag and (schedules := getattr(dag.timetable, "partition_format", None)):
+        schedules = schedule_format(dag.timetable) if dag else FROM_SCHEDULE
+        if schedules not in (FROM_SCHEDULE, None):
             check_same_format(given, schedules)
         used = format_of(dag, given)
         partition = arguments.get("partition")
@@ -174,7 +185,8 @@ def format_of(dag: DAG | None, partition_format: str | None) -> str | None:
     """
     if partition_format != FROM_SCHEDULE:
         return partition_format
-    return getattr(dag.timetable, "partition_format", DAILY) if dag else DAILY
+    schedules = schedule_format(dag.timetable) if dag else FROM_SCHEDULE
+    return DAILY if schedules == FROM_SCHEDULE else schedules
 
 
 def _fit_form(dag: DAG, partition_format: str | None) -> None:

@@ -9,6 +9,7 @@ from airflow.sdk.configuration import conf
 
 from airflow_dirops.calendar.checks import FROM_SCHEDULE
 from airflow_dirops.runtime import fields, retries, settings
+from airflow_dirops.runtime.assets import plain_path
 from airflow_dirops.runtime.templates import PLACEHOLDER, mentions_partition
 from airflow_dirops.sensors.waiting import WaitingSensor
 from airflow_dirops.triggers.folder import Folder
@@ -78,7 +79,7 @@ class DirectorySensor(WaitingSensor):
     ) -> None:
         labelled = {"map_index_template": fields.LABEL, **kwargs}
         super().__init__(poke_interval=poke_interval, retry_policy=retry_policy, **labelled)
-        self.directory = directory
+        self.directory = plain_path(directory)
         self.marker = marker
         self.expected = expected
         self.min_files = min_files

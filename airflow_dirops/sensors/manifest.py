@@ -9,6 +9,7 @@ from airflow.sdk.configuration import conf
 
 from airflow_dirops.calendar.checks import FROM_SCHEDULE
 from airflow_dirops.runtime import fields, retries, settings
+from airflow_dirops.runtime.assets import plain_path
 from airflow_dirops.runtime.context import is_moment, moment_of
 from airflow_dirops.sensors.waiting import WaitingSensor
 from airflow_dirops.triggers.conditions import Conditions
@@ -62,7 +63,7 @@ class ManifestSensor(WaitingSensor):
     ) -> None:
         labelled = {"map_index_template": fields.LABEL, **kwargs}
         super().__init__(poke_interval=poke_interval, retry_policy=retry_policy, **labelled)
-        self.target = target
+        self.target = plain_path(target)
         self.partition = partition
         self.partition_format = partition_format
         self.min_files = min_files

@@ -28,6 +28,7 @@ def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in ("s0.hdr", "s0.dat", "s1.hdr", "s1.dat"):
         (tmp_path / "pairs" / name).write_text(name)
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("AIRFLOW__DIROPS__ROOT", str(tmp_path))
     return tmp_path
 
 

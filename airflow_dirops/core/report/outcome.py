@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from airflow_dirops.core.format.lists import FILES
 from airflow_dirops.core.format.manifest import HEADER, Manifest
 from airflow_dirops.core.processes.home import Home
 from airflow_dirops.core.report.changes import Change, told
@@ -32,6 +33,7 @@ class Outcome:
     :param counts: those of the manifest, and how many inputs this run computed, carried over and reused; after a
         dry run how many would run for which reason, be carried over, or are removed.
     :param bytes: of the entries.
+    :param digest: of the list of the entries, with their digests and inputs; None if there is no snapshot.
     :param seconds: wall time of this run.
     :param limit: of a trial run, over how many inputs the snapshot goes at most.
     :param reason: why nothing was made, where the outcome is ``skipped``.
@@ -50,6 +52,7 @@ class Outcome:
     limit: int | None = None
     reason: str | None = None
     code_changes: list[str] = field(default_factory=list)
+    digest: str | None = None
 
     @classmethod
     def of(
@@ -82,6 +85,7 @@ class Outcome:
             limit=manifest.limit if manifest else None,
             reason=reason,
             code_changes=told(code_changes),
+            digest=manifest.lists[FILES].digest if manifest else None,
         )
 
     def to_dict(self) -> dict[str, Any]:

@@ -1,0 +1,112 @@
+"""A target as an asset: written once, and taken as a path, as an outlet and as a schedule."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from airflow.sdk import Asset, PartitionedAssetTimetable
+
+from airflow_dirops.calendar.formats import DAILY
+from airflow_dirops.calendar.partitions import FROM_SCHEDULE, check_format
+from airflow_dirops.core.errors import ArgumentRefused
+from airflow_dirops.runtime.paths import absolute_path
+from airflow_dirops.runtime.settings import root
+from airflow_dirops.runtime.templates import PLACEHOLDER
+
+_STANDS_FOR_ONE = "name-of-a-partition"
+
+
+class TargetAsset(Asset):
+    """A target's asset, which is also the path of the target, as the DAG file has it.
+
+    ``partition_format`` says how its partitions are named, to stages that its commits start.
+    """
+
+    partition_format: str | None
+    path: str
+
+    def __fspath__(self) -> str:
+        return self.path
+
+
+def target_asset(target: str | os.PathLike[str], *, partition_format: str | None = DAILY, **asset: Any) -> TargetAsset:
+    """The asset of a target: ``CSV = target_asset("interim/csv/{partition}")``.
+
+    Operators and sensors take it where they take a path; a stage with ``target=CSV`` has it as its outlet, too. DAGs on
+    ``PartitionedAssetTimetable(assets=CSV)`` run for each partition that was committed. It is the same asset wherever
+    it is written with the same path.
+
+    :param target: the path, below ``[dirops] root`` or absolute. It may have ``{partition}`` in it, and no Jinja.
+    :param partition_format: how partitions are named, as in ``strftime``; None for any names.
+    :param asset: what else an ``Asset`` takes: ``group``, ``extra``, ``watchers``. Its name is the path as written
+        here, and its URI the absolute one.
+    :raises ArgumentRefused: if it is no path of a target.
+    """
+    path = os.fsdecode(target)
+    if not path.strip():
+        raise ArgumentRefused(f"target={target!r} names nothing; give the path of the target that is the asset")
+    if "{{" in path or "{%" in path:
+        raise ArgumentRefused(
+            f"target={target!r} cannot be an asset: an asset has one name for all runs; write {PLACEHOLDER} where "
+            "runs differ, and no Jinja"
+        )
+    check_format(partition_format)
+    # What can be wrong with a path is told of one with a name in it.
+    filled = absolute_path("target", path.replace(PLACEHOLDER, _STANDS_FOR_ONE), root())
+    where = filled.replace(_STANDS_FOR_ONE, PLACEHOLDER)
+    made = TargetAsset(path.rstrip("/"), f"file://{where}", **asset)
+    made.path, made.partition_format = path, partition_format
+    return made
+
+
+def plain_path(given: Any) -> Any:
+    """A field's value, with the path of an asset in place of the asset.
+
+    :param given: what the DAG file has there.
+    """
+    if isinstance(given, list):
+        return [plain_path(each) for each in given]
+    return os.fspath(given) if isinstance(given, TargetAsset) else given
+
+
+def with_outlet(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """A stage's arguments, with a target that is an asset among the outlets.
+
+    :param arguments: ``target``, and what else Airflow's operators take.
+    """
+    target, outlets = arguments.get("target"), arguments.get("outlets") or []
+    if not isinstance(target, TargetAsset):
+        return dict(arguments)
+    listed = outlets if isinstance(outlets, list) else [outlets]
+    return {**arguments, "outlets": listed if target in listed else [*listed, target]}
+
+
+def schedule_format(timetable: Any) -> str | None:
+    """How a schedule names partitions: a format, None for any names, or ``FROM_SCHEDULE`` if it does not say so.
+
+    :param timetable: that of the DAG: one of ours, or one on assets.
+    """
+    if own := getattr(timetable, "partition_format", None):
+        return str(own)
+    if not isinstance(timetable, PartitionedAssetTimetable):
+        return FROM_SCHEDULE
+    mappers = [*timetable.partition_mapper_config.values(), timetable.default_partition_mapper]
+    written = {_written_by(mapper) for mapper in mappers} - {None}
+    if not written:
+        written = {each.partition_format for each in _assets(timetable.asset_condition)}
+    return written.pop() if len(written) == 1 else FROM_SCHEDULE
+
+
+def _written_by(mapper: Any) -> str | None:
+    """The format of what a mapper makes of keys; None where it leaves them as they are."""
+    made: str | None = getattr(getattr(mapper, "upstream_mapper", mapper), "output_format", None)
+    return made
+
+
+def _assets(condition: Any) -> Iterator[TargetAsset]:
+    if isinstance(condition, TargetAsset):
+        yield condition
+    for each in getattr(condition, "objects", ()):
+        yield from _assets(each)
