@@ -8,8 +8,8 @@ from typing import Any
 
 from airflow.sdk import Asset, PartitionedAssetTimetable
 
+from airflow_dirops.calendar.checks import FROM_SCHEDULE, check_format
 from airflow_dirops.calendar.formats import DAILY
-from airflow_dirops.calendar.partitions import FROM_SCHEDULE, check_format
 from airflow_dirops.core.errors import ArgumentRefused
 from airflow_dirops.runtime.paths import absolute_path
 from airflow_dirops.runtime.settings import root
