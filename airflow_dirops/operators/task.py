@@ -58,11 +58,13 @@ class StageTask(StageFields):
         if options["dry_run"]:
             self._skip_what_cannot_be_planned()
         # Imported here: an operator in a DAG file must not cost the imports of a running task.
+        from airflow_dirops.runtime.metrics import StageMetrics
         from airflow_dirops.runtime.progress import ProgressTeller
 
-        with ProgressTeller(context) as tell:
+        with ProgressTeller(context) as tell, StageMetrics(context, options["stage"]) as metrics:
             outcome = self._run_stoppable(options, tell)
             tell.ended(outcome)
+            metrics.ended(outcome)
         if options["dry_run"]:
             self.log.info("%s.", DRY_RUN)
         if outcome.outcome == "skipped":

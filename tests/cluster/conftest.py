@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from demo.cluster import Cluster
+from tests.cluster.statsd import Receiver
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,6 +19,7 @@ DAG_IDS = (
     "asleep",
     "classic",
     "cleared",
+    "counted",
     "days",
     "days_awaited",
     "days_started",
@@ -28,6 +30,7 @@ DAG_IDS = (
     "shapes",
     "slow",
     "told",
+    "uncounted",
     "unprintable",
     "weeks",
 )
@@ -46,10 +49,19 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session")
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+def statsd() -> Iterator[Receiver]:
+    """What the cluster sends its metrics to."""
+    receiver = Receiver()
+    yield receiver
+    receiver.close()
+
+
+@pytest.fixture(scope="session")
+def cluster(tmp_path_factory: pytest.TempPathFactory, statsd: Receiver) -> Iterator[Cluster]:
     home = tmp_path_factory.mktemp("airflow")
     data = tmp_path_factory.mktemp("data")
-    with Cluster(home, dags=DAGS, data=data, settings=SETTINGS) as running:
+    metrics = {"statsd_on": "True", "statsd_host": "127.0.0.1", "statsd_port": str(statsd.port)}
+    with Cluster(home, dags=DAGS, data=data, settings={**SETTINGS, "metrics": metrics}) as running:
         running.wait_for_dags(DAG_IDS)
         yield running
 

@@ -20,7 +20,7 @@ from airflow_dirops.core.codecs import resolve_codec
 from airflow_dirops.core.codecs.registry import _BUILT_IN, ENTRY_POINT_GROUP
 from airflow_dirops.core.stage.functions import BY_NAME
 from airflow_dirops.provider_info import get_provider_info
-from airflow_dirops.runtime import guard, retries
+from airflow_dirops.runtime import guard, metrics, retries
 from airflow_dirops.testing import codecs as codec_tests
 from airflow_dirops.testing.places import suite as place_suite
 from tests.docs.markdown import CHECKOUT, Page, code_in, page, pages
@@ -119,6 +119,12 @@ def test_the_settings_are_those_of_the_provider() -> None:
     options = get_provider_info()["config"]["dirops"]["options"]
     rows = page("docs/airflow.md").table("Configuration")
     assert [code_in(name)[0] for name, _ in rows] == [f"[dirops] {option}" for option in options]
+
+
+def test_the_table_of_metrics_has_those_that_are_sent() -> None:
+    sent = [name for name in vars(metrics).values() if isinstance(name, str) and name.startswith("dirops.")]
+    rows = page("docs/airflow.md").table("Metrics")
+    assert [code_in(name)[0] for name, _, _ in rows] == sent
 
 
 def test_the_index_lists_every_page() -> None:

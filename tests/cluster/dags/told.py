@@ -17,3 +17,9 @@ with DAG("told", schedule=None):
     DirectoryReadOperator(
         task_id="read", source="raw/told", target="interim/told", read=read_in_half_a_second, codec="text"
     )
+
+for dag_id, source in {"counted": "raw/counted", "uncounted": "raw/nowhere"}.items():
+    with DAG(dag_id, schedule=None):
+        DirectoryReadOperator(
+            task_id="read", source=source, target=f"interim/{dag_id}", read=read_in_half_a_second, codec="text"
+        )
