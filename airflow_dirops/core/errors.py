@@ -59,6 +59,15 @@ _MAX_FINDING = 2_000
 _MAX_FINDINGS = 50
 _MAX_CAUSES = 10
 
+# What a mount says whose server or device is gone; sshfs, for one, ENOTCONN.
+_UNREACHABLE = frozenset(
+    {
+        *(errno.ENOTCONN, errno.ESHUTDOWN, errno.EHOSTDOWN, errno.EHOSTUNREACH, errno.ETIMEDOUT, errno.ENODEV),
+        *(errno.ECONNABORTED, errno.ECONNREFUSED, errno.ECONNRESET, errno.ENETDOWN, errno.ENETUNREACH),
+    }
+)
+_AWAY = _UNREACHABLE | {errno.EIO, errno.ESTALE}
+
 
 class DiropsError(Exception):
     """Base of all errors of this package; its text can be written anywhere, whatever it quotes.
@@ -400,16 +409,35 @@ def environment_error(error: BaseException, path: str | PathLike[str]) -> Transi
 
     :param path: of the file that the function was on.
     """
-    for _ in range(_MAX_CAUSES):
-        if isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE):
-            return StorageError("working on", path, error)
-        if _is_for_want_of_a_thread(error):
-            return ResourcesExhausted(error)
-        before = error.__cause__ or error.__context__
-        if before is None:
-            return None
-        error = before
+    for cause in _causes(error):
+        if isinstance(cause, OSError) and cause.errno in (errno.EMFILE, errno.ENFILE):
+            return StorageError("working on", path, cause)
+        if _is_for_want_of_a_thread(cause):
+            return ResourcesExhausted(cause)
     return None
+
+
+def storage_failure(error: BaseException, path: str | PathLike[str]) -> StorageError | None:
+    """What an error out of the user's function is, where a device or a share did not give what lies on it.
+
+    It may be one bad sector, or all of a share that went away: the function is not to blame for either.
+
+    :param path: of the file that the function was on.
+    """
+    for cause in _causes(error):
+        # A socket has no file's name.
+        if isinstance(cause, OSError) and cause.errno in (_AWAY if cause.filename else (errno.EIO, errno.ESTALE)):
+            return StorageError("reading", cause.filename if isinstance(cause.filename, str) else path, cause)
+    return None
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    cause: BaseException | None = error
+    for _ in range(_MAX_CAUSES):
+        if cause is None:
+            return
+        yield cause
+        cause = cause.__cause__ or cause.__context__
 
 
 def _remedy(cause: OSError) -> str:
@@ -424,8 +452,12 @@ def _remedy(cause: OSError) -> str:
         errno.ENFILE: "this machine has too many files open; look which program holds them, then try again",
         errno.EAGAIN: "this machine has no process or thread left for it; use fewer workers, then try again",
         errno.ENOMEM: "give the machine or the task more memory, then try again",
-        errno.EIO: "the device reported an error; check the disk and the kernel log before trying again",
-        errno.ESTALE: "another machine removed it while it was in use; try again",
+        errno.EIO: "the device or the share reported an error; look at the disk, the mount and the kernel log before "
+        "trying again",
+        errno.ESTALE: "another machine removed it while it was in use, or the share went away; try again, and mount "
+        "the share anew if that fails too",
         errno.ENOENT: "something removed it while it was in use; try again",
     }
+    if cause.errno in _UNREACHABLE:
+        return "what was mounted there does not answer; look at its server or device, mount it anew, then try again"
     return remedies.get(cause.errno or 0, "nothing that was committed has changed")

@@ -10,7 +10,7 @@
  *     FAILPOINT_MATCH   a text that "name path" or "name path other" of a call must contain to match
  *     FAILPOINT_ERRNO   what a failing call answers
  *     FAILPOINT_PLAIN   set: renameat2 with flags answers EINVAL, as on NFS and FUSE
- *     FAILPOINT_READS   set: opening for reading counts too
+ *     FAILPOINT_READS   1: opening for reading counts too; 2: so do listing, and looking at what is there
  *     FAILPOINT_TRACE   a file that gets a line per call: number, the newest number when the call returned,
  *                       name, path, other path, answer, errno; separated by tabs
  *
@@ -19,6 +19,7 @@
  * Not seen: what glibc does inside (fopen), mmap, and programs linked statically.
  */
 #define _GNU_SOURCE
+#include <dirent.h>
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -77,7 +78,7 @@ __attribute__((constructor)) static void arm_from_environment(void) {
     if (getenv("FAILPOINT_ROOT"))
         failpoint_arm(getenv("FAILPOINT_ROOT"), getenv("FAILPOINT_STRIKE"), at ? atol(at) : 0,
                       getenv("FAILPOINT_MATCH"), number ? atoi(number) : 0, getenv("FAILPOINT_PLAIN") != NULL,
-                      getenv("FAILPOINT_READS") != NULL, getenv("FAILPOINT_TRACE"));
+                      getenv("FAILPOINT_READS") ? atoi(getenv("FAILPOINT_READS")) : 0, getenv("FAILPOINT_TRACE"));
 }
 
 static void descriptor_path(char *into, int descriptor) {
@@ -283,3 +284,34 @@ WATCH_OPEN(open, (const char *path, int flags, ...), (path, flags, mode), one_pa
 WATCH_OPEN(open64, (const char *path, int flags, ...), (path, flags, mode), one_path(&call, AT_HERE, path))
 WATCH_OPEN(openat, (int fd, const char *path, int flags, ...), (fd, path, flags, mode), one_path(&call, fd, path))
 WATCH_OPEN(openat64, (int fd, const char *path, int flags, ...), (fd, path, flags, mode), one_path(&call, fd, path))
+
+/* What only looks: refused, and never killed or stopped at, since nothing has changed there. */
+#define WATCH_LOOK(type, name, what, parameters, arguments, where, nothing) \
+    type name parameters {                                            \
+        static type(*real) parameters;                                \
+        struct call call;                                             \
+        if (!real)                                                    \
+            real = dlsym(RTLD_NEXT, #name);                           \
+        if (!root_length || sees_reads < 2)                           \
+            return real arguments;                                    \
+        where;                                                        \
+        if (begins(&call, what) && call.refusal) {                    \
+            ends(&call, -1);                                          \
+            errno = call.refusal;                                     \
+            return nothing;                                           \
+        }                                                             \
+        return real arguments;                                        \
+    }
+
+WATCH_LOOK(DIR *, opendir, "list", (const char *path), (path), one_path(&call, AT_HERE, path), NULL)
+WATCH_LOOK(DIR *, fdopendir, "list", (int fd), (fd), on_descriptor(&call, fd), NULL)
+WATCH_LOOK(struct dirent *, readdir, "list-on", (DIR * of), (of), on_descriptor(&call, dirfd(of)), NULL)
+WATCH_LOOK(struct dirent64 *, readdir64, "list-on", (DIR * of), (of), on_descriptor(&call, dirfd(of)), NULL)
+WATCH_LOOK(int, stat, "look", (const char *path, struct stat *into), (path, into), one_path(&call, AT_HERE, path), -1)
+WATCH_LOOK(int, stat64, "look", (const char *path, struct stat64 *into), (path, into), one_path(&call, AT_HERE, path), -1)
+WATCH_LOOK(int, fstatat, "look", (int fd, const char *path, struct stat *into, int flags), (fd, path, into, flags),
+           one_path(&call, fd, path), -1)
+WATCH_LOOK(int, fstatat64, "look", (int fd, const char *path, struct stat64 *into, int flags), (fd, path, into, flags),
+           one_path(&call, fd, path), -1)
+WATCH_LOOK(int, lstat, "look", (const char *path, struct stat *into), (path, into), one_path(&call, AT_HERE, path), -1)
+WATCH_LOOK(int, lstat64, "look", (const char *path, struct stat64 *into), (path, into), one_path(&call, AT_HERE, path), -1)

@@ -62,7 +62,7 @@ def build(directory: Path) -> Path:
     return library
 
 
-def arm(root: str, strike: Strike, *, plain: bool = False, reads: bool = False, trace: str = "") -> None:
+def arm(root: str, strike: Strike, *, plain: bool = False, reads: int = 0, trace: str = "") -> None:
     """Watch the calls of this process beneath a directory. The library must have been preloaded."""
     ctypes.CDLL(None).failpoint_arm(
         os.fsencode(root),

@@ -117,7 +117,7 @@ class World:
         *,
         strike: Strike = NOTHING,
         trace: Path | None = None,
-        reads: bool = False,
+        reads: int = 0,
         **arguments: Any,
     ) -> int:
         """Start a job on the target. ``source`` names one of the sources."""

@@ -10,7 +10,7 @@ from functools import cached_property, partial
 from itertools import chain
 from typing import Any, NamedTuple
 
-from airflow_dirops.core.errors import DiropsError, RecordFailed, SetupError, environment_error
+from airflow_dirops.core.errors import DiropsError, RecordFailed, SetupError, environment_error, storage_failure
 from airflow_dirops.core.format.entries import EVERY_INPUT, Input
 from airflow_dirops.core.format.lists import InputsSeen
 from airflow_dirops.core.format.manifest import Manifest
@@ -122,7 +122,7 @@ class Aggregation:
                 raise records.failure from error
             # Without the records that failed it may have had too little to go on with.
             quarantine.settle()
-            if found := environment_error(error, self._source.path):
+            if found := environment_error(error, self._source.path) or storage_failure(error, self._source.path):
                 raise found from error
             raise RecordFailed(
                 f"{function.name} failed on the records of {str(self._source.path)!r} (stage {self._stage.name}): "

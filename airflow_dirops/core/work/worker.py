@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from functools import partial
@@ -17,6 +18,7 @@ from airflow_dirops.core.errors import (
     RecordFailed,
     SourceChanged,
     environment_error,
+    storage_failure,
 )
 from airflow_dirops.core.format.entries import Input
 from airflow_dirops.core.format.journal import Failure, JournalLine
@@ -103,8 +105,12 @@ class Worker:
             raise RecordFailed(self._describe(item, error)) from error
 
     def _pass_on_environment(self, item: Input, error: BaseException) -> None:
-        if found := environment_error(error, self._source.name_of(item)):
+        name = self._source.name_of(item)
+        if found := environment_error(error, name):
             raise found from error
+        # One bad sector costs one file; a share that went away would cost them all.
+        if (failure := storage_failure(error, name)) and (self._recipe.on_error == "fail" or not _answers(name)):
+            raise failure from error
 
     def _records(self, item: Input) -> Iterator[Pair]:
         records = self.read(item)
@@ -196,3 +202,13 @@ def _failure(error: InputError | SourceChanged) -> Failure:
     cause = error.__cause__ if isinstance(error, RecordFailed) and error.__cause__ else error
     trace = shown_traceback(cause, users_part(cause))
     return Failure(kind_of(cause), shown(cause), trace, place=place_in_code(cause))
+
+
+def _answers(path: str) -> bool:
+    """Whether the directory that a file lies in can still be listed."""
+    try:
+        with os.scandir(os.path.dirname(path)) as entries:
+            next(entries, None)
+    except OSError:
+        return False
+    return True

@@ -85,8 +85,9 @@ class HeldSnapshot:
         where = name_in(self, path)
         if error.errno == errno.ESTALE:
             return SnapshotExpired(
-                f"{where!r} was deleted while it was read, by another machine: over NFS readers are not seen "
-                "there; run the reader again, and let the stage keep snapshots for longer than anybody reads"
+                f"{where!r} was deleted while it was read, by another machine, or the share went away: over NFS "
+                "readers are not seen there; run the reader again, mount the share anew if that fails too, and let "
+                "the stage keep snapshots for longer than anybody reads"
             )
         if not is_damage(error):
             return StorageError("opening", where, error)
