@@ -33,6 +33,7 @@ class StageTask(StageFields):
 
     _is_running = False
     _stop_asked = False
+    _outcome: Outcome | None = None
 
     @abstractmethod
     def options(self, context: Context) -> dict[str, Any]:
@@ -63,6 +64,7 @@ class StageTask(StageFields):
 
         with ProgressTeller(context) as tell, StageMetrics(context, options["stage"]) as metrics:
             outcome = self._run_stoppable(options, tell)
+            self._outcome = outcome
             tell.ended(outcome)
             metrics.ended(outcome)
         if options["dry_run"]:
@@ -71,6 +73,12 @@ class StageTask(StageFields):
             raise AirflowSkipException(outcome.reason)
         events.announce(self, context, outcome)
         return outcome.to_dict()
+
+    def get_openlineage_facets_on_complete(self, task_instance: Any) -> Any:  # noqa: ARG002
+        """What was read and written: asked for by OpenLineage's provider alone, where that is installed."""
+        from airflow_dirops.runtime.lineage import lineage_of
+
+        return lineage_of(self.source, self._outcome)
 
     def execute_after_wait(self, context: Context, event: Mapping[str, Any]) -> Any:
         """Go on once a partition is there; the next one may be missing yet."""

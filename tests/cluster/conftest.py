@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 DAGS = Path(__file__).with_name("dags")
+LINEAGE = "lineage.jsonl"
+"""Where OpenLineage's events go, in the cluster's home."""
 DAG_IDS = (
     "arrivals",
     "asleep",
@@ -30,6 +33,7 @@ DAG_IDS = (
     "shapes",
     "slow",
     "told",
+    "traced",
     "uncounted",
     "unprintable",
     "weeks",
@@ -61,7 +65,9 @@ def cluster(tmp_path_factory: pytest.TempPathFactory, statsd: Receiver) -> Itera
     home = tmp_path_factory.mktemp("airflow")
     data = tmp_path_factory.mktemp("data")
     metrics = {"statsd_on": "True", "statsd_host": "127.0.0.1", "statsd_port": str(statsd.port)}
-    with Cluster(home, dags=DAGS, data=data, settings={**SETTINGS, "metrics": metrics}) as running:
+    events = {"type": "file", "log_file_path": str(home / LINEAGE), "append": True}
+    settings = {**SETTINGS, "metrics": metrics, "openlineage": {"transport": json.dumps(events)}}
+    with Cluster(home, dags=DAGS, data=data, settings=settings) as running:
         running.wait_for_dags(DAG_IDS)
         yield running
 

@@ -65,7 +65,7 @@ def test_public_names_can_be_imported_from_the_package(name: str) -> None:
     assert getattr(airflow_dirops, name).__name__ == name
 
 
-HEAVY = {"numpy", "skimage", "pandas", "fastapi", "scipy", "PIL", "imageio"}
+HEAVY = {"numpy", "skimage", "pandas", "fastapi", "scipy", "PIL", "imageio", "openlineage"}
 
 
 @pytest.mark.parametrize(
