@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 # First, since it sets AIRFLOW_HOME before anything imports Airflow.
-from tests.doors.conftest import migrated_database, root, runs
+from tests.doors.conftest import airflow_database, root, runs
 
-__all__ = ["migrated_database", "root", "runs"]
+__all__ = ["airflow_database", "root", "runs"]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -32,7 +32,7 @@ def test_a_quoted_snippet_is_what_the_file_says(snippet: Snippet) -> None:
     marked = content.partition(f"# [START {marker}]\n")[2].partition(f"# [END {marker}]\n")[0]
     assert marked
     # Whoever pastes it needs another id than the example has, which Airflow may have loaded as well.
-    assert snippet.text == marked.replace('DAG("example_', 'DAG("')
+    assert snippet.text == marked.rstrip("\n").replace('DAG("example_', 'DAG("') + "\n"
 
 
 def test_the_readmes_dags_do_what_it_says(root: Path, runs: Runs) -> None:

@@ -25,9 +25,17 @@ def cannot_write(codec: str, value: object, reason: str, *, instead: str | None 
     message = f"codec {codec!r} cannot write a value of type {type_name(value)}: {reason}"
     if _is_trial.get():
         return EncodeError(message)
-    found = next((name for name in _fitting_codecs(value) if name != codec and _takes(name, value)), None)
+    found = fitting_codec(value, other_than=codec)
     ways = [instead, f"codec={found!r}" if found else None, _OWN if found in (None, "pickle") else None]
     return EncodeError(f"{message}; use {', or '.join(filter(None, ways))}")
+
+
+def fitting_codec(value: object, other_than: str = "") -> str | None:
+    """The name of the codec that is made for a value and takes it; None if no built-in one does.
+
+    :param other_than: not this one.
+    """
+    return next((name for name in _fitting_codecs(value) if name != other_than and _takes(name, value)), None)
 
 
 def type_name(value: object) -> str:
