@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_dirops.calendar.checks import check_partition
 from airflow_dirops.calendar.windows import PartitionWindow
 from airflow_dirops.core import errors
+from airflow_dirops.core.format.pins import pin_of
 from airflow_dirops.runtime.assets import with_outlet
 from airflow_dirops.runtime.context import is_mapped, overridden_params, said_by
 from airflow_dirops.runtime.fields import PathFields
@@ -43,9 +44,9 @@ class StageFields(PathFields):
 
     def _partition_of_run(self, templates: Mapping[str, Any], context: Context) -> str:
         pinned = {
-            source["partition"]
+            pin.partition
             for _, source in pairs(templates["source"], self.source)
-            if isinstance(source, Mapping) and source.get("partition")
+            if (pin := pin_of(source)) and pin.partition
         }
         if len(pinned) > 1:
             raise errors.ArgumentRefused(
@@ -72,14 +73,14 @@ class StageFields(PathFields):
         if isinstance(templates["source"], PartitionWindow):
             return  # what moves on with the run is meant to replace what it was
         for template, source in pairs(templates["source"], self.source):
-            pinned = source.get("partition") if isinstance(source, Mapping) else None
-            partition = pinned or (self.partition if mentions_partition(template) else None)
+            pin = pin_of(source)
+            partition = (pin and pin.partition) or (self.partition if mentions_partition(template) else None)
             if partition and not has_partition(target, rendered_target, partition):
                 raise errors.ArgumentRefused(
                     f"source={template!r} is the partition {partition!r}, but target={target!r} has none in it, "
                     f"so that each partition would replace the one before; put {PLACEHOLDER} into target"
                 )
-            by_source = set() if isinstance(source, Mapping) else varies_by(template, overrides)
+            by_source = set() if pin else varies_by(template, overrides)
             if "run" not in by_target and by_source - by_target:
                 raise errors.ArgumentRefused(
                     f"source={template!r} is another directory in each run, but target={target!r} is "

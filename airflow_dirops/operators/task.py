@@ -13,6 +13,7 @@ from airflow.sdk.exceptions import AirflowSkipException
 from airflow_dirops.calendar.form import DRY_RUN
 from airflow_dirops.core import errors
 from airflow_dirops.core.arrival.look import landmark_of
+from airflow_dirops.core.format.pins import pin_of
 from airflow_dirops.core.messages.shown import shown
 from airflow_dirops.core.stage.partitions import PartitionsLike
 from airflow_dirops.operators.fields import StageFields
@@ -126,14 +127,14 @@ class StageTask(StageFields):
     def _skip_what_cannot_be_planned(self) -> None:
         sources: Any = self.source if isinstance(self.source, list | tuple) else (self.source,)
         for source in sources:
-            if isinstance(source, Mapping):
-                is_missing, where = not (source.get("snapshot") or source.get("listing")), source.get("target")
+            if pin := pin_of(source):
+                is_missing = not pin.is_there
             elif isinstance(source, PartitionsLike):
-                where = source
                 is_missing = bool(self.upstream_task_ids) and not any(isdir(each.path) for each in source.settle())
             else:
-                is_missing, where = bool(self.upstream_task_ids) and not isdir(source), source
+                is_missing = bool(self.upstream_task_ids) and not isdir(source)
             if is_missing:
+                where = pin.path if pin else source
                 reason = f"this is a dry run, and the source {where!r} is not there yet to plan on"
                 self.log.info("Skipped: %s", reason)  # Airflow says it too, but folded up in the log's page
                 raise AirflowSkipException(reason)

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from airflow_dirops.core.errors import ArgumentRefused
+from airflow_dirops.core.format.pins import pin_of
 from airflow_dirops.core.stage.locations import checked_path
 from airflow_dirops.runtime.several_sources import several_sources
 
@@ -93,14 +94,11 @@ def pinned_source(template: Any, rendered: Any) -> Mapping[str, Any] | None:
     :param rendered: what Airflow made of it.
     """
     if isinstance(rendered, Mapping):
-        if rendered.get("target") and (rendered.get("snapshot") or rendered.get("outcome") == "planned"):
-            return rendered
-        if rendered.get("directory") and rendered.get("listing"):
-            return rendered
-        raise ArgumentRefused(
-            f"source={_shown(template)} is a mapping without target and snapshot, or directory and listing. Take the "
-            "output of a stage or of a sensor, or give a path"
-        )
+        try:
+            pin_of(rendered)
+        except ArgumentRefused as error:
+            raise ArgumentRefused(f"source={_shown(template)} is no output of a stage or a sensor: {error}") from error
+        return rendered
     if isinstance(rendered, Sequence) and not isinstance(rendered, (str, bytes)):
         raise ArgumentRefused(several_sources(_shown(template), rendered))
     return None
@@ -113,12 +111,7 @@ def source_text(rendered: Any) -> str:
     """
     if isinstance(rendered, (list, tuple)):
         return ", ".join(map(source_text, rendered))
-    if not isinstance(rendered, Mapping):
-        return str(rendered)
-    if listing := rendered.get("listing"):
-        return f"{rendered['directory']} as it was with {listing['files']} files"
-    pin = f" at snapshot {rendered['snapshot']}" if rendered.get("snapshot") else ""
-    return f"{rendered['target']}{pin}"
+    return str(pin_of(rendered) or rendered)
 
 
 def _is_nothing(text: str) -> bool:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
+
+from airflow_dirops.core.format.pins import pin_of
 
 if TYPE_CHECKING:  # the command, which needs what is below, starts without Airflow
     from airflow.sdk.definitions.xcom_arg import XComArg
@@ -55,9 +57,7 @@ def several_sources(shown: str, sources: Sequence[Any]) -> str:
     :param shown: what the DAG file says.
     :param sources: each of them: a path, or what an upstream returned.
     """
-    places = [str(one.get("target", one.get("directory")) if isinstance(one, Mapping) else one) for one in sources] or [
-        "raw/a"
-    ]
+    places = [pin.path if (pin := pin_of(one)) else str(one) for one in sources] or ["raw/a"]
     rest = f", and so on for the other {len(places) - _MAX_PAIRS}" if len(places) > _MAX_PAIRS else ""
     return (
         f"source={shown} is {len(sources)} directories, and a stage reads one. Map the stage over them, each with a "

@@ -48,14 +48,15 @@ class Folder:
         """
         from airflow_dirops.core.arrival.arrival import look_for
         from airflow_dirops.core.arrival.rules import Rules
+        from airflow_dirops.core.format.pins import ListingPin
 
         rules = Rules(**{each.name: getattr(self, each.name) for each in fields(Rules)})
         arrived = look_for(self.directory, rules, memory)
         if arrived.listing is None:
             root = f"; [dirops] root is {self.root!r}" if self.root and not arrived.is_there else ""
             return Finding(lacking=f"{arrived.lacking}{root}", memory=arrived.memory)
-        found = {"directory": self.directory, "partition": self.partition, "listing": arrived.listing}
-        return Finding(summary=found, memory=arrived.memory)
+        pin = ListingPin(directory=self.directory, partition=self.partition, listing=arrived.listing)
+        return Finding(summary=pin.to_dict(), memory=arrived.memory)
 
     def as_dict(self) -> dict[str, Any]:
         """All of this as plain values, for a trigger."""

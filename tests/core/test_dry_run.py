@@ -131,7 +131,7 @@ class TestChains:
 
     def test_a_source_that_was_never_made(self, run: Run, tmp_path: Path) -> None:
         planned = run(dry_run=True).to_dict()
-        with pytest.raises(errors.ArgumentRefused, match=r"needs .*give what the stage returned"):
+        with pytest.raises(errors.ArgumentRefused, match="and nothing was made; run its stage first"):
             transform_directory(source=planned, target=tmp_path / "final", transform=shout, dry_run=True)
 
 

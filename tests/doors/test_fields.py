@@ -140,7 +140,7 @@ def test_a_relative_path_without_root_says_what_it_would_have_meant(
         ("target", "s3://bucket/final", "URL"),
         ("source", Path("raw/{{ ds }}"), "not rendered"),
         ("source", 7, "int"),
-        ("source", {"path": "raw"}, "target and snapshot"),
+        ("source", {"path": "raw"}, "'target' and 'snapshot'"),
         ("target", {"target": "raw", "snapshot": "1"}, "not a path"),
     ],
 )
@@ -185,7 +185,11 @@ def test_a_partition_of_the_source_must_be_in_the_target(dag: DAG, root: Path) -
         rendered(stage, partition_key="2026-11-01")
 
 
-UPSTREAM = {"target": "/interim/2026-11-01", "snapshot": "s1", "partition": "2026-11-01"}
+UPSTREAM = {
+    "target": "/interim/2026-11-01",
+    "snapshot": "0190a5da-ac96-774b-bcce-b302099a8057",
+    "partition": "2026-11-01",
+}
 
 
 def test_an_upstreams_output_pins_its_snapshot(dag: DAG, root: Path) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 from airflow_dirops.core.arrival.judgement import Memory, lacking
 from airflow_dirops.core.arrival.look import look_at
 from airflow_dirops.core.arrival.rules import Rules
+from airflow_dirops.core.format.pins import SeenListing
 
 
 @dataclass(frozen=True)
@@ -21,7 +22,7 @@ class Arrived:
     :param is_there: whether there is such a directory at all.
     """
 
-    listing: dict[str, Any] | None
+    listing: SeenListing | None
     lacking: str
     memory: dict[str, Any]
     is_there: bool
@@ -38,5 +39,4 @@ def look_for(directory: str, rules: Rules, memory: Mapping[str, Any] | None = No
     look = look_at(directory, rules)
     remembered = Memory(**(memory or {})).after(look)
     missing = "; ".join(lacking(rules, look, remembered))
-    listing = look.listing.to_dict() if look.listing and not missing else None
-    return Arrived(listing, missing, asdict(remembered), is_there=not look.absent)
+    return Arrived(None if missing else look.listing, missing, asdict(remembered), is_there=not look.absent)

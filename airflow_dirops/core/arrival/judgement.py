@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from airflow_dirops.core.arrival.rules import Rules
+from airflow_dirops.core.format.pins import SeenListing
 from airflow_dirops.core.messages.first_few import FirstFew
-from airflow_dirops.core.source.seen import SeenListing
 
 TICK_NS = 100_000_000
 """What may be written within one tick of a file system's clock, and so cannot be told apart by time."""

@@ -12,10 +12,11 @@ from airflow_dirops.core.arrival.judgement import TICK_NS, Look
 from airflow_dirops.core.arrival.rules import Rules
 from airflow_dirops.core.errors import ArgumentRefused, StorageError, storage_errors
 from airflow_dirops.core.format.manifest import HEADER
+from airflow_dirops.core.format.pins import SeenListing
 from airflow_dirops.core.messages.first_few import FirstFew, first_few
 from airflow_dirops.core.source.bare import link_at
 from airflow_dirops.core.source.listing import Listing
-from airflow_dirops.core.source.seen import SeenListing, Tally
+from airflow_dirops.core.source.seen import Tally
 from airflow_dirops.core.stage.partitions import before_partition
 from airflow_dirops.core.stage.patterns import Selection
 

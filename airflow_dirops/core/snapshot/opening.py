@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 from airflow_dirops.core.codecs.base import Codec
 from airflow_dirops.core.errors import ArgumentRefused
 from airflow_dirops.core.format.manifest import Manifest
-from airflow_dirops.core.format.members import is_id
+from airflow_dirops.core.format.pins import ListingPin, Pin
 from airflow_dirops.core.places import place_of
 from airflow_dirops.core.snapshot.reader import Snapshot
-from airflow_dirops.core.stage.locations import checked_path
+from airflow_dirops.core.stage.locations import checked_path, checked_source
 
 
 def open_snapshot(
-    target: str | os.PathLike[str] | Mapping[str, Any],
+    target: str | os.PathLike[str] | Mapping[str, Any] | Pin,
     *,
     codec: str | Codec | None = None,
     verify: bool = False,
@@ -30,35 +30,16 @@ def open_snapshot(
     :raises ManifestMissing: if no stage committed this directory.
     :raises SnapshotExpired: if the pinned snapshot is no longer kept.
     """
-    if isinstance(target, Mapping):
-        pinned = pin_of(target)
-        held = place_of(pinned.target).hold(pinned.snapshot)
-    else:
-        held = place_of(checked_path("target", target)).hold()
-    return Snapshot(held, codec, verify)
-
-
-class Pin(NamedTuple):
-    """One snapshot of a target, named outright."""
-
-    target: str
-    snapshot: str
-
-
-def pin_of(pinned: Mapping[str, Any]) -> Pin:
-    """The snapshot that an outcome, or what a sensor returned, stands for.
-
-    :param pinned: with ``target`` and ``snapshot``, such as an outcome's ``to_dict()``.
-    :raises ArgumentRefused: if it does not name a snapshot.
-    """
-    target, snapshot = pinned.get("target"), pinned.get("snapshot")
-    if not (isinstance(target, str) and target.strip() and "\0" not in target and is_id(snapshot)):
-        given = {"target": target, "snapshot": snapshot}
+    named = checked_source("target", target)
+    if isinstance(named, ListingPin):
         raise ArgumentRefused(
-            f"a pinned source needs 'target' and 'snapshot', a path and the id of a snapshot, and not {given!r}; "
-            "give what the stage returned, or its target's path alone"
+            f"{named.directory!r} was looked at by a DirectorySensor, and is no snapshot; give the target of a stage"
         )
-    return Pin(checked_path("target", target), str(snapshot))
+    if isinstance(named, str):
+        return Snapshot(place_of(named).hold(), codec, verify)
+    if named.snapshot is None:
+        raise ArgumentRefused(f"{named.target!r} is what a dry run came to, and nothing was made; run its stage first")
+    return Snapshot(place_of(named.target).hold(named.snapshot), codec, verify)
 
 
 def read_manifest(target: str | os.PathLike[str]) -> Manifest:

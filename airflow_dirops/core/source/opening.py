@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import ExitStack, closing
 from pathlib import Path
 
 from airflow_dirops.core.codecs.base import Codec
 from airflow_dirops.core.errors import ArgumentRefused, SourceMissing, storage_errors
 from airflow_dirops.core.format.manifest import HEADER
+from airflow_dirops.core.format.pins import ListingPin, Pin
 from airflow_dirops.core.snapshot.opening import open_snapshot
 from airflow_dirops.core.source.absence import Absence, is_there
 from airflow_dirops.core.source.bare import BareDirectory
@@ -17,10 +18,8 @@ from airflow_dirops.core.source.committed import SnapshotSource
 from airflow_dirops.core.source.joining import JoinedSource
 from airflow_dirops.core.source.partitions import open_partitions
 from airflow_dirops.core.source.pinned import open_pinned
-from airflow_dirops.core.source.seen import pins_listing
 from airflow_dirops.core.source.source import Source
-from airflow_dirops.core.stage.locations import SourceLike, checked_path
-from airflow_dirops.core.stage.partitions import Partitions, PartitionsLike
+from airflow_dirops.core.stage.partitions import Partitions
 from airflow_dirops.core.stage.stage import Stage
 
 
@@ -30,9 +29,9 @@ def open_sources(stage: Stage) -> Source:
     :raises SourceMissing: if a directory is not there, and ``empty=`` does not cover that.
     :raises ArgumentRefused: if it is the result of a trial run, and this is none.
     """
-    if isinstance(stage.source, Partitions):
+    if isinstance(together := stage.sources[0], Partitions):
         return open_partitions(
-            stage.source,
+            together,
             lambda path: _open_single(stage, path, stage.patterns[0]),
             pattern=stage.patterns[0],
             absence=Absence(stage),
@@ -47,8 +46,8 @@ def open_sources(stage: Stage) -> Source:
     return singles[0] if stage.join is None else JoinedSource(singles, stage.join)
 
 
-def _single_locations(stage: Stage) -> Iterator[SourceLike]:
-    return (each for each in stage.sources if not isinstance(each, PartitionsLike))
+def _single_locations(stage: Stage) -> Iterator[str | Pin]:
+    return (each for each in stage.sources if not isinstance(each, Partitions))
 
 
 def check_readable(stage: Stage, source: Source) -> None:
@@ -70,7 +69,7 @@ def check_readable(stage: Stage, source: Source) -> None:
             )
 
 
-def _open_single(stage: Stage, location: SourceLike, pattern: str) -> Source:
+def _open_single(stage: Stage, location: str | Pin, pattern: str) -> Source:
     source = open_source(
         location,
         pattern=pattern,
@@ -101,7 +100,7 @@ def _check_missing(stage: Stage, singles: list[Source]) -> None:
 
 
 def open_source(
-    source: SourceLike,
+    source: str | Pin,
     *,
     pattern: str,
     codec: str | Codec | None = None,
@@ -111,19 +110,18 @@ def open_source(
 ) -> Source:
     """Hold a source open.
 
-    :param source: a path; or a mapping with ``target`` and ``snapshot``, which pins that snapshot, or with
-        ``directory`` and ``listing``, which pins what a look saw.
+    :param source: an absolute path, or what names it as it was.
     :param apart_from: a directory that no link may lead to: the target.
     :param absence: judges a directory that is not there.
     :raises SourceMissing: if there is no such directory, and it is not one that may be missing.
     :raises SnapshotExpired: if a pinned snapshot is no longer kept.
     :raises ListingChanged: if a directory is gone that was pinned as it was.
     """
-    if isinstance(source, Mapping):
-        if pins_listing(source):
-            return open_pinned(source, pattern=pattern, apart_from=apart_from)
+    if isinstance(source, ListingPin):
+        return open_pinned(source, pattern=pattern, apart_from=apart_from)
+    if isinstance(source, Pin):
         return SnapshotSource(open_snapshot(source, codec=codec), pattern)
-    path = Path(checked_path("source", source))
+    path = Path(source)
     with storage_errors("opening the source", path):
         if not is_there(path):
             absence.check(path)

@@ -3,44 +3,37 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
 from airflow_dirops.core.disk.sorting import Sorter
-from airflow_dirops.core.errors import ArgumentRefused, ListingChanged, storage_errors
+from airflow_dirops.core.errors import ListingChanged, storage_errors
 from airflow_dirops.core.format.entries import order_of
+from airflow_dirops.core.format.pins import ListingPin, SeenListing
 from airflow_dirops.core.messages.shown import logger
 from airflow_dirops.core.source.bare import BareDirectory
 from airflow_dirops.core.source.inputs import Inputs
 from airflow_dirops.core.source.listing import Listing
-from airflow_dirops.core.source.seen import SeenListing, Tally
+from airflow_dirops.core.source.seen import Tally
 from airflow_dirops.core.source.together import DANGLING, LEFT_OUT, SortedInputs
-from airflow_dirops.core.stage.locations import checked_path
 from airflow_dirops.core.stage.patterns import Selection
 
 log = logger(__name__)
 
 
-def open_pinned(source: Mapping[str, Any], *, pattern: str, apart_from: Path | None = None) -> PinnedDirectory:
+def open_pinned(pin: ListingPin, *, pattern: str, apart_from: Path | None = None) -> PinnedDirectory:
     """Open what a look saw.
 
-    :param source: with ``directory`` and ``listing``, as a ``DirectorySensor`` returns them.
-    :raises ArgumentRefused: if it does not name a listing.
+    :param pattern: which of the files that were seen are inputs.
+    :param apart_from: a directory that no link may lead to: the target.
     :raises ListingChanged: if the directory is gone.
     """
-    if not isinstance(directory := source.get("directory"), str) or not directory.strip():
-        raise ArgumentRefused(
-            f"a source that pins a listing needs the 'directory' that was looked at, and not {directory!r}; give what "
-            "the DirectorySensor returned, or the directory's path alone"
-        )
-    path, seen = Path(checked_path("source", directory)), SeenListing.of(source["listing"])
+    path = Path(pin.path)
     with storage_errors("opening the source", path):
         if not path.is_dir():
-            raise ListingChanged(f"the source {directory!r} was there when it was looked at, and is gone; {_REMEDY}")
-    return PinnedDirectory(path, pattern, seen, apart_from=apart_from)
+            raise ListingChanged(f"the source {pin.path!r} was there when it was looked at, and is gone; {_REMEDY}")
+    return PinnedDirectory(path, pattern, pin.listing, apart_from=apart_from)
 
 
 class PinnedDirectory(BareDirectory):

@@ -1,60 +1,13 @@
-"""What a look at a bare directory saw, in a few numbers, which tell whether it is still so."""
+"""What a look at a bare directory adds up to, in a few numbers, which tell whether it is still so."""
 
 from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Mapping
-from typing import Any
 
-import msgspec
-
-from airflow_dirops.core.errors import ArgumentRefused
-from airflow_dirops.core.format.members import Count, Digest, Number
+from airflow_dirops.core.format.pins import SeenListing
 
 _ALL_DIGESTS = 1 << 256
-
-
-class SeenListing(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """The files of a directory as one look saw them.
-
-    :param pattern: which files were looked at.
-    :param files: how many there were.
-    :param bytes: how large they were together.
-    :param digest: over their paths, sizes and times of modification.
-    :param changed_ns: when the last of them was written, renamed or otherwise touched, in nanoseconds of the file
-        system's clock; what has changed later was not seen.
-    :param marker: a file that only says that the others are complete, and is none of them.
-    :param follow_symlinks: whether links to directories were followed.
-    """
-
-    pattern: str
-    files: Count
-    bytes: Count
-    digest: Digest
-    changed_ns: Number
-    marker: str | None = None
-    follow_symlinks: bool = False
-
-    @classmethod
-    def of(cls, listing: Any) -> SeenListing:
-        """A listing that was handed on, checked.
-
-        :param listing: as :meth:`to_dict` gave it.
-        :raises ArgumentRefused: if it is anything else.
-        """
-        try:
-            return msgspec.convert(listing, cls)
-        except msgspec.ValidationError as error:
-            raise ArgumentRefused(
-                f"a source that pins a listing needs what a DirectorySensor returned, unaltered: {error}; give that, "
-                "or the directory's path alone"
-            ) from error
-
-    def to_dict(self) -> dict[str, Any]:
-        """It as plain values, small for any number of files."""
-        plain: dict[str, Any] = msgspec.to_builtins(self)
-        return plain
 
 
 class Tally:
@@ -96,8 +49,3 @@ class Tally:
         newest = max((self, other), key=lambda tally: tally.changed_ns)
         both.changed_ns, both.newest = newest.changed_ns, newest.newest
         return both
-
-
-def pins_listing(source: Mapping[str, Any]) -> bool:
-    """Whether a source that is a mapping pins what a look saw, and not a snapshot."""
-    return "listing" in source

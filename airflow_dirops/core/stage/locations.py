@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from airflow_dirops.core.errors import ArgumentRefused
+from airflow_dirops.core.format.pins import Pin, pin_of
 
-SourceLike = str | os.PathLike[str] | Mapping[str, Any]
-"""A path; or a mapping that pins a snapshot (``target``, ``snapshot``) or a listing (``directory``, ``listing``)."""
+SourceLike = str | os.PathLike[str] | Mapping[str, Any] | Pin
+"""A path; or a pin, such as the plain values that a stage or a sensor returned."""
 
 
 class _Leftover(NamedTuple):
@@ -45,6 +46,17 @@ _LEFTOVERS = (
     _Leftover(re.compile(r"[^/]*\*[^/]*"), "a pattern: give the directory, and pattern= for files in it"),
     _Leftover(re.compile(r"[\n\r\t]|^\s|\s$"), "white space that was read along with the path: strip() it"),
 )
+
+
+def checked_source(name: str, value: object) -> str | Pin:
+    """A directory, or a snapshot or listing of one, by an absolute path.
+
+    :param name: the argument's, for the message.
+    :param value: a path, a pin, or the plain values of one.
+    :raises ArgumentRefused: as :func:`checked_path`, or if it is a mapping and no pin.
+    """
+    pin = pin_of(value)
+    return pin.at(checked_path(name, pin.path)) if pin else checked_path(name, value)
 
 
 def checked_path(name: str, value: object) -> str:

@@ -11,12 +11,13 @@ from airflow_dirops.core.codecs.base import Codec
 from airflow_dirops.core.codecs.registry import resolve_codec
 from airflow_dirops.core.errors import ArgumentRefused
 from airflow_dirops.core.format.members import text_problem
+from airflow_dirops.core.format.pins import Pin
 from airflow_dirops.core.format.runs import Attempt
 from airflow_dirops.core.messages.shown import shown
 from airflow_dirops.core.report.outcome import Progress
 from airflow_dirops.core.stage.functions import UserFunction
-from airflow_dirops.core.stage.locations import SourceLike, checked_path
-from airflow_dirops.core.stage.partitions import PartitionsLike
+from airflow_dirops.core.stage.locations import SourceLike, checked_path, checked_source
+from airflow_dirops.core.stage.partitions import Partitions, PartitionsLike
 from airflow_dirops.core.stage.patterns import one_of
 from airflow_dirops.core.stage.policies import (
     Durability,
@@ -145,6 +146,7 @@ class Stage:
     may_replace: Collection[Replaceable] = frozenset()
     retention: Retention = field(default_factory=Retention)
     on_progress: Callable[[Progress], None] | None = None
+    sources: tuple[str | Pin | Partitions, ...] = field(init=False, default=())
     functions: tuple[UserFunction, ...] = field(init=False, default=())
 
     def __post_init__(self) -> None:
@@ -165,15 +167,11 @@ class Stage:
     @property
     def source_is_planned(self) -> bool:
         """Whether a source is the outcome of a dry run: it names what was there before, if anything."""
-        return any(isinstance(one, Mapping) and one.get("outcome") == "planned" for one in self.sources)
+        return any(isinstance(one, Pin) and one.is_planned for one in self.sources)
 
     @property
     def is_joined(self) -> bool:
         return isinstance(self.source, list | tuple)
-
-    @property
-    def sources(self) -> tuple[SourceLike | PartitionsLike, ...]:
-        return tuple(self.source) if isinstance(self.source, list | tuple) else (self.source,)
 
     @property
     def patterns(self) -> tuple[str, ...]:
@@ -243,27 +241,22 @@ class Stage:
             )
 
     def _check_sources(self) -> None:
+        given = tuple(self.source) if isinstance(self.source, list | tuple) else (self.source,)
         if self.is_joined != (self.join is not None):
             raise ArgumentRefused(
                 f"source={self.source!r} and join={self.join!r} do not fit: a list of sources needs join='inner', "
                 "'outer' or 'strict', which match their files by key, and a single one none; or make a stage for each"
             )
-        if self.is_joined and len(self.sources) < 2:
+        if self.is_joined and len(given) < 2:
             raise ArgumentRefused(f"join={self.join!r} needs at least two sources, and source={self.source!r}")
-        if self.is_joined and any(isinstance(one, PartitionsLike) for one in self.sources):
+        if self.is_joined and any(isinstance(one, PartitionsLike) for one in given):
             raise ArgumentRefused(
                 "join= matches directories, and one of its sources stands for several partitions; join those of each "
                 "partition in a stage of its own, and roll its target up"
             )
-        checked = [
-            one
-            if isinstance(one, Mapping)
-            else one.settle()
-            if isinstance(one, PartitionsLike)
-            else checked_path("source", one)
-            for one in self.sources
-        ]
+        checked = [one.settle() if isinstance(one, PartitionsLike) else checked_source("source", one) for one in given]
         object.__setattr__(self, "source", checked if self.is_joined else checked[0])
+        object.__setattr__(self, "sources", tuple(checked))
         if self.source_is_planned and not self.dry_run:
             raise ArgumentRefused("the source is what a dry run came to, and nothing was made; run its stage first")
 

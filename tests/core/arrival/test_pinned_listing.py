@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from airflow_dirops.core import errors, read_directory
 from airflow_dirops.core.arrival.arrival import look_for
 from airflow_dirops.core.arrival.rules import Rules
+from airflow_dirops.core.format.pins import ListingPin
 from tests.text_files import read_text, values, write
 
 _APART = 0.02
@@ -33,7 +34,7 @@ def seen(raw: Path, **rules: Any) -> dict[str, Any]:
     arrived = look_for(str(raw), Rules(**{"min_files": 1, **rules}))
     assert arrived.listing is not None, arrived.lacking
     time.sleep(_APART)
-    found: dict[str, Any] = json.loads(json.dumps({"directory": str(raw), "listing": arrived.listing}))
+    found: dict[str, Any] = json.loads(json.dumps(ListingPin(directory=str(raw), listing=arrived.listing).to_dict()))
     return found
 
 

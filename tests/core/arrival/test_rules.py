@@ -72,7 +72,7 @@ def test_an_empty_folder_is_complete_only_if_its_writer_says_so(tmp_path: Path) 
     (tmp_path / "_READY").touch()
     found = look(tmp_path, marker="_READY").listing
     assert found is not None
-    assert found["files"] == 0
+    assert found.files == 0
 
 
 def test_quiet_is_since_the_last_change_of_any_kind(raw: Path) -> None:

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from airflow_dirops.core import errors, open_snapshot, transform_directory
+from airflow_dirops.core.arrival.arrival import look_for
+from airflow_dirops.core.arrival.rules import Rules
+from airflow_dirops.core.format.pins import ListingPin
 from tests.core.children import as_nobody
 from tests.core.conftest import Run
 from tests.core.directories import assert_whole, nothing_lost, orphans_of, values_of, write_texts
@@ -40,6 +44,39 @@ def test_a_pinned_source_needs_both_names(run: Run, target: Path, pinned: dict[s
     run()
     with nothing_lost(target), pytest.raises(errors.ArgumentRefused, match="'target' and 'snapshot'"):
         run(source=pinned)
+
+
+@pytest.mark.parametrize(
+    "spoiled", [{"partition": 7}, {"outcome": "skipped", "snapshot": None}, {"target": 7}], ids=str
+)
+def test_what_names_a_snapshot_is_read_as_a_whole(run: Run, target: Path, spoiled: dict[str, Any]) -> None:
+    pinned = run().to_dict() | spoiled
+    with nothing_lost(target), pytest.raises(errors.ArgumentRefused, match="give what the stage returned"):
+        run(source=pinned)
+
+
+def test_a_relative_pin_is_where_it_was_when_the_stage_was_described(
+    run: Run, target: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pinned = run().to_dict() | {"target": target.name}
+    monkeypatch.chdir(target.parent)
+
+    def leaving(value: str) -> str:
+        os.chdir("/")
+        return value
+
+    final = target.parent / "final"
+    transform_directory(source=pinned, target=final, transform=leaving, codec="text")
+    assert values_of(final) == values_of(target)
+    with pytest.raises(errors.SnapshotExpired):
+        open_snapshot(pinned)
+
+
+def test_a_listing_is_no_snapshot(texts: Path) -> None:
+    found = look_for(str(texts), Rules(min_files=1)).listing
+    assert found is not None
+    with pytest.raises(errors.ArgumentRefused, match="looked at by a DirectorySensor, and is no snapshot"):
+        open_snapshot(ListingPin(directory=str(texts), listing=found))
 
 
 class TestEmpty:
