@@ -16,6 +16,7 @@ from airflow_dirops.core.disk.fsync_pool import FsyncPool
 from airflow_dirops.core.errors import DiropsError
 from airflow_dirops.core.processes.process import children
 from tests.core.children import limit_to, limited
+from tests.core.descriptors import limit_that_leaves
 from tests.core.directories import assert_whole, values_of, write_texts
 
 FULL = {"workers": 1, "durability": "full"}
@@ -123,7 +124,7 @@ def test_few_open_files(place: Path, options: dict[str, Any], others: int) -> No
     def run_with(more: int) -> str:
         for _ in range(others):
             os.open("/dev/null", os.O_RDONLY)
-        limit_to("NOFILE", len(os.listdir("/proc/self/fd")) + more)
+        limit_to("NOFILE", limit_that_leaves(1 + more))
         return run(place, target=place / str(more), **options)
 
     told = [limited(partial(run_with, more)) for more in range(MOST_FILES)]

@@ -18,6 +18,7 @@ from airflow_dirops.core.format.control import Intent
 from airflow_dirops.core.places.directory.control import ControlDirectory
 from airflow_dirops.core.upkeep import clean, list_snapshots, verify
 from tests.core.conftest import Run
+from tests.core.descriptors import limit_that_leaves
 from tests.core.directories import (
     assert_whole,
     control_of,
@@ -336,20 +337,10 @@ class TestEnvironment:
 def few_files(left: int) -> Iterator[None]:
     """Let this process open so many more files."""
     limits = resource.getrlimit(resource.RLIMIT_NOFILE)
-    taken = [os.open("/dev/null", os.O_RDONLY)]
-    resource.setrlimit(resource.RLIMIT_NOFILE, (max(taken) + 16, limits[1]))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (limit_that_leaves(left), limits[1]))
     try:
-        while True:
-            try:
-                taken.append(os.open("/dev/null", os.O_RDONLY))
-            except OSError:
-                break
-        for _ in range(left):
-            os.close(taken.pop())
         yield
     finally:
-        for descriptor in taken:
-            os.close(descriptor)
         resource.setrlimit(resource.RLIMIT_NOFILE, limits)
 
 

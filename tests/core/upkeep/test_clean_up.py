@@ -20,10 +20,11 @@ from airflow_dirops.core.format.runs import new_id
 from airflow_dirops.core.messages.shown import logger
 from airflow_dirops.core.stage.retention import Retention
 from tests.core.conftest import Run
+from tests.core.descriptors import limit_that_leaves, open_descriptors
 from tests.core.directories import assert_whole, control_of, orphans_of, retired_of, values_of, write_texts
 
 MANY = 150
-FEW_DESCRIPTORS = 100
+FEW_DESCRIPTORS = 80
 NOTHING_KEPT = Retention(0, 0)
 
 
@@ -31,14 +32,10 @@ NOTHING_KEPT = Retention(0, 0)
 def few_descriptors() -> Iterator[None]:
     """As under ``ulimit -n``; none may be left open either."""
     before, (soft, hard) = open_descriptors(), resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (FEW_DESCRIPTORS, hard))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (limit_that_leaves(FEW_DESCRIPTORS), hard))
     yield
     resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
     assert open_descriptors() == before
-
-
-def open_descriptors() -> int:
-    return len(os.listdir("/proc/self/fd"))
 
 
 def fail(run: Run, **changes: Any) -> None:
