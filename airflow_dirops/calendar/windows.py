@@ -8,17 +8,18 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from itertools import islice
 from typing import Any, Literal
+from zoneinfo import ZoneInfo
 
-from airflow_dirops.calendar.formats import DAILY, fault_of, read_name, write_name
+from airflow_dirops.calendar.formats import DAILY, example_name, fault_of, has_offset, read_name, write_name
+from airflow_dirops.calendar.hours import AN_HOUR, iter_hours, iter_hours_back
 from airflow_dirops.core.errors import ArgumentRefused
 from airflow_dirops.core.stage.partitions import MAX_PARTITIONS, PLACEHOLDER, Partitions, PartitionsLike
 
 Span = Literal["day", "week", "month", "year"]
 
-_AN_HOUR = timedelta(hours=1)
 # So far ahead of UTC is no clock.
 _FARTHEST_AHEAD = timedelta(hours=14)
 
@@ -43,6 +44,7 @@ class PartitionWindow(PartitionsLike):
     names: tuple[str, ...] | None = None
     missing: Literal["fail", "allow", "wait"] = "fail"
     partition_format: str | None = None
+    timezone: str | None = None
 
     def __post_init__(self) -> None:
         if findings := list(self._problems()):
@@ -61,12 +63,19 @@ class PartitionWindow(PartitionsLike):
         """Whether which they are depends on the run's partition."""
         return self.until is None and self.names is None
 
-    def settle(self, run: str | None = None, run_format: str | None = DAILY, now: datetime | None = None) -> Partitions:
+    def settle(
+        self,
+        run: str | None = None,
+        run_format: str | None = DAILY,
+        now: datetime | None = None,
+        zone: tzinfo | None = None,
+    ) -> Partitions:
         """The partitions themselves.
 
         :param run: the partition of the run that asks: its end is the window's, where that has no ``until``.
         :param run_format: how the run's partition is named, and those of the window unless it says otherwise.
         :param now: for what has not begun; the current time in UTC if left out.
+        :param zone: of the schedule of the run, where the window does not say another.
         :raises ArgumentRefused: if there is no such window, or it lies in the future.
         """
         missing: Literal["fail", "allow"] = "allow" if self.missing == "allow" else "fail"
@@ -79,7 +88,10 @@ class PartitionWindow(PartitionsLike):
                 "with names="
             )
         first, last = self._end(run, run_format, form)
-        names = list(islice(self._names(first, last, form), MAX_PARTITIONS + 1))
+        try:
+            names = list(islice(self._names(first, last, form, self._zone(form, zone)), MAX_PARTITIONS + 1))
+        except OverflowError as error:
+            raise ArgumentRefused(f"{self!r} goes on beyond the years 1 to 9999; take fewer") from error
         if not self.waits and self.missing == "fail":
             self._refuse_future(names, form, now or datetime.now(UTC))
         return Partitions(self.path, tuple(names), missing)
@@ -94,23 +106,33 @@ class PartitionWindow(PartitionsLike):
         first = _read(name, named_as)
         return first, _last_hour(first, named_as)
 
-    def _names(self, first: datetime, last: datetime, form: str) -> Iterator[str]:
+    def _zone(self, form: str, zone: tzinfo | None) -> tzinfo | None:
+        """Where clocks are read; None for names that are readings and no more."""
+        if not has_offset(form):
+            return None
+        if self.timezone is None and zone is None:
+            raise ArgumentRefused(
+                f"{self!r} counts hours that are named with their offset from UTC, and which there are depends on "
+                "where the clock is; give timezone=, such as timezone='Europe/Berlin'"
+            )
+        return ZoneInfo(self.timezone) if self.timezone is not None else zone
+
+    def _names(self, first: datetime, last: datetime, form: str, zone: tzinfo | None) -> Iterator[str]:
         if self.last is not None:
-            return islice(_distinct(_hours_back(last), form), self.last)
+            return islice(_distinct(iter_hours_back(last, zone), form), min(self.last, MAX_PARTITIONS + 1))
         if self.since is not None:
             begin = _read(self.since, form)
-            if begin > last:
+            if next(iter_hours(begin, last, zone), None) is None:
                 raise ArgumentRefused(f"{self!r} ends with {write_name(last, form)!r}, before it begins; swap them")
         elif self.of is not None:
-            begin = _FLOORS[self.of](first.replace(hour=0, minute=0, second=0))
+            begin = _FLOORS[self.of](first.replace(hour=0, minute=0, second=0, tzinfo=None))
             last = _last_in(begin, self.of)
         else:
             begin = first
-        return _distinct(_hours(begin, last), form)
+        return _distinct(iter_hours(begin, last, zone), form)
 
     def _refuse_future(self, names: list[str], form: str, now: datetime) -> None:
-        latest = now.astimezone(UTC).replace(tzinfo=None) + _FARTHEST_AHEAD
-        if ahead := [name for name in names if read_name(name, form) > latest]:
+        if ahead := [name for name in names if _instant(read_name(name, form)) > now]:
             raise ArgumentRefused(
                 f"{self!r} takes {ahead[0]!r}{f' and {len(ahead) - 1} more' if ahead[1:] else ''}, which lies in the "
                 "future; run it when that is over, or let it go on without with missing='allow', or wait with "
@@ -126,6 +148,8 @@ class PartitionWindow(PartitionsLike):
             yield f"last={self.last!r} is no number of partitions; the least is 1"
         if self.of is not None and self.of not in _FLOORS:
             yield f"of={self.of!r} is none of {', '.join(map(repr, _FLOORS))}"
+        if self.timezone is not None and (fault := _fault_of_zone(self.timezone)):
+            yield f"timezone={self.timezone!r} is not known: {fault}; give a name such as 'Europe/Berlin'"
         if sum(each is not None for each in (self.last, self.of, self.since, self.names)) > 1:
             yield "it can have one of last=, of=, since= and names="
         form = self.partition_format
@@ -143,6 +167,7 @@ def partitions(
     names: Iterable[str] | None = None,
     missing: Literal["fail", "allow", "wait"] = "fail",
     partition_format: str | None = None,
+    timezone: str | None = None,
 ) -> PartitionWindow:
     """Several partitions of one target, as the source of a stage: ``partitions("interim/csv/{partition}", last=7)``.
 
@@ -159,6 +184,8 @@ def partitions(
         operators, "wait" for them without occupying a worker.
     :param partition_format: how their folders are named, as in ``strftime``; by default as the asset
         says, or as the run's partition is.
+    :param timezone: where clocks are read, for hours that are named with their offset from UTC (``%z``); by default
+        that of the schedule. Scripts need it.
     :raises ArgumentRefused: if these cannot be a source.
     """
     given: Any = names
@@ -173,6 +200,7 @@ def partitions(
         names=None if names is None else tuple(names),
         missing=missing,
         partition_format=partition_format or getattr(path, "partition_format", None),
+        timezone=timezone,
     )
 
 
@@ -181,32 +209,33 @@ def _read(name: str, form: str) -> datetime:
         return read_name(name, form)
     except ValueError as error:
         raise ArgumentRefused(
-            f"{name!r} names no partition as {form!r} writes them, such as {write_name(datetime(2026, 11, 27), form)!r}"
+            f"{name!r} names no partition as {form!r} writes them, such as {example_name(form)!r}"
         ) from error
 
 
 def _last_hour(first: datetime, form: str) -> datetime:
     name, hour = write_name(first, form), first
-    while write_name(hour + _AN_HOUR, form) == name:
-        hour += _AN_HOUR
+    while write_name(hour + AN_HOUR, form) == name:
+        hour += AN_HOUR
     return hour
 
 
 def _last_in(begin: datetime, of: Span) -> datetime:
     days = (begin + timedelta(days=count) for count in range(_LONGEST[of], 0, -1))
-    return next(day - _AN_HOUR for day in days if _FLOORS[of](day - timedelta(days=1)) == begin)
+    return next(day - AN_HOUR for day in days if _FLOORS[of](day - timedelta(days=1)) == begin)
 
 
-def _hours(begin: datetime, last: datetime) -> Iterator[datetime]:
-    while begin <= last:
-        yield begin
-        begin += _AN_HOUR
+def _instant(begin: datetime) -> datetime:
+    """When a partition begins; where its clock is not known, in the zone that is farthest ahead."""
+    return begin if begin.tzinfo else begin.replace(tzinfo=UTC) - _FARTHEST_AHEAD
 
 
-def _hours_back(last: datetime) -> Iterator[datetime]:
-    while last > datetime.min + _AN_HOUR:
-        yield last
-        last -= _AN_HOUR
+def _fault_of_zone(name: str) -> str | None:
+    try:
+        ZoneInfo(name)
+    except (KeyError, ValueError, TypeError, OSError) as error:
+        return str(error) or type(error).__name__
+    return None
 
 
 def _distinct(hours: Iterator[datetime], form: str) -> Iterator[str]:

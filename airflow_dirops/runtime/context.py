@@ -44,7 +44,7 @@ def said_by(context: Context, partition_format: str | None) -> Said:
     run: Any = context.get("dag_run")
     run_type = getattr(run, "run_type", None)  # an enum of texts
     day: Any = context.get("logical_date")
-    zone = _zone(context["dag"])
+    zone = zone_of(context["dag"])
     return Said(
         key=context.get("partition_key"),
         param=context.get("params", {}).get("partition"),
@@ -152,10 +152,14 @@ def moment_of(context: Context, field: str, moment: datetime | str | None) -> st
         raise errors.ArgumentRefused(
             f'{field}={moment!r} is no moment; give a datetime, an ISO string, or "run"'
         ) from error
-    return (parsed if parsed.tzinfo else parsed.replace(tzinfo=_zone(context["dag"]))).isoformat()
+    return (parsed if parsed.tzinfo else parsed.replace(tzinfo=zone_of(context["dag"]))).isoformat()
 
 
-def _zone(dag: DAG) -> Any:
+def zone_of(dag: DAG) -> Any:
+    """The zone that a DAG's dates are meant in.
+
+    :param dag: the DAG.
+    """
     import pendulum
 
     # a timetable may have a timezone of its own, and that is the one its dates are meant in

@@ -16,7 +16,7 @@ from airflow_dirops.calendar.formats import DAILY
 from airflow_dirops.calendar.windows import PartitionWindow
 from airflow_dirops.core import errors
 from airflow_dirops.runtime.assets import plain_path, schedule_format
-from airflow_dirops.runtime.context import form_of, is_mapped, partition_of
+from airflow_dirops.runtime.context import form_of, is_mapped, partition_of, zone_of
 from airflow_dirops.runtime.paths import absolute_path, pairs, path_text, pinned_source, refuse_nothing
 from airflow_dirops.runtime.settings import root
 from airflow_dirops.runtime.templates import DATES, PLACEHOLDER, mentions_partition, names_used, other_date
@@ -155,7 +155,7 @@ class PathFields(BaseOperator):
         filled = absolute_path("source", path.replace(PLACEHOLDER, _STANDS_FOR_ONE), root())
         path = filled.replace(_STANDS_FOR_ONE, PLACEHOLDER)
         asked = replace(window, path=path, since=rendered["since"], until=rendered["until"])
-        return asked.settle(self.partition, self.partition_format)
+        return asked.settle(self.partition, self.partition_format, zone=zone_of(context["dag"]))
 
     def _settled(self, name: str, template: Any) -> Any:
         rendered = getattr(self, name)

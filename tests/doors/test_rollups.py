@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from airflow.sdk import DAG
+from hypothesis import given, settings
+from hypothesis.strategies import booleans, dates, datetimes, integers, sampled_from
 
-from airflow_dirops import StagedTransformOperator, dirops_params
+from airflow_dirops import StagedTransformOperator, daily_partitions, dirops_params
 from airflow_dirops.calendar.windows import PartitionWindow, partitions
 from airflow_dirops.core import errors, read_directory, read_manifest, transform_directory
 from tests.doors.airflow_runs import Runs
@@ -17,6 +20,7 @@ from tests.text_files import read_text, values, write
 
 DAYS = ("2026-11-01", "2026-11-02", "2026-11-03")
 PATH = "interim/{partition}"
+BERLIN = "%Y/%m/%d/%H%z"
 
 
 def commit(root: Path, *days: str) -> None:
@@ -122,6 +126,14 @@ def test_which_partitions_a_window_takes(window: Any, run: str | None, run_forma
 @pytest.mark.parametrize(
     ("window", "message"),
     [
+        ({"last": -3}, "last=-3 is no number of partitions; the least is 1"),
+        ({"last": 10**30, "until": "2026-01-01"}, "in two steps"),
+        ({"last": 2, "until": "2026/10/25/02+0100", "partition_format": BERLIN}, "give timezone="),
+        ({"last": 2, "until": "2026/10/25/02+0100", "partition_format": "%Y-%m-%d"}, "names no partition as"),
+        ({"last": 2, "until": "2026-10-25", "partition_format": BERLIN}, "such as '2026/11/26/00"),
+        ({"last": 2, "until": "2026/10/25/02+0100", "timezone": "Europe/Nowhere"}, "give a name such as"),
+        ({"last": 2, "until": "2026/10/25/02+0100", "timezone": "../etc"}, "give a name such as"),
+        ({"last": 2, "until": "2999/10/25/02+0100", "timezone": "UTC", "partition_format": BERLIN}, "in the future"),
         ({"last": 0}, "last=0 is no number of partitions; the least is 1"),
         ({"last": True}, "no number"),
         ({"names": []}, "not one of them"),
@@ -140,6 +152,80 @@ def test_which_partitions_a_window_takes(window: Any, run: str | None, run_forma
 def test_a_window_that_no_run_could_use_is_refused(window: Any, message: str) -> None:
     with pytest.raises(errors.ArgumentRefused, match=message):
         partitions(PATH, **window).settle()
+
+
+@pytest.mark.parametrize(
+    ("window", "run", "run_format", "expected"),
+    [
+        ({"last": 4}, "2026/10/25/03+0100", BERLIN, ["01+0200", "02+0100", "02+0200", "03+0100"]),
+        ({"last": 3}, "2026/03/29/04+0200", BERLIN, ["01+0100", "03+0200", "04+0200"]),
+        ({"since": "2026/10/25/02+0200"}, "2026/10/25/03+0100", BERLIN, ["02+0100", "02+0200", "03+0100"]),
+        ({"since": "2026/10/25/02+0100"}, "2026/10/25/02+0100", BERLIN, ["02+0100"]),
+        ({}, "2026/10/25/02+0100", BERLIN, ["02+0100"]),
+    ],
+)
+def test_hours_follow_one_another_where_clocks_change(
+    window: Any, run: str, run_format: str, expected: list[str]
+) -> None:
+    asked = partitions(PATH, timezone="Europe/Berlin", **window).settle(run, run_format)
+    assert [name[-7:] for name in asked.names] == expected
+
+
+@pytest.mark.parametrize(("day", "count"), [("2026-10-25", 25), ("2026-03-29", 23), ("2026-03-30", 24)])
+@pytest.mark.parametrize("window", [{}, {"of": "day"}])
+def test_a_day_has_the_hours_that_its_clocks_show(day: str, count: int, window: Any) -> None:
+    names = partitions(PATH, partition_format=BERLIN, timezone="Europe/Berlin", **window).settle(day).names
+    assert len(set(names)) == len(names) == count
+    assert {name[:10] for name in names} == {day.replace("-", "/")}
+
+
+ZONES = ("Europe/Berlin", "America/Havana", "America/Sao_Paulo", "Australia/Lord_Howe", "Asia/Beirut", "UTC")
+
+
+@given(
+    zone=sampled_from(ZONES),
+    begin=datetimes(datetime(2015, 1, 1), datetime(2025, 1, 1)),
+    count=integers(1, 60),
+    forwards=booleans(),
+)
+@settings(max_examples=150, deadline=None)
+def test_a_window_has_each_hour_that_a_clock_shows_once(zone: str, begin: datetime, count: int, forwards: bool) -> None:
+    """Against a plain calendar: what the clock shows, minute by minute, with each change of the hour or the offset."""
+    clock, minute = ZoneInfo(zone), timedelta(minutes=1)
+    instant, shown = begin.replace(second=0, microsecond=0, tzinfo=UTC), []
+    while len(shown) < count:
+        if (hour := instant.astimezone(clock).strftime(BERLIN)) not in shown[-1:]:
+            shown.append(hour)
+        instant += minute
+    window = {"since": shown[0]} if forwards else {"last": count}
+    asked = partitions(PATH, timezone=zone, **window).settle(shown[-1], BERLIN)
+    assert list(asked.names) == sorted(shown)
+
+
+@given(zone=sampled_from(ZONES), day=dates(date(2015, 1, 1), date(2025, 1, 1)))
+@settings(max_examples=100, deadline=None)
+def test_the_days_of_a_zone_share_out_its_hours(zone: str, day: date) -> None:
+    """No hour is in two days, and none is in no day."""
+    clock, minute = ZoneInfo(zone), timedelta(minutes=1)
+    instant = datetime.combine(day - timedelta(days=1), time(), UTC)
+    shown = {
+        each.strftime(BERLIN)
+        for m in range(4 * 24 * 60)
+        if (each := (instant + m * minute).astimezone(clock)).date() == day
+    }
+    asked = partitions(PATH, partition_format=BERLIN, timezone=zone).settle(day.isoformat())
+    assert list(asked.names) == sorted(shown)
+
+
+def test_the_schedule_says_in_which_zone_the_hours_of_a_day_are(runs: Runs, root: Path) -> None:
+    hours = [f"2026/10/25/{hour}" for hour in ("01+0200", "02+0200", "02+0100", "03+0100")]
+    commit(root, *hours)
+    with DAG("hours", schedule=daily_partitions("0 2 * * *", timezone="Europe/Berlin")) as dag:
+        source = partitions(PATH, missing="allow", partition_format=BERLIN)
+        StagedTransformOperator(task_id="week", source=source, target="final/{partition}", aggregate=keys, codec="text")
+    assert runs(dag, key="2026-10-25").state("week") == "success"
+    assert values(root / "final/2026-10-25") == {"keys": " ".join(f"{hour}/a" for hour in sorted(hours))}
+    assert len(read_manifest(root / "final/2026-10-25").partitions) == 25
 
 
 def test_a_window_is_a_source_without_airflow(root: Path) -> None:
