@@ -12,8 +12,8 @@ from .report.outcome import Outcome as Outcome
 from .report.outcome import Progress as Progress
 from .snapshot.opening import open_snapshot as open_snapshot
 from .snapshot.opening import read_manifest as read_manifest
-from .snapshot.reader import Record as Record
 from .snapshot.reader import Snapshot as Snapshot
+from .snapshot.record import Record as Record
 from .stage.partitions import Partitions as Partitions
 from .stage.retention import Retention as Retention
 from .upkeep.accept import accept_removal as accept_removal

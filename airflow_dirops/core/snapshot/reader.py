@@ -28,30 +28,9 @@ from airflow_dirops.core.messages.shown import logger
 from airflow_dirops.core.messages.tracebacks import described
 from airflow_dirops.core.place.held import Held, name_in, not_as_listed
 from airflow_dirops.core.snapshot.contents import iter_list
+from airflow_dirops.core.snapshot.record import Record
 
 log = logger(__name__)
-
-
-class Record:
-    """One entry of a snapshot; its value is decoded when asked for, and not kept."""
-
-    def __init__(self, snapshot: Snapshot, entry: Entry) -> None:
-        self._snapshot = snapshot
-        self.entry = entry
-        self.key = key_of(entry.path)
-
-    @property
-    def path(self) -> str:
-        """A path that opens this very file while the snapshot is open, also after the target was replaced."""
-        return self._snapshot.path_of(self.entry)
-
-    @property
-    def value(self) -> Any:
-        """The decoded value, read anew at each use."""
-        return self._snapshot.read(self.entry)
-
-    def __repr__(self) -> str:
-        return f"Record(key={self.key!r})"
 
 
 class Snapshot:
@@ -91,7 +70,8 @@ class Snapshot:
         return self._codec
 
     def __iter__(self) -> Iterator[Record]:
-        return (Record(self, entry) for entry in self.iter_entries())
+        partition = self.manifest.partition
+        return (Record(key_of(entry.path), entry, self, partition) for entry in self.iter_entries())
 
     def __len__(self) -> int:
         return self.manifest.counts.entries

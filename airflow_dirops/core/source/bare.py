@@ -12,14 +12,15 @@ import msgspec
 
 from airflow_dirops.core.disk.held import is_damage
 from airflow_dirops.core.disk.sorting import Sorter
-from airflow_dirops.core.errors import ArgumentRefused, DanglingLink, SourceChanged, StorageError
+from airflow_dirops.core.errors import DanglingLink, SourceChanged, StorageError
 from airflow_dirops.core.format.entries import Input, order_of
 from airflow_dirops.core.format.manifest import PartitionRecord
 from airflow_dirops.core.messages.shown import logger
 from airflow_dirops.core.snapshot.reader import Snapshot
+from airflow_dirops.core.snapshot.record import Record, Undecoded
 from airflow_dirops.core.source.inputs import Inputs, NoInputs
 from airflow_dirops.core.source.listing import Listing
-from airflow_dirops.core.source.source import Fault, InputRecord, Source, warn_of_case
+from airflow_dirops.core.source.source import Fault, Source, warn_of_case
 from airflow_dirops.core.source.together import DANGLING, LEFT_OUT, SortedInputs
 from airflow_dirops.core.stage.patterns import Selection
 
@@ -92,14 +93,11 @@ class BareDirectory:
     def name_of(self, item: Input) -> str:
         return self._prefix + item.path
 
-    def record_of(self, item: Input) -> InputRecord:
-        return InputRecord(item.key, self.name_of(item), item.size)
+    def record_of(self, item: Input) -> Record:
+        return Record(item.key, item, Undecoded(self.name_of(item)))
 
     def read(self, item: Input) -> Any:
-        raise ArgumentRefused(
-            f"nothing says how to decode {self.name_of(item)!r}, which no stage committed; "
-            "give read=, a function that takes a path, or name a stage's target as the source"
-        )
+        return self.record_of(item).value  # which says that nothing can decode it
 
     def local(self, item: Input) -> AbstractContextManager[str]:
         return nullcontext(self.name_of(item))

@@ -14,7 +14,8 @@ from airflow_dirops.core.format.entries import Entry, Input
 from airflow_dirops.core.format.lists import FILES
 from airflow_dirops.core.format.manifest import PartitionRecord
 from airflow_dirops.core.snapshot.contents import iter_ordered
-from airflow_dirops.core.snapshot.reader import Record, Snapshot
+from airflow_dirops.core.snapshot.reader import Snapshot
+from airflow_dirops.core.snapshot.record import Record
 from airflow_dirops.core.source.inputs import Inputs
 from airflow_dirops.core.source.source import Source, warn_of_case
 from airflow_dirops.core.stage.patterns import Selection
@@ -66,7 +67,7 @@ class SnapshotSource(Inputs):
         return os.path.join(self.path, item.path)
 
     def record_of(self, item: Input) -> Record:
-        return Record(self._held, _entry_of(item))
+        return Record(item.key, _entry_of(item), self._held, self._held.manifest.partition)
 
     def read(self, item: Input) -> Any:
         try:

@@ -17,6 +17,7 @@ from airflow_dirops.core.format.lines import encode_line
 from airflow_dirops.core.format.manifest import PartitionRecord
 from airflow_dirops.core.messages.first_few import FirstFew
 from airflow_dirops.core.messages.shown import logger
+from airflow_dirops.core.snapshot.record import Record
 from airflow_dirops.core.source.inputs import Inputs, with_order
 from airflow_dirops.core.source.source import Fault, Source
 from airflow_dirops.core.stage.policies import Join
@@ -104,7 +105,7 @@ class JoinedSource:
     def fault_of(self, item: Input) -> Fault | None:
         return self.singles[item.source].fault_of(item)
 
-    def record_of(self, item: Input) -> Any:
+    def record_of(self, item: Input) -> Record:
         return self.singles[item.source].record_of(item)
 
     def read(self, item: Input) -> Any:

@@ -16,9 +16,10 @@ from typing import Any, NamedTuple
 import msgspec
 
 from airflow_dirops.core.disk.sorting import Sorter
-from airflow_dirops.core.format.entries import Input, key_of
+from airflow_dirops.core.format.entries import Input
 from airflow_dirops.core.format.manifest import PartitionRecord
-from airflow_dirops.core.snapshot.reader import Record, Snapshot
+from airflow_dirops.core.snapshot.reader import Snapshot
+from airflow_dirops.core.snapshot.record import Record
 from airflow_dirops.core.source.inputs import Inputs
 from airflow_dirops.core.source.source import Source
 from airflow_dirops.core.stage.partitions import Partitions
@@ -87,10 +88,9 @@ class Rollup:
     def fault_of(self, item: Input) -> None:  # noqa: ARG002 - what was committed can be read
         return None
 
-    def record_of(self, item: Input) -> Any:
+    def record_of(self, item: Input) -> Record:
         source, own = self._own(item)
-        record = source.record_of(own)
-        return RolledUpRecord(record, key_of(item.path)) if isinstance(record, Record) else record
+        return source.record_of(own).within(item.path[: -len(own.path) - 1])
 
     def read(self, item: Input) -> Any:
         source, own = self._own(item)
@@ -109,28 +109,6 @@ class Rollup:
         number = bisect_right(self._prefixes, item.path) - 1
         own = msgspec.structs.replace(item, path=item.path[len(self._prefixes[number]) :])
         return self.singles[number], own
-
-
-class RolledUpRecord:
-    """A record of one of the partitions, under the key that it has in all of them together."""
-
-    def __init__(self, record: Record, key: str) -> None:
-        self._record = record
-        self.key = key
-        self.entry = record.entry
-
-    @property
-    def path(self) -> str:
-        """A path that opens this very file."""
-        return self._record.path
-
-    @property
-    def value(self) -> Any:
-        """The decoded value, read anew at each use."""
-        return self._record.value
-
-    def __repr__(self) -> str:
-        return f"Record(key={self.key!r})"
 
 
 class _Chained(Inputs):

@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, Protocol
 
@@ -16,7 +15,8 @@ from airflow_dirops.core.disk.sorting import Sorter
 from airflow_dirops.core.format.entries import Input
 from airflow_dirops.core.format.manifest import PartitionRecord, SourceRecord
 from airflow_dirops.core.messages.shown import logger
-from airflow_dirops.core.snapshot.reader import Record, Snapshot
+from airflow_dirops.core.snapshot.reader import Snapshot
+from airflow_dirops.core.snapshot.record import Record
 from airflow_dirops.core.source.inputs import Inputs
 from airflow_dirops.core.stage.patterns import Selection
 
@@ -62,7 +62,7 @@ class Source(Protocol):
     def name_of(self, item: Input) -> str:
         """Where it lies, for people."""
 
-    def record_of(self, item: Input) -> Record | InputRecord:
+    def record_of(self, item: Input) -> Record:
         """What a user's function sees of this input."""
 
     def partitions(self) -> Iterable[PartitionRecord]:
@@ -94,15 +94,6 @@ class Source(Protocol):
         """How many names the listing passed over."""
 
     def close(self) -> None: ...
-
-
-@dataclass(frozen=True)
-class InputRecord:
-    """A file of a bare directory: its key, a path that opens it, its size in bytes."""
-
-    key: str
-    path: str
-    size: int
 
 
 def warn_of_case(source: Source) -> None:

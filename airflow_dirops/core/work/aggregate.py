@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from functools import cached_property, partial
 from itertools import chain
-from typing import Any, NamedTuple
 
 from airflow_dirops.core.errors import DiropsError, RecordFailed, SetupError, environment_error, storage_failure
 from airflow_dirops.core.format.entries import EVERY_INPUT, Input
@@ -22,19 +21,12 @@ from airflow_dirops.core.plan.readiness import Readiness
 from airflow_dirops.core.processes.home import Home
 from airflow_dirops.core.report.changes import Change
 from airflow_dirops.core.report.outcome import Reporter
+from airflow_dirops.core.snapshot.record import Record, Taken
 from airflow_dirops.core.source.source import Source
 from airflow_dirops.core.stage.functions import Pair, UserFunction, records_of
 from airflow_dirops.core.stops import is_stop
 from airflow_dirops.core.work.quarantine import Quarantine
 from airflow_dirops.core.work.worker import Result, Worker
-
-
-class AggregateRecord(NamedTuple):
-    """What an aggregating function gets of a record: its key, a path that opens its input, its value."""
-
-    key: str
-    path: str
-    value: Any
 
 
 class Aggregation:
@@ -150,7 +142,7 @@ class _Records:
         self._quarantine = quarantine
         self.failure: BaseException | None = None
 
-    def of(self, item: Input) -> Iterator[AggregateRecord]:
+    def of(self, item: Input) -> Iterator[Record]:
         with ExitStack() as opened:
             read = self._worker.caught(item, partial(self._read, item, opened))
             if not isinstance(read, Result):
@@ -165,15 +157,18 @@ class _Records:
             raise
         self._reporter.count("quarantined", item.path)
 
-    def _read(self, item: Input, opened: ExitStack) -> Iterator[AggregateRecord]:
+    def _read(self, item: Input, opened: ExitStack) -> Iterator[Record]:
         # All records of one input at once: most have one, and a failure must come before any was handed out.
         path = self._worker.paths(item, opened)
-        waiting = deque(AggregateRecord(key, path, value) for key, value in self._worker.read(item))
+        own = self._worker.records(item)
+        entry = [one and one.entry for one in own] if isinstance(own, list) else own.entry
+        partition = None if isinstance(own, list) else own.partition
+        waiting = deque(Record(key, entry, Taken(path, value), partition) for key, value in self._worker.read(item))
         self._source.check(item)
         return _taken_out(waiting)
 
 
-def _only_at(home: Home, records: Iterator[AggregateRecord]) -> Iterator[AggregateRecord]:
+def _only_at(home: Home, records: Iterator[Record]) -> Iterator[Record]:
     """A child shares the place in the list of inputs: what it read, this process would miss."""
     while True:
         if not home.is_here:
@@ -189,7 +184,7 @@ def _only_at(home: Home, records: Iterator[AggregateRecord]) -> Iterator[Aggrega
         del record
 
 
-def _taken_out(records: deque[AggregateRecord]) -> Iterator[AggregateRecord]:
+def _taken_out(records: deque[Record]) -> Iterator[Record]:
     """Nobody here holds on to a value while the next one is read."""
     while records:
         yield records.popleft()

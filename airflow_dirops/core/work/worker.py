@@ -166,6 +166,10 @@ class Worker:
         """A path that opens an input, or a list of them, until the block ends."""
         return self._each(item, lambda part: opened.enter_context(self._source.local(part)))
 
+    def records(self, item: Input) -> Any:
+        """What users see of an input, or a list of it, for joined ones."""
+        return self._each(item, self._source.record_of)
+
     def offered(self, name: str, item: Input, key: str) -> Any:
         """What a function gets that asks for it by name."""
         match name:
@@ -174,7 +178,7 @@ class Worker:
             case "path":
                 return self.paths(item, self._opened)
             case "record":
-                return self._each(item, self._source.record_of)
+                return self.records(item)
             case "params":
                 return dict(self._recipe.params)
             case _:

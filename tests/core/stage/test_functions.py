@@ -100,7 +100,7 @@ class TestKinds:
 class TestByName:
     def test_a_reader_of_a_bare_directory(self, run: Run, texts: Path, target: Path) -> None:
         def read(where: str, key: str, path: str, record: Any, params: Any, partition: str) -> list[Any]:
-            return [where, key, path, record.key, record.path, record.size, params, partition]
+            return [where, key, path, record.key, record.path, record.entry.size, params, partition]
 
         run(read=read, codec="json", params={"n": 1}, partition="p")
         path = str(texts / "a.txt")
