@@ -8,14 +8,17 @@ from pathlib import Path
 
 import pytest
 
-from airflow_dirops.core import errors, upkeep
+from airflow_dirops.core import Retention, errors, upkeep
 from tests import needs
 from tests.crash import scenarios
 from tests.crash.checker import Expected, finished_inputs, look
 from tests.crash.scenarios import ONE, TWO
+from tests.crash.shim import Strike
 from tests.crash.world import Ended, Warm, World, made_of
 from tests.power.disks import need_disks, run
 from tests.power.served import need_served, served
+
+DIED, SLOWLY = Strike("kill-after", 5, "journal.jsonl"), {"durability": "process", "seconds_each": 0.3}
 
 # What takes two renames where names cannot be exchanged, and what finds such a swap cut off.
 SCENARIOS = (
@@ -92,12 +95,26 @@ def test_names_that_differ_only_in_case_where_they_are_one(folding: World, here:
 @pytest.fixture
 def from_below(warm: Warm, here: Path, sources: Path) -> Iterator[World]:
     """A target that only the lower layer of an overlay has, as where a container's image brings it."""
+
+    def build(lower: World) -> None:
+        lower.commit(**ONE)
+        lower.commit(**ONE | {"redo": "all"})
+        (lower.root / "empty").mkdir()
+
+    with overlay(warm, here, sources, build) as world:
+        yield world
+
+
+@contextmanager
+def overlay(warm: Warm, here: Path, sources: Path, build: Callable[[World], None]) -> Iterator[World]:
+    """A world over a lower layer.
+
+    :param build: fills that layer, as who builds an image.
+    """
     needs.file_system("overlay")
     lower = World(warm, here / "lower", sources)
     lower.root.mkdir()
-    lower.commit(**ONE)
-    lower.commit(**ONE | {"redo": "all"})
-    (lower.root / "empty").mkdir()
+    build(lower)
     for name in ("upper", "work"):
         (here / name).mkdir()
     layers = f"lowerdir={lower.root},upperdir={here / 'upper'},workdir={here / 'work'}"
@@ -151,6 +168,42 @@ def test_upkeep_refuses_it_as_well_until_that_is_done(from_below: World, act: Ca
     act(target)
     assert upkeep.verify(target, deep=True).is_good
     assert len(upkeep.list_snapshots(target)) == 3
+
+
+def test_what_was_retired_in_a_lower_layer_stays_without_a_warning_each_time_and_comes_back(
+    from_below: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Removing it would free nothing: the image has it."""
+    target, nothing = from_below.target, Retention(keep_snapshots=0, keep_hours=0)
+    image = [kept.manifest.snapshot for kept in upkeep.list_snapshots(target)]
+    with caplog.at_level("INFO"):
+        assert upkeep.clean(target, nothing).snapshots == []
+    ((level, message),) = [(record.levelname, record.getMessage()) for record in caplog.records]
+    assert (level, message.split(" come from ")[0]) == ("INFO", "1 directories")
+    assert "removing them would free nothing" in message
+
+    another = target.with_name("another")
+    from_below.commit(**TWO | {"target": str(another)})
+    run("rm", "-r", target)
+    another.rename(target)
+    upkeep.rollback(target, image[1])
+    assert look(target).content == made_of(from_below.sources / "one", ONE["mark"])
+    assert upkeep.verify(target, deep=True).is_good
+    caplog.clear()
+    upkeep.clean(target, nothing)
+    assert not [record for record in caplog.records if record.levelname == "WARNING"]
+
+
+def test_what_a_dead_attempt_left_in_a_lower_layer_is_used_and_not_called_removed(
+    warm: Warm, here: Path, sources: Path
+) -> None:
+    needs.file_system("overlay")
+    with overlay(warm, here, sources, lambda lower: lower.crash(DIED, **ONE, **SLOWLY)) as world:
+        ((dead, _),) = finished_inputs(world.target).items()
+        assert upkeep.clean(world.target).orphans == []
+        assert dead in finished_inputs(world.target)
+        world.commit(**ONE)
+        assert look(world.target).content == made_of(world.sources / "one", ONE["mark"])
 
 
 def test_a_lower_layer_is_in_nobodys_way_where_nothing_is_renamed(from_below: World) -> None:

@@ -23,14 +23,25 @@ class Concerns:
     def __init__(self, log: logging.Logger | logging.LoggerAdapter[logging.Logger], most: int = 3) -> None:
         self._log = log
         self._noted = FirstFew[str](most)
+        self._below = FirstFew[str](most)
 
     def note(self, what: str, path: Path | str, error: BaseException | str) -> None:
-        if self._noted.add(os.fspath(path)):
+        """Warn; but of what is in the lower layer of an overlay only say that it stays, since nothing can be done."""
+        if isinstance(error, OSError) and error.errno == errno.EXDEV:
+            self._below.add(os.fspath(path))
+        elif self._noted.add(os.fspath(path)):
             self._log.warning("%s %s: %s", what, shown(os.fspath(path)), error)
 
     def sum_up(self) -> None:
         if more := self._noted.more:
             self._log.warning("%s such warnings", more)
+        if self._below.count:
+            self._log.info(
+                "%d directories come from the lower layer of an overlay, as from a container's image, and stay, since "
+                "removing them would free nothing: %s",
+                self._below.count,
+                shown(self._below.phrase()),
+            )
 
 
 @contextmanager

@@ -210,7 +210,7 @@ def _discard_orphans(control: ControlDirectory, left: list[str]) -> list[str]:
     with concerns(log) as found, control.locked("clean"):
         finish_swap(control)
         for attempt in take_dead(control, note):
-            orphans.append(attempt.id)
-            attempt.discard(found)
+            if attempt.discard(found):
+                orphans.append(attempt.id)
             attempt.release()
     return orphans

@@ -72,8 +72,8 @@ class DeadAttempt:
     def finished(self) -> Iterator[JournalLine]:
         return read_journal(self.where)
 
-    def discard(self, found: Concerns | None = None) -> None:
-        discard(self.control, self.where, found)
+    def discard(self, found: Concerns | None = None) -> bool:
+        return discard(self.control, self.where, found)
 
     def release(self) -> None:
         """Leave it to whoever comes next."""

@@ -7,6 +7,7 @@ import os
 import re
 import time
 from contextlib import ExitStack, suppress
+from errno import EXDEV
 from itertools import islice
 from math import inf
 from pathlib import Path
@@ -123,17 +124,24 @@ def drop_expired(control: ControlDirectory, retention: Retention) -> list[str]:
     return dropped
 
 
-def discard(control: ControlDirectory, directory: Path, found: Concerns | None = None) -> None:
+def discard(control: ControlDirectory, directory: Path, found: Concerns | None = None) -> bool:
     """Move a staging area out of sight, so that nobody takes the rest of one for the whole.
 
     :func:`remove_rest` deletes it, once no file in it is held open: FUSE and NFS keep such a file under another name.
+
+    :returns: whether it is out of sight.
     """
-    try:
-        directory.rename(_free_name(control.removing / directory.name))
-    except FileNotFoundError:
-        return
-    except OSError as error:
-        (found or Concerns(log)).note("could not remove", directory, f"{error}; the next run of this stage tries again")
+    with ExitStack() as stack:
+        found = found or stack.enter_context(concerns(log))
+        try:
+            directory.rename(_free_name(control.removing / directory.name))
+        except FileNotFoundError:
+            pass
+        except OSError as error:
+            retried = f"{error}; the next run of this stage tries again"
+            found.note("could not remove", directory, error if error.errno == EXDEV else retried)
+            return False
+    return True
 
 
 def remove_rest(control: ControlDirectory, found: Concerns | None = None, seconds: float = inf) -> None:
