@@ -3,7 +3,7 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test lint check clean
+.PHONY: help setup demo test lint check options clean
 SHELL := /bin/sh
 
 # Airflow starts in half the time from compiled files, and this package never asks a question.
@@ -33,6 +33,7 @@ help:
 	@echo 'make test        the tests that need no running Airflow; ARGS="-k name" for some of them'
 	@echo '                 -m celery and -m browser: WITH=celery, WITH=browser, and their install.sh'
 	@echo 'make check       what CI checks besides: format, lint, types, layers'
+	@echo 'make options     write what follows from the definitions of options: signatures, docstrings, tables'
 	@echo 'make clean       remove .venv, .airflow and what the tools cached'
 
 demo: setup
@@ -46,6 +47,9 @@ lint check: setup
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+options: setup
+	@$(BIN)/python -m tools.options
 
 clean:
 	rm -rf $(VENV) .airflow .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache build dist

@@ -5,9 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from airflow_dirops.calendar.formats import DAILY, example_name, tells_hours
+from airflow_dirops.core.errors import ArgumentRefused
+from airflow_dirops.core.stage.options import OPTIONS
 
 if TYPE_CHECKING:
     from airflow.sdk import Param
+
+    from airflow_dirops.core.stage.option import FormField, Option
 
 FORM_MARK = "x-dirops"
 """A member of the schema of each of the form's fields, which tells it from an author's own of the same name."""
@@ -19,7 +23,8 @@ DRY_RUN = "Dry run: only planned, nothing was written"
 def dirops_params() -> dict[str, Param]:
     """Fields for a DAG's trigger form: which partition, what to redo, bad files, a trial, or only a plan.
 
-    Left as they are, they change nothing. More fields can be added: ``params={**dirops_params(), ...}``.
+    Left as they are, they change nothing. More fields can be added: ``params={**dirops_params(), ...}``; under other
+    names, as these are taken. What a DAG's stages do by default is said in ``default_args``.
     """
     from airflow.sdk import Param
 
@@ -30,65 +35,30 @@ def dirops_params() -> dict[str, Param]:
             format="date",
             title="Partition",
             description=form_description(),
-        ),
-        "redo": Param(
-            None,
-            type=["null", "string"],
-            enum=[None, "needed", "damaged", "all"],
-            values_display={
-                "null": "As the DAG says",
-                "needed": "What is new, changed or missing",
-                "damaged": "Also what is damaged",
-                "all": "Everything",
-            },
-            title="Redo",
-            description="Which files to compute. For damage, results that are kept are compared with their digests.",
-        ),
-        "on_error": Param(
-            None,
-            type=["null", "string"],
-            enum=[None, "fail", "quarantine"],
-            values_display={"null": "As the DAG says", "fail": "Stop at the first", "quarantine": "Set them aside"},
-            title="Files that fail",
-            description="What to do about them. Those that are set aside are listed in the manifest.",
-        ),
-        "max_failures": Param(
-            None,
-            type=["null", "string"],
-            title="How many may fail",
-            description="A count such as 20, or a percentage such as 5%, of files to set aside. "
-            "Empty: as the DAG says.",
-        ),
-        "accept_removal": Param(
-            False,
-            type=["null", "boolean"],  # without "null" the form marks a switch as a field to be filled in
-            title="Accept removals",
-            description="For a run that was refused since too many results would go (TooManyRemoved): let them go.",
-        ),
-        "accept_code_change": Param(
-            False,
-            type=["null", "boolean"],
-            title="Accept a code change",
-            description="Keep the results that are there, though the code that made them, or its params, have changed.",
-        ),
-        "limit": Param(
-            None,
-            type=["null", "integer"],
-            minimum=1,
-            title="Trial run",
-            description="How many inputs to work on, the first by name, such as 20. The result is marked as a trial, "
-            "makes no asset event, and never replaces a full one. Empty: all.",
-        ),
-        "dry_run": Param(
-            False,
-            type=["null", "boolean"],
-            title="Dry run",
-            description="Only plan: log what would run and why, write nothing.",
-        ),
+        )
     }
+    for option in OPTIONS.values():
+        if option.form:
+            value, schema = _param(option.form)
+            fields[option.field_name] = Param(value, title=option.form.title, description=option.form.text, **schema)
     for name, field in fields.items():
         field.schema[FORM_MARK] = name
     return fields
+
+
+def _param(field: FormField) -> tuple[Any, dict[str, Any]]:
+    """What a field is when it is left alone, and what can be filled in."""
+    # Without "null" the form marks every field, a switch too, as one to be filled in.
+    match field.kind:
+        case "switch":
+            return False, {"type": ["null", "boolean"]}
+        case "count":
+            return None, {"type": ["null", "integer"], "minimum": 1}
+        case "text":
+            return None, {"type": ["null", "string"]}
+        case "choice":
+            shown = {"null": "As the DAG says", **field.choices}
+            return None, {"type": ["null", "string"], "enum": [None, *field.choices], "values_display": shown}
 
 
 def is_form_field(params: Any, name: str) -> bool:
@@ -97,6 +67,31 @@ def is_form_field(params: Any, name: str) -> bool:
     :param params: those of the DAG or the task, as Airflow holds them.
     """
     return name in params and params.get_param(name).schema.get(FORM_MARK) == name
+
+
+def check_form(params: Any) -> None:
+    """Refuse a param in the place of a field of the form: it would steer nothing, whoever fills it in.
+
+    :param params: those of a DAG or a task, as Airflow holds them.
+    :raises ArgumentRefused: if there is a form, and a field of it is an author's own.
+    """
+    names = {"partition": None, **{each.field_name: each for each in OPTIONS.values() if each.form}}
+    if not any(is_form_field(params, name) for name in names):
+        return
+    for name, option in names.items():
+        if name in params and not is_form_field(params, name):
+            raise ArgumentRefused(
+                f"params has a {name!r} in the place of the form's field of that name, and no stage would follow it: "
+                f"leave it out of params. {_instead(option)}; a param for your own functions needs another name"
+            )
+
+
+def _instead(option: Option | None) -> str:
+    if option is None:
+        return "To set the partition of a stage, give it partition="
+    if option.where.is_in_dags:
+        return f"To say what the stages of this DAG do by default, write default_args={{{option.name!r}: ...}}"
+    return "The field is for one run, and has no default"
 
 
 def form_description(partition_format: str | None = DAILY) -> str:

@@ -6,13 +6,13 @@ import os
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
-import msgspec
 import typer
 
 from airflow_dirops.cli.app import AsJson, command
-from airflow_dirops.cli.functions import load_codec, load_function
+from airflow_dirops.cli.functions import load_function
+from airflow_dirops.cli.options import stage_options, with_stage_options
 from airflow_dirops.cli.output import output_of
 from airflow_dirops.cli.targets import find_planned_target, find_source
 from airflow_dirops.core import Manifest, Partitions, iter_plan, read_manifest
@@ -33,55 +33,14 @@ class _Functions(NamedTuple):
 
 
 @command("See what would run")
+@with_stage_options
 def plan(
     paths: Annotated[list[str], typer.Argument(metavar="SOURCE TARGET", help=_PATHS)],
-    pattern: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="Which files of the source, as a glob; with several sources, once for each or once for all.",
-            show_default="**/*",
-        ),
-    ] = None,
     read: Annotated[str | None, typer.Option(help="The function of a path, as module:function.")] = None,
     transform: Annotated[str | None, typer.Option(help="The function of a value, as module:function.")] = None,
     aggregate: Annotated[str | None, typer.Option(help="The function of all records, as module:function.")] = None,
-    join: Annotated[
-        Literal["inner", "outer", "strict"] | None,
-        typer.Option(help="How several sources are matched by key.", show_default="as the target was made"),
-    ] = None,
-    params: Annotated[str | None, typer.Option(help="What the functions get as params: a JSON object.")] = None,
-    stage: Annotated[
-        str | None, typer.Option(help="The stage's name.", show_default="the one that made the target")
-    ] = None,
-    codec: Annotated[
-        str | None, typer.Option(help="Of the outputs: a name, or module:object.", show_default="that of the target")
-    ] = None,
-    source_codec: Annotated[
-        str | None, typer.Option(help="Of the source: a name, or module:object. Only pickles need it.")
-    ] = None,
-    version: Annotated[str | None, typer.Option(help="Stands for the functions' code.")] = None,
-    limit: Annotated[int | None, typer.Option(help="A trial run over the first so many inputs.")] = None,
-    accept_code_change: Annotated[
-        bool, typer.Option("--accept-code-change", help="As if results that other code made were kept.")
-    ] = False,
-    follow_symlinks: Annotated[bool, typer.Option("--follow-symlinks", help="Descend into links to folders.")] = False,
-    redo: Annotated[
-        Literal["needed", "damaged", "all"],
-        typer.Option(help="Which inputs run: with damaged, outputs are read, and compared with their digests."),
-    ] = "needed",
-    empty: Annotated[
-        Literal["fail", "skip", "commit"], typer.Option(help="What the stage does where no file matches.")
-    ] = "fail",
-    on_error: Annotated[
-        Literal["fail", "quarantine"], typer.Option(help="What the stage does with files that fail.")
-    ] = "fail",
-    max_removed: Annotated[
-        str | None,
-        typer.Option(
-            help="How many results of the target may go: a count, or such as 50%.", show_default="half, of 20 or more"
-        ),
-    ] = None,
     json: AsJson = False,
+    **options: Any,
 ) -> int:
     """Show what a stage would do with each of its inputs, and why it would be refused; nothing is written.
 
@@ -100,36 +59,25 @@ def plan(
         )
     sources = [str(rolled_up)] if rolled_up else [find_source(each) for each in typed]
     sources = sources or _sources_of(last, target, made)
-    join = join or _join_of(made, sources)
+    given = stage_options(options)
+    join = given.pop("join", None) or _join_of(made, sources)
     functions = _Functions(
         load_function("--read", read), load_function("--transform", transform), load_function("--aggregate", aggregate)
     )
-    if version and not any(functions):
+    if "version" in given and not any(functions):
         raise ArgumentRefused(
             "--version stands for the code of functions; name them with --read, --transform or --aggregate"
         )
     if made is not None:
         _check_kind(made, functions, sources, target, join)
-    may_be_kept = made is not None and functions.aggregate is None and codec in (None, made.codec.name)
+    may_be_kept = made is not None and functions.aggregate is None and given.get("codec") in (None, made.codec.name)
     counts: Counter[str] = Counter()
     refusals: list[str] = []
     planned = iter_plan(
         source=rolled_up or ([*sources] if join else sources[0]),
         target=target,
-        pattern=_one_or_each(pattern or ["**/*"]),
         join=join,
-        params=_parsed(params),
-        stage=stage or (made.stage if made else None),
-        codec=load_codec("--codec", codec) or (made.codec.name if made and any(functions) else "npy"),
-        source_codec=load_codec("--source-codec", source_codec),
-        version=version,
-        limit=limit,
-        accept_code_change=accept_code_change,
-        follow_symlinks=follow_symlinks,
-        redo=redo,
-        empty=empty,
-        on_error=on_error,
-        max_removed=int(max_removed) if max_removed and max_removed.isdecimal() else max_removed,
+        **{**_as_made(made, functions), **given},
         on_objection=refusals.append,
         may_replace={"other_stage"},
         read=functions.read,
@@ -165,8 +113,9 @@ def _changes(changes: tuple[Change, ...] | None, *, json: bool) -> dict[str, Any
     return {"changed": told(changes)} if changes else {}
 
 
-def _one_or_each(patterns: list[str]) -> str | list[str]:
-    return patterns if len(patterns) > 1 else patterns[0]
+def _as_made(made: Manifest | None, functions: _Functions) -> dict[str, Any]:
+    """What is as the target was made, unless it is given."""
+    return {} if made is None else {"stage": made.stage, **({"codec": made.codec.name} if any(functions) else {})}
 
 
 def _made(target: str) -> Manifest | None:
@@ -218,12 +167,3 @@ def _check_kind(made: Manifest, functions: _Functions, sources: list[str], targe
             f"{target!r} was made of all its inputs together, by {made.function.name!r}; "
             "add --aggregate module:function, or leave --read out to look at the inputs only"
         )
-
-
-def _parsed(params: str | None) -> dict[str, Any] | None:
-    try:
-        return None if params is None else msgspec.json.decode(params, type=dict[str, Any])
-    except msgspec.MsgspecError as error:
-        raise ArgumentRefused(
-            f"--params {params!r} is no JSON object: {error}; write it as in --params '{{\"by\": 3}}'"
-        ) from error

@@ -10,18 +10,21 @@ from airflow_dirops.core.dry_run import PlannedInputs, dry_run, warn_of_objectio
 from airflow_dirops.core.errors import ArgumentRefused, remaining_storage_errors
 from airflow_dirops.core.pipeline import run_stage
 from airflow_dirops.core.report.outcome import Outcome
+from airflow_dirops.core.stage.keywords import StageKeywords
 from airflow_dirops.core.stage.locations import SourceLike
 from airflow_dirops.core.stage.partitions import PartitionsLike
-from airflow_dirops.core.stage.stage import Stage, StageOptions
+from airflow_dirops.core.stage.signature import with_options
+from airflow_dirops.core.stage.stage import Stage
 from airflow_dirops.core.stops import note_handlers
 
 
+@with_options
 def read_directory(
     *,
     source: SourceLike | PartitionsLike | list[SourceLike] | tuple[SourceLike, ...],
     target: str | os.PathLike[str],
     read: Callable[..., Any],
-    **options: Unpack[StageOptions],
+    **options: Unpack[StageKeywords],
 ) -> Outcome:
     """Read a directory file by file into a new snapshot of the target.
 
@@ -29,12 +32,13 @@ def read_directory(
     :param target: the directory that readers see, replaced as a whole.
     :param read: called with each file's path; returns None to skip it, a value, ``(path, value)``, or, as a
         generator, any number of ``(key, value)``.
-    :param options: see :class:`~airflow_dirops.core.stage.stage.StageOptions`.
+    :param options: see :class:`~airflow_dirops.core.stage.keywords.StageKeywords`.
     :raises DiropsError: of the families in :mod:`airflow_dirops.core.errors`; the target is untouched then.
     """
     return run(Stage(source=source, target=target, read=read, **options))
 
 
+@with_options
 def transform_directory(
     *,
     source: SourceLike | PartitionsLike | list[SourceLike] | tuple[SourceLike, ...],
@@ -42,7 +46,7 @@ def transform_directory(
     transform: Callable[..., Any] | None = None,
     aggregate: Callable[..., Any] | None = None,
     read: Callable[..., Any] | None = None,
-    **options: Unpack[StageOptions],
+    **options: Unpack[StageKeywords],
 ) -> Outcome:
     """Turn each record of a snapshot, or all of them together, into records of the target's new snapshot.
 
@@ -53,12 +57,13 @@ def transform_directory(
     :param aggregate: instead of ``transform``: called once, with an iterator over all records, each with ``key``,
         ``path`` and ``value``; returns one value, named as the function is, or yields ``(key, value)``.
     :param read: decodes files that no stage wrote, as for :func:`read_directory`.
-    :param options: see :class:`~airflow_dirops.core.stage.stage.StageOptions`.
+    :param options: see :class:`~airflow_dirops.core.stage.keywords.StageKeywords`.
     :raises DiropsError: as :func:`read_directory`.
     """
     return run(Stage(source=source, target=target, read=read, transform=transform, aggregate=aggregate, **options))
 
 
+@with_options
 def iter_plan(
     *,
     source: SourceLike | PartitionsLike | list[SourceLike] | tuple[SourceLike, ...],
@@ -67,7 +72,7 @@ def iter_plan(
     transform: Callable[..., Any] | None = None,
     aggregate: Callable[..., Any] | None = None,
     on_objection: Callable[[str], None] = warn_of_objection,
-    **options: Unpack[StageOptions],
+    **options: Unpack[StageKeywords],
 ) -> PlannedInputs:
     """What a stage would do with each input, and why, one at a time; nothing is written.
 
@@ -76,7 +81,8 @@ def iter_plan(
     :param aggregate: as for :func:`transform_directory`; all inputs run for the same reason, or none does.
     :param on_objection: is told, after the last input, each reason why a run would be refused before it computes
         anything, such as ``max_removed``; by default the log is.
-    :param options: those of the stage; ``stage`` is needed where a function is missing.
+    :param options: see :class:`~airflow_dirops.core.stage.keywords.StageKeywords`; ``stage`` is needed where a
+        function is missing.
     :returns: an iterator, whose ``code_changes`` say from the first input on what of the code has changed.
     :raises DiropsError: when the first one is asked for, where the stage itself could not begin.
     """

@@ -29,6 +29,7 @@ from airflow_dirops.core.snapshot.reader import Snapshot
 from airflow_dirops.core.snapshot.strays import warn_of_strays
 from airflow_dirops.core.source.opening import check_readable, open_sources
 from airflow_dirops.core.source.source import Source, describe_source
+from airflow_dirops.core.stage.retention import Retention
 from airflow_dirops.core.stage.stage import Stage
 from airflow_dirops.core.work.work import Work, draw_up_work
 
@@ -107,7 +108,7 @@ class _Attempt:
                 warn_of_strays(run.base, self._claim.where_replaced(), run.sorter)
         self._commit(sealed)
         losses.forget_permission()
-        self._claim.retire(self._stage.retention)
+        self._claim.retire(self._stage.retention or Retention())
         return self._outcome("committed", sealed, reporter, code_changes=changes)
 
     def _open(self, opened: ExitStack) -> RunContext:

@@ -7,9 +7,14 @@ from typing import TYPE_CHECKING, Any, Literal
 from airflow_dirops.operators.stage import StageOperator
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
+    from os import PathLike
 
-    from airflow_dirops.core import Outcome
+    from airflow.sdk import XComArg
+
+    from airflow_dirops.core import Outcome, Retention
+    from airflow_dirops.core.codecs.base import Codec
+    from airflow_dirops.core.stage.partitions import PartitionsLike
 
 
 class StagedTransformOperator(StageOperator):
@@ -30,31 +35,106 @@ class StagedTransformOperator(StageOperator):
         returns one value, or yields ``(key, value)`` pairs.
     :param read: decodes the files of a source that no stage wrote, as for
         :class:`~airflow_dirops.operators.directory_read.DirectoryReadOperator`.
-    :param join: for a list of sources: match their files by key, those that all have ("inner"), that any has
-        ("outer"), or expect each in all ("strict"). ``transform`` gets a positional argument from each source.
+    :param source: a path; or an upstream's ``.output``, which pins the snapshot that it committed, or the files that a
+        sensor saw; or several partitions of a target, as ``partitions("interim/csv/{partition}", last=7)``.
+    :param target: the directory that readers see, as a path or as ``target_asset(path)``, which is the stage's outlet
+        then. One stage writes it.
+    :param partition: sets the partition, whatever the run says.
+    :param partition_format: how partitions are named, as in ``strftime``: by default as the schedule says, else
+        ``%Y-%m-%d``. ``None`` takes any safe relative name.
+    :param pattern: which files: a glob relative to the source; with ``join``, a list has one for each source. ``*``
+        stays within a folder, ``**/`` descends, ``{png,jpg}`` is a choice.
+    :param codec: how values become files: a name or a codec object.
+    :param source_codec: how the source's files become values. Needed for pickles and for codecs that are not
+        registered.
+    :param workers: how many processes work on files, or ``"auto"``: one for each CPU that may be used. With one, and
+        without ``file_timeout``, none is started.
+    :param join: how a list of sources is matched by key: ``"inner"`` takes the keys that all of them have, ``"outer"``
+        those that any has, ``"strict"`` expects each in all. ``transform`` gets a positional argument from each source.
     :param batch_size: give ``transform`` a list of so many values, and expect as many results.
-
-    The other arguments are those of :class:`~airflow_dirops.operators.stage.StageOperator`.
+    :param redo: which files to compute: those ``"needed"``, as they or the code are new, changed or missing in the
+        target; with ``"damaged"`` also those whose results no longer have their digests; or ``"all"``.
+    :param empty: when no file matches, the source's folder is missing though what it lies in, the deepest folder that
+        the partition has no part in, is there, or all that was read gave nothing: ``"fail"``, ``"skip"`` the stage, or
+        ``"commit"`` an empty snapshot.
+    :param on_error: ``"fail"`` at the first file that fails, or put it into ``"quarantine"`` and go on.
+    :param max_failures: how many files may be quarantined: a count, or a percentage such as ``"1%"``, rounded down.
+        ``None``: any number, as long as one input succeeds.
+    :param max_removed: how many of the results that are there may go in one run: a count, or a percentage. ``None`` is
+        half, where there are 20 or more; ``"100%"`` lets everything go.
+    :param file_retries: how often a file that failed is tried again within the same run, after all others.
+    :param file_timeout: the seconds that one file may take; then the process that works on it is killed.
+    :param on_conflict: when another run committed meanwhile: ``"fail"``, or let the ``"newest"`` or the ``"last"`` win.
+    :param stage: the stage's name in the manifest: by default the function's, in Airflow ``dag_id.task_id``.
+    :param durability: ``"full"`` survives a power loss, ``"process"`` a crash of the process.
+    :param version: stands for the function's code: change it when the outputs must be made again.
+    :param retention: how long to keep replaced snapshots, such as ``Retention(keep_snapshots=3, keep_hours=48)``: at
+        least so many, each at least for so long. What is left out is 1 and 24, in Airflow as ``[dirops]`` says;
+        ``None`` leaves out both.
+    :param follow_symlinks: descend into links to directories. Links to files are always followed.
     """
 
     shallow_copy_attrs: Sequence[str] = (*StageOperator.shallow_copy_attrs, "transform", "aggregate", "read")
 
+    # What has a definition, in core/stage/options.py or in arguments.py, is written here by `make options`.
     def __init__(
         self,
         *,
         transform: Callable[..., Any] | None = None,
         aggregate: Callable[..., Any] | None = None,
         read: Callable[..., Any] | None = None,
+        source: str | PathLike[str] | XComArg | Mapping[str, Any] | PartitionsLike | list[Any],
+        target: str | PathLike[str],
+        partition: str | None = None,
+        partition_format: str | None = "schedule",
+        pattern: str | Sequence[str] = "**/*",
+        codec: str | Codec = "npy",
+        source_codec: str | Codec | None = None,
+        workers: int | Literal["auto"] = 1,
         join: Literal["inner", "outer", "strict"] | None = None,
         batch_size: int | None = None,
+        redo: Literal["needed", "damaged", "all"] = "needed",
+        empty: Literal["fail", "skip", "commit"] = "fail",
+        on_error: Literal["fail", "quarantine"] = "fail",
+        max_failures: int | str | None = None,
+        max_removed: int | str | None = None,
+        file_retries: int = 0,
+        file_timeout: float | None = None,
+        on_conflict: Literal["fail", "newest", "last"] = "fail",
+        stage: str | None = None,
+        durability: Literal["full", "process"] = "full",
+        version: str | None = None,
+        retention: Retention | None = None,
+        follow_symlinks: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
+        self.source = source
+        self.target = target
+        self.partition = partition
+        self.partition_format = partition_format
+        self.pattern = pattern
+        self.codec = codec
+        self.source_codec = source_codec
+        self.workers = workers
+        self.join = join
+        self.batch_size = batch_size
+        self.redo = redo
+        self.empty = empty
+        self.on_error = on_error
+        self.max_failures = max_failures
+        self.max_removed = max_removed
+        self.file_retries = file_retries
+        self.file_timeout = file_timeout
+        self.on_conflict = on_conflict
+        self.stage = stage
+        self.durability = durability
+        self.version = version
+        self.retention = retention
+        self.follow_symlinks = follow_symlinks
         self.transform = transform
         self.aggregate = aggregate
         self.read = read
-        self.join = join
-        self.batch_size = batch_size
         self.takes_all_partitions = aggregate is not None
         self._check_own_arguments()
 
@@ -68,7 +148,5 @@ class StagedTransformOperator(StageOperator):
             transform=self.transform,
             aggregate=self.aggregate,
             read=self.read,
-            join=self.join,
-            batch_size=self.batch_size,
             **options,
         )

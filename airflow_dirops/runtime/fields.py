@@ -8,16 +8,18 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
 from airflow.sdk.definitions._internal.contextmanager import DagContext
+from airflow.sdk.definitions.param import ParamsDict
 from jinja2 import UndefinedError
 
 from airflow_dirops.calendar.checks import FROM_SCHEDULE, check_format, check_partition, check_same_format
-from airflow_dirops.calendar.form import form_description, is_form_field
+from airflow_dirops.calendar.form import check_form, form_description, is_form_field
 from airflow_dirops.calendar.formats import DAILY
 from airflow_dirops.calendar.windows import PartitionWindow
 from airflow_dirops.core import errors
 from airflow_dirops.runtime.assets import plain_path, schedule_format
 from airflow_dirops.runtime.context import form_of, is_mapped, partition_of, zone_of
 from airflow_dirops.runtime.paths import absolute_path, pairs, path_text, pinned_source, refuse_nothing
+from airflow_dirops.runtime.retries import RETRY_POLICY
 from airflow_dirops.runtime.settings import root
 from airflow_dirops.runtime.templates import DATES, PLACEHOLDER, mentions_partition, names_used, other_date
 
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
 
     import jinja2
     from airflow.sdk import DAG, Context
+    from airflow.sdk.definitions.retry_policy import RetryPolicy
 
     from airflow_dirops.core import Partitions
 
@@ -55,7 +58,7 @@ class _CheckedPartial:
             arguments = operator.plain_arguments(arguments)
             with _naming_the_task(arguments.get("task_id")):
                 operator.check_arguments(arguments, arguments.get("dag") or DagContext.get_current())
-            return partial(**{"map_index_template": LABEL, **arguments})
+            return partial(**arguments)
 
         return checked
 
@@ -70,6 +73,16 @@ class PathFields(BaseOperator):
     path_fields: tuple[str, ...] = ("target",)
     partition: str | None
     partition_format: str | None = FROM_SCHEDULE
+
+    def __init__(
+        self,
+        *,
+        retry_policy: RetryPolicy | None = RETRY_POLICY,
+        map_index_template: str | None = LABEL,
+        **kwargs: Any,
+    ) -> None:
+        # Airflow's own, whose defaults it looks for in signatures, for mapped tasks too.
+        super().__init__(retry_policy=retry_policy, map_index_template=map_index_template, **kwargs)
 
     @classmethod
     def plain_arguments(cls, arguments: Mapping[str, Any]) -> dict[str, Any]:
@@ -95,10 +108,17 @@ class PathFields(BaseOperator):
         partition = arguments.get("partition")
         if isinstance(partition, str) and "{" not in partition:
             check_partition(partition, "partition", used)
+        for params in (getattr(dag, "params", None), arguments.get("params")):
+            if isinstance(params, ParamsDict):
+                check_form(params)
         if dag and used != DAILY:
             _fit_form(dag, used)
 
     def _check_own_arguments(self) -> None:
+        """What an operator does with its arguments once it has all of them."""
+        for name, value in self.plain_arguments(vars(self)).items():
+            if vars(self).get(name) is not value:
+                setattr(self, name, value)
         with _naming_the_task(self.task_id):
             self.check_arguments(vars(self), self.get_dag())
 

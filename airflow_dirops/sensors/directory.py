@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk.configuration import conf
 
 from airflow_dirops.calendar.checks import FROM_SCHEDULE
-from airflow_dirops.runtime import fields, retries, settings
-from airflow_dirops.runtime.assets import plain_path
+from airflow_dirops.runtime import settings
 from airflow_dirops.runtime.templates import PLACEHOLDER, mentions_partition
 from airflow_dirops.sensors.waiting import WaitingSensor
 from airflow_dirops.triggers.folder import Folder
@@ -19,7 +18,6 @@ if TYPE_CHECKING:
     from os import PathLike
 
     from airflow.sdk import Context
-    from airflow.sdk.definitions.retry_policy import RetryPolicy
 
     from airflow_dirops.triggers.directory import DirectoryTrigger
 
@@ -51,7 +49,6 @@ class DirectorySensor(WaitingSensor):
     :param poke_interval: seconds between two looks. While a marker is not there, a look is one call; else it lists the
         folder.
     :param deferrable: wait in the triggerer, which must see the same file system, and leave the worker free.
-    :param retry_policy: which errors are worth another try.
     """
 
     template_fields: Sequence[str] = ("directory", "partition", "marker", "expected", "pattern")
@@ -74,12 +71,10 @@ class DirectorySensor(WaitingSensor):
         partition_format: str | None = FROM_SCHEDULE,
         poke_interval: timedelta | float = 60,
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
-        retry_policy: RetryPolicy | None = retries.RETRY_POLICY,
         **kwargs: Any,
     ) -> None:
-        labelled = {"map_index_template": fields.LABEL, **kwargs}
-        super().__init__(poke_interval=poke_interval, retry_policy=retry_policy, **labelled)
-        self.directory = plain_path(directory)
+        super().__init__(poke_interval=poke_interval, **kwargs)
+        self.directory = directory
         self.marker = marker
         self.expected = expected
         self.min_files = min_files

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk.configuration import conf
 
 from airflow_dirops.calendar.checks import FROM_SCHEDULE
-from airflow_dirops.runtime import fields, retries, settings
-from airflow_dirops.runtime.assets import plain_path
+from airflow_dirops.runtime import settings
 from airflow_dirops.runtime.context import is_moment, moment_of
 from airflow_dirops.sensors.waiting import WaitingSensor
 from airflow_dirops.triggers.conditions import Conditions
@@ -19,7 +18,6 @@ if TYPE_CHECKING:
     from os import PathLike
 
     from airflow.sdk import Context
-    from airflow.sdk.definitions.retry_policy import RetryPolicy
 
     from airflow_dirops.triggers.manifest import ManifestTrigger
 
@@ -41,7 +39,6 @@ class ManifestSensor(WaitingSensor):
     :param stage: which stage must have written it; any if left out.
     :param poke_interval: seconds between two looks, which cost one small file each.
     :param deferrable: wait in the triggerer, which must see the same file system, and leave the worker free.
-    :param retry_policy: which errors are worth another try.
     """
 
     template_fields: Sequence[str] = ("target", "partition", "newer_than", "stage")
@@ -58,12 +55,10 @@ class ManifestSensor(WaitingSensor):
         stage: str | None = None,
         poke_interval: timedelta | float = 10,
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
-        retry_policy: RetryPolicy | None = retries.RETRY_POLICY,
         **kwargs: Any,
     ) -> None:
-        labelled = {"map_index_template": fields.LABEL, **kwargs}
-        super().__init__(poke_interval=poke_interval, retry_policy=retry_policy, **labelled)
-        self.target = plain_path(target)
+        super().__init__(poke_interval=poke_interval, **kwargs)
+        self.target = target
         self.partition = partition
         self.partition_format = partition_format
         self.min_files = min_files

@@ -12,7 +12,7 @@ from airflow_dirops.core.codecs.base import Codec
 from airflow_dirops.core.codecs.registry import codec_names, resolve_codec
 from airflow_dirops.core.errors import ArgumentRefused
 from airflow_dirops.core.format.entries import path_problem
-from airflow_dirops.core.stage.stage import StageOptions
+from airflow_dirops.core.stage.keywords import StageKeywords
 from airflow_dirops.testing.inputs import codec_for, write_files, write_values
 from airflow_dirops.testing.made import Made
 
@@ -41,7 +41,7 @@ class Stages:
         read: Callable[..., Any],
         *,
         target: str = "target",
-        **options: Unpack[StageOptions],
+        **options: Unpack[StageKeywords],
     ) -> Made:
         """Run a stage that reads files, as ``DirectoryReadOperator`` does.
 
@@ -64,7 +64,7 @@ class Stages:
         *,
         aggregate: Callable[..., Any] | None = None,
         target: str = "target",
-        **options: Unpack[StageOptions],
+        **options: Unpack[StageKeywords],
     ) -> Made:
         """Run a stage on the values of an earlier one, as ``StagedTransformOperator`` does.
 
@@ -86,13 +86,13 @@ class Stages:
         functions = {"transform": transform, "aggregate": aggregate}
         return self._run(transform_directory, target, options, source=source, **functions)
 
-    def _run(self, stage: Callable[..., Any], target: str, options: StageOptions, **arguments: Any) -> Made:
+    def _run(self, stage: Callable[..., Any], target: str, options: StageKeywords, **arguments: Any) -> Made:
         what: dict[str, Any] = {"durability": "process", **options, **arguments, "target": self._folder("made", target)}
         # A run that would be refused raises by itself.
         plan = dict(iter_plan(on_objection=lambda _: None, **what))
         return Made(stage(**what), options.get("codec", "npy"), plan)
 
-    def _source(self, given: Values, folder: Path, options: StageOptions) -> Any:
+    def _source(self, given: Values, folder: Path, options: StageKeywords) -> Any:
         if isinstance(given, Made):
             _vouch_for(given.codec, options)
             return given.outcome.to_dict()
@@ -130,7 +130,7 @@ class _Decode:
             return path, self._codec.decode(file)  # with its path, since a value may be a pair
 
 
-def _vouch_for(codec: str | Codec, options: StageOptions) -> None:
+def _vouch_for(codec: str | Codec, options: StageKeywords) -> None:
     """A manifest says which codec reads a snapshot, but for pickles, and for codecs that are not registered."""
     if not isinstance(codec, str) and codec.name in codec_names():
         codec = codec.name

@@ -34,6 +34,7 @@ DAG_IDS = (
     "report_fail",
     "report_wait",
     "shapes",
+    "shared",
     "slow",
     "told",
     "traced",

@@ -183,7 +183,7 @@ OWN = {"limit": 1, "accept_code_change": True, "dry_run": True, "redo": "all", "
 @pytest.mark.parametrize("through", ["the DAG", "the form", "nothing that is declared"])
 def test_an_authors_own_params_are_no_acts_of_ours(runs: Runs, root: Path, through: str) -> None:
     write(root / "raw", one="a", two="b")
-    with DAG("own", schedule=None, params={} if through.startswith("nothing") else dirops_params() | OWN) as dag:
+    with DAG("own", schedule=None, params={} if through.startswith("nothing") else OWN) as dag:
         upper(read=takes_params)
     output = runs(dag, conf=None if through == "the DAG" else OWN).output("upper")
     assert (output["outcome"], output["limit"]) == ("committed", None)

@@ -3,109 +3,29 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypedDict
+from typing import Any
 
 from airflow_dirops.core.codecs.base import Codec
 from airflow_dirops.core.codecs.registry import resolve_codec
 from airflow_dirops.core.errors import ArgumentRefused
 from airflow_dirops.core.format.members import text_problem
 from airflow_dirops.core.format.pins import Pin
-from airflow_dirops.core.format.runs import Attempt
 from airflow_dirops.core.messages.shown import shown
-from airflow_dirops.core.report.outcome import Progress
 from airflow_dirops.core.stage.functions import UserFunction
 from airflow_dirops.core.stage.locations import SourceLike, checked_path, checked_source
+from airflow_dirops.core.stage.options import OPTIONS, StageOptions
 from airflow_dirops.core.stage.partitions import Partitions, PartitionsLike
 from airflow_dirops.core.stage.patterns import one_of
-from airflow_dirops.core.stage.policies import (
-    Durability,
-    Empty,
-    Join,
-    OnConflict,
-    OnError,
-    Redo,
-    Replaceable,
-    check_policies,
-    failure_budget,
-)
+from airflow_dirops.core.stage.policies import check_policies, failure_budget
 from airflow_dirops.core.stage.recipe import Recipe
-from airflow_dirops.core.stage.retention import Retention, check_retention
-
-
-class StageOptions(TypedDict, total=False):
-    """What both kinds of stage take by keyword.
-
-    :param pattern: glob over the source's paths; with ``join``, a list has one for each source.
-    :param codec: of the outputs, a name or a codec of your own.
-    :param source_codec: of the source's snapshot, needed for pickles and codecs that are not registered.
-    :param stage: the stage's name; by default the function's.
-    :param partition: the folder's name, for the manifest.
-    :param params: handed to functions that ask for ``params``.
-    :param run: calls naming the same run are tries of it.
-    :param attempt: the same, whole, from a scheduler.
-    :param empty: for a source with no matching file or, if what it lies in is there, no folder; and where all that
-        was read gave nothing. It lies in the deepest folder that ``partition`` has no part in.
-    :param on_error: for an input that fails.
-    :param max_failures: how many inputs may fail, a count or a percentage such as ``"1%"``.
-    :param max_removed: how many of the results that are there may go in one run, net, a count or a percentage. By
-        default half, where there are 20 or more; ``"100%"`` lets everything go.
-    :param file_retries: how often an input that failed is tried again, after all others.
-    :param file_timeout: the seconds that one input may take; then its process is killed.
-    :param workers: how many processes work, or ``"auto"``: as many as this one may use CPUs. With one, and without
-        ``file_timeout``, the functions run in this very process.
-    :param batch_size: give ``transform`` a list of so many values, and expect as many results.
-    :param join: where the source is a list of sources: ``inner`` takes the keys that all of them have, ``outer`` those
-        that any has, ``strict`` expects every key in each. ``transform`` gets a positional argument from each source.
-    :param durability: ``full`` survives a power loss, ``process`` a crash of the process.
-    :param on_conflict: when another run committed meanwhile.
-    :param redo: which inputs run: those that need to, since they or the code are new, changed or missing in the target;
-        with ``"damaged"`` also those whose outputs no longer have their digests; or ``"all"``.
-    :param accept_code_change: keep what was made by the code before, and go on with this one.
-    :param limit: a trial run over the first so many inputs; never replaces a snapshot of all of them.
-    :param dry_run: say what would run and why, and write nothing.
-    :param version: stands for the function's code.
-    :param follow_symlinks: descend into links to directories.
-    :param may_replace: what else than its own snapshots the stage may replace: ``"unmanaged"``, a directory that no
-        stage wrote and that is moved aside, and ``"other_stage"``, another stage's snapshot.
-    :param retention: how long replaced snapshots are kept.
-    :param on_progress: called about once a second. Without it, a bar is shown where stderr is a terminal.
-    """
-
-    pattern: str | Sequence[str]
-    codec: str | Codec
-    source_codec: str | Codec | None
-    stage: str | None
-    partition: str | None
-    params: Mapping[str, Any] | None
-    run: str | None
-    attempt: Attempt | None
-    empty: Empty
-    on_error: OnError
-    max_failures: int | str | None
-    max_removed: int | str | None
-    file_retries: int
-    file_timeout: float | None
-    workers: int | Literal["auto"]
-    batch_size: int | None
-    join: Join | None
-    durability: Durability
-    on_conflict: OnConflict
-    redo: Redo
-    accept_code_change: bool
-    limit: int | None
-    dry_run: bool
-    version: str | None
-    follow_symlinks: bool
-    may_replace: Collection[Replaceable]
-    retention: Retention
-    on_progress: Callable[[Progress], None] | None
+from airflow_dirops.core.stage.retention import check_retention
 
 
 @dataclass(frozen=True, kw_only=True)
-class Stage:
-    """A stage, checked: see :class:`StageOptions` for the fields.
+class Stage(StageOptions):
+    """A stage, checked: what it reads, calls and writes, and its options.
 
     :param read: called with a path; where it is None the source's codec decodes.
     :param transform: called with what was read or decoded; where it is None that is the result.
@@ -118,41 +38,14 @@ class Stage:
     read: Callable[..., Any] | None = None
     transform: Callable[..., Any] | None = None
     aggregate: Callable[..., Any] | None = None
-    pattern: str | Sequence[str] = "**/*"
-    codec: str | Codec = "npy"
-    source_codec: str | Codec | None = None
-    stage: str | None = None
-    partition: str | None = None
-    params: Mapping[str, Any] | None = None
-    run: str | None = None
-    attempt: Attempt | None = None
-    empty: Empty = "fail"
-    on_error: OnError = "fail"
-    max_failures: int | str | None = None
-    max_removed: int | str | None = None
-    file_retries: int = 0
-    file_timeout: float | None = None
-    workers: int | Literal["auto"] = 1
-    batch_size: int | None = None
-    join: Join | None = None
-    durability: Durability = "full"
-    on_conflict: OnConflict = "fail"
-    redo: Redo = "needed"
-    accept_code_change: bool = False
-    limit: int | None = None
-    dry_run: bool = False
-    version: str | None = None
-    follow_symlinks: bool = False
-    may_replace: Collection[Replaceable] = frozenset()
-    retention: Retention = field(default_factory=Retention)
-    on_progress: Callable[[Progress], None] | None = None
     sources: tuple[str | Pin | Partitions, ...] = field(init=False, default=())
     functions: tuple[UserFunction, ...] = field(init=False, default=())
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "target", checked_path("target", self.target))
-        check_retention(self.retention)
-        check_policies({name: getattr(self, name) for name in StageOptions.__annotations__})
+        if self.retention is not None:
+            check_retention(self.retention)
+        check_policies({name: getattr(self, name) for name in OPTIONS})
         self._check_sources()
         self._check_patterns()
         functions = [
