@@ -19,6 +19,9 @@ from .stage.retention import Retention as Retention
 from .upkeep.accept import accept_removal as accept_removal
 from .upkeep.adopt import adopt as adopt
 from .upkeep.adopt import adoption_of as adoption_of
+from .upkeep.chain import Chain as Chain
+from .upkeep.chain import ChainedStage as ChainedStage
+from .upkeep.chain import read_chain as read_chain
 from .upkeep.clean import Cleaned as Cleaned
 from .upkeep.clean import clean as clean
 from .upkeep.failures import FailedInput as FailedInput

@@ -28,6 +28,7 @@ from airflow_dirops.core.messages.shown import logger
 from airflow_dirops.core.messages.tracebacks import described
 from airflow_dirops.core.place.held import Held, name_in, not_as_listed
 from airflow_dirops.core.snapshot.contents import iter_list
+from airflow_dirops.core.snapshot.page import html_of
 from airflow_dirops.core.snapshot.record import Record
 
 log = logger(__name__)
@@ -68,6 +69,13 @@ class Snapshot:
         if self._codec is None:
             self._codec = self._choose_codec()
         return self._codec
+
+    def __repr__(self) -> str:
+        return f"<Snapshot of {self.name!r}: {len(self):,} files by {self.manifest.stage!r}>"
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows of it."""
+        return html_of(self.held, self.iter_entries())
 
     def __iter__(self) -> Iterator[Record]:
         partition = self.manifest.partition
