@@ -8,6 +8,8 @@ from .calendar.windows import partitions as partitions
 from .core.stage.retention import Retention as Retention
 from .operators.directory_read import DirectoryReadOperator as DirectoryReadOperator
 from .operators.staged_transform import StagedTransformOperator as StagedTransformOperator
+from .relays import arrivals as arrivals
+from .relays import commits as commits
 from .runtime.assets import target_asset as target_asset
 from .sensors.directory import DirectorySensor as DirectorySensor
 from .sensors.manifest import ManifestSensor as ManifestSensor

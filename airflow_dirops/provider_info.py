@@ -24,6 +24,7 @@ def get_provider_info() -> dict[str, Any]:
                 "integration-name": integration,
                 "python-modules": [
                     "airflow_dirops.operators.directory_read",
+                    "airflow_dirops.operators.relay",
                     "airflow_dirops.operators.staged_transform",
                 ],
             }
@@ -37,7 +38,11 @@ def get_provider_info() -> dict[str, Any]:
         "triggers": [
             {
                 "integration-name": integration,
-                "python-modules": ["airflow_dirops.triggers.directory", "airflow_dirops.triggers.manifest"],
+                "python-modules": [
+                    "airflow_dirops.triggers.arrivals",
+                    "airflow_dirops.triggers.directory",
+                    "airflow_dirops.triggers.manifest",
+                ],
             }
         ],
         "task-decorators": [

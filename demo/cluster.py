@@ -117,6 +117,17 @@ class Cluster:
             if process.poll() is not None:
                 raise ClusterError(f"The {name} ended with {process.returncode}.\n{self._ends([name])}")
 
+    def restart(self, component: str) -> None:
+        """Kill a component with all that it started, as a machine's crash does, and start it anew."""
+        process = self._processes[component]
+        doomed = [*psutil.Process(process.pid).children(recursive=True), psutil.Process(process.pid)]
+        for each in doomed:
+            with suppress(psutil.NoSuchProcess):
+                each.kill()
+        process.wait()
+        psutil.wait_procs(doomed, timeout=10)
+        self._processes[component] = self._spawn(component)
+
     def wait_for_dags(self, dag_ids: Iterable[str]) -> None:
         """Return when the dag-processor has read these DAGs since this cluster started."""
         missing = set(dag_ids)
@@ -155,7 +166,7 @@ class Cluster:
 
     def _spawn(self, component: str) -> subprocess.Popen[bytes]:
         """In a session of its own, so that Ctrl-C reaches us and not them."""
-        with (self.logs / f"{component}.log").open("wb") as log:
+        with (self.logs / f"{component}.log").open("ab") as log:
             return subprocess.Popen(
                 [sys.executable, "-m", "airflow", *self.components[component]],
                 env=self._environment(),

@@ -21,8 +21,10 @@ DAG_IDS = (
     "arrivals",
     "asleep",
     "classic",
+    "clean",
     "cleared",
     "counted",
+    "counts",
     "days",
     "days_awaited",
     "days_started",
@@ -33,18 +35,27 @@ DAG_IDS = (
     "report_allow",
     "report_fail",
     "report_wait",
+    "relay_raw_uploads_partition",
     "shapes",
     "shared",
     "slow",
+    "totals",
     "told",
     "traced",
     "uncounted",
     "unprintable",
+    "uploads",
+    "weekly",
     "weeks",
 )
-# So that a task which is asleep is soon given up, and one that only waits for the CPU is not.
+# So that a task which is asleep is soon given up, and one that only waits for the CPU is not; and so that tasks which a
+# killed scheduler had queued are not left lying for five minutes.
 SETTINGS = {
-    "scheduler": {"task_instance_heartbeat_timeout": "30", "task_instance_heartbeat_timeout_detection_interval": "3"}
+    "scheduler": {
+        "task_instance_heartbeat_timeout": "30",
+        "task_instance_heartbeat_timeout_detection_interval": "3",
+        "orphaned_tasks_check_interval": "5",
+    }
 }
 
 

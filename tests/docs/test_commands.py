@@ -57,7 +57,10 @@ def check_airflow(arguments: list[str]) -> None:
 
 def check_python(arguments: list[str]) -> None:
     assert arguments[0] == "-m"
-    assert find_spec(f"{arguments[1]}.__main__")
+    found = find_spec(arguments[1])
+    assert found
+    is_package = found.submodule_search_locations is not None
+    assert find_spec(f"{arguments[1]}.__main__") if is_package else "__main__" in Path(found.origin or "").read_text()
 
 
 def check_ci(arguments: list[str]) -> None:
