@@ -108,9 +108,7 @@ class PathFields(BaseOperator):
         partition = arguments.get("partition")
         if isinstance(partition, str) and "{" not in partition:
             check_partition(partition, "partition", used)
-        for params in (getattr(dag, "params", None), arguments.get("params")):
-            if isinstance(params, ParamsDict):
-                check_form(params)
+        check_form(_params_of(dag, arguments.get("params") or {}))
         if dag and used != DAILY:
             _fit_form(dag, used)
 
@@ -148,6 +146,8 @@ class PathFields(BaseOperator):
         elif any(mentions_partition(templates[name]) for name in self.path_fields):
             self.partition = self._partition_of_run(templates, context)
         context["dirops_label"] = self._label(context)  # type: ignore[typeddict-unknown-key]
+        # Of a mapped task that is made of a function, Airflow has only what was written down for it.
+        context["map_index_template"] = self.map_index_template
         for name in self.path_fields:
             template = templates[name]
             is_window = isinstance(template, PartitionWindow)
@@ -207,6 +207,13 @@ def format_of(dag: DAG | None, partition_format: str | None) -> str | None:
         return partition_format
     schedules = schedule_format(dag.timetable) if dag else FROM_SCHEDULE
     return DAILY if schedules == FROM_SCHEDULE else schedules
+
+
+def _params_of(dag: DAG | None, own: Mapping[str, Any]) -> ParamsDict:
+    """The params of a task: Airflow puts those of the DAG among an operator's, but not yet where it is a partial."""
+    if isinstance(own, ParamsDict) or dag is None:
+        return ParamsDict(own)
+    return ParamsDict({**{name: dag.params.get_param(name) for name in dag.params}, **own})
 
 
 def _fit_form(dag: DAG, partition_format: str | None) -> None:

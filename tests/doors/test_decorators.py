@@ -56,8 +56,9 @@ def test_a_decorated_stage_can_be_mapped(runs: Runs, root: Path) -> None:
             return read_text(path) + mark
 
         read.expand(mark=["!", "?"])
-    runs(dag, key=DAY)
+    run = runs(dag, key=DAY)
     assert values(root / "out/1" / DAY) == {"one": "a?"}
+    assert [run.task("read", index).rendered_map_index for index in (0, 1)] == [DAY, DAY]
 
 
 def test_what_a_function_returns_for_a_file_is_not_what_the_task_pushes(runs: Runs, root: Path) -> None:

@@ -120,6 +120,10 @@ def test_a_param_in_the_place_of_a_field_is_refused(name: str, value: Any) -> No
         DirectoryReadOperator(task_id="read", source="/raw", target="/out", read=read_text)
     with DAG("taken", schedule=None, params={**dirops_params(), name: value}), pytest.raises(ArgumentRefused):
         DirectoryReadOperator.partial(task_id="read", source="/raw", read=read_text)
+    with DAG("task", schedule=None, params=dirops_params()), pytest.raises(ArgumentRefused, match="leave it out"):
+        DirectoryReadOperator(task_id="read", source="/raw", target="/out", read=read_text, params={name: value})
+    with DAG("partial", schedule=None, params=dirops_params()), pytest.raises(ArgumentRefused, match="leave it out"):
+        DirectoryReadOperator.partial(task_id="read", source="/raw", read=read_text, params={name: value})
     with DAG("own", schedule=None, params={name: value}):
         DirectoryReadOperator(task_id="read", source="/raw", target="/out", read=read_text)
 
