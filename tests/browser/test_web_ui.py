@@ -124,6 +124,49 @@ def test_a_failure_says_in_the_log_how_many_failed_and_what_to_run_and_the_form_
     assert read_manifest(target).counts.quarantined == 3
 
 
+def test_a_refused_removal_says_which_switch_lets_it_through_once_and_the_next_run_is_guarded_again(
+    visitor: Visitor, cluster: Cluster, data: Path
+) -> None:
+    day = "2026-11-02"
+    source, target = data / "raw/days" / day, data / "interim/days" / day
+    source.mkdir(parents=True)
+    for number in range(60):
+        (source / f"{number}.txt").write_text("noon")
+    follow(cluster, [trigger(cluster, "days", partition_key=day)])
+    refused = run_without(range(40), source, cluster, day)
+    visitor.open(*page_of(refused, "upper"))
+    visitor.sees("TooManyRemoved: 40 of the 60", f"for '{day}', with 'Accept removals' on in the form")
+    assert read_manifest(target).counts.entries == 60
+
+    visitor.enlarge_window(height=1300)
+    visitor.open("dags", "days")
+    visitor.press("Trigger Dag")
+    visitor.fill("partition", day)
+    visitor.switch_on("accept_removal")
+    visitor.press("Trigger")
+    visitor.page.wait_for_url("**/runs/*")
+    (run,) = cluster.api.get("dags", "days", "dagRuns", order_by="-id", limit=1)["dag_runs"]
+    follow(cluster, [run])
+    assert read_manifest(target).counts.entries == 20
+    visitor.open(*page_of(run, "upper"))
+    visitor.sees("40 of 60 results would go; max_removed='100%' allows that")
+
+    again = run_without(range(40, 55), source, cluster, day)
+    visitor.open(*page_of(again, "upper"))
+    visitor.sees("TooManyRemoved: 15 of the 20")
+    assert read_manifest(target).counts.entries == 20
+
+
+def run_without(numbers: range, source: Path, cluster: Cluster, day: str) -> Run:
+    """Remove some of the raw files, and have a run that fails."""
+    for number in numbers:
+        (source / f"{number}.txt").unlink()
+    run = trigger(cluster, "days", partition_key=day)
+    with pytest.raises(ClusterError):
+        follow(cluster, [run])
+    return run
+
+
 def test_an_asset_event_names_the_snapshot(visitor: Visitor, cluster: Cluster, data: Path) -> None:
     day = DAYS[0]
     source = data / "raw/days" / day

@@ -59,6 +59,13 @@ class Visitor:
         """
         self.dialog.locator(f"#element_{field}").fill(text)
 
+    def switch_on(self, field: str) -> None:
+        """Move a switch of the trigger form.
+
+        :param field: the name of the DAG's param.
+        """
+        self.dialog.locator(f"input[name=element_{field}]").locator("xpath=..").click()
+
     def unfold(self) -> None:
         """Open the first JSON that is folded up."""
         self.page.get_by_title("Click to expand the range.").first.click()
