@@ -22,7 +22,7 @@ import typer
 import airflow_dirops
 from airflow_dirops.cli.output import Output, output_of, outputs
 from airflow_dirops.cli.targets import Found, find_targets
-from airflow_dirops.core.errors import DiropsError, ManifestMissing
+from airflow_dirops.core.errors import DiropsError, ManifestMissing, StorageError
 from airflow_dirops.core.format.manifest import FORMAT
 from airflow_dirops.core.places.directory.remains import with_what_is_left
 
@@ -66,6 +66,8 @@ def dirops(
 
     Exit codes: 0 all is well, 1 something needs a person, 2 the command failed.
     """
+    # Python has none where the shell has closed it, as ">&-" does.
+    sys.stdout, sys.stderr = (stream or open(os.devnull, "w") for stream in (sys.stdout, sys.stderr))  # noqa: SIM115
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a terminal may not have every letter
@@ -90,15 +92,25 @@ def command(panel: str) -> Callable[[Callable[P, int]], Callable[P, None]]:
             except KeyboardInterrupt:
                 code = _KILLED_BY + signal.SIGINT
             except BrokenPipeError:
-                # Whoever read has enough, as in "dirops plan … | head"; what is still buffered goes nowhere.
-                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+                # Whoever read has enough, as in "dirops plan … | head".
+                _print_nowhere()
                 code = _KILLED_BY + signal.SIGPIPE
+            except OSError as error:
+                # Whatever else fails is an error of ours by now.
+                _print_nowhere()
+                output_of(json=False).error(StorageError.kind, f"the result could not be printed: {error.strerror}")
+                code = FAILED
             raise typer.Exit(code)
 
         app.command(rich_help_panel=panel)(guarded)
         return guarded
 
     return decorate
+
+
+def _print_nowhere() -> None:
+    """What is still buffered must not fail once more."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 @contextmanager

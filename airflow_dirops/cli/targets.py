@@ -18,6 +18,7 @@ from airflow_dirops.cli.settings import config_file, setting, variable_of
 from airflow_dirops.core.errors import ArgumentRefused, DiropsError, ManifestMissing, SourceMissing, StorageError
 from airflow_dirops.core.format.entries import CONTROL_DIRECTORY
 from airflow_dirops.core.format.manifest import HEADER
+from airflow_dirops.core.upkeep.door import part_of_target
 from airflow_dirops.runtime.paths import absolute_path
 
 _MAX_COUNTED = 1000
@@ -152,6 +153,8 @@ def _targets_at(typed: str, *, recursive: bool) -> Iterator[Found]:
         if place := _first(os.path.exists, looked.places):
             raise ManifestMissing(f"{place!r} is a file; a target is a directory that a stage committed")
         raise ManifestMissing(f"there is no target {typed!r}{_nearest(looked.places)}: looked in {looked.where}")
+    if refusal := part_of_target(folder):
+        raise ManifestMissing(refusal)
     if not recursive:
         raise ManifestMissing(f"{folder!r} has no manifest, so no stage committed it{_advice(folder)}")
     found = False

@@ -227,3 +227,29 @@ def test_names_that_are_not_utf_8_or_would_steer_a_terminal(data: Path) -> None:
     assert "\\x1b[31mred: 1 files" in done.stdout
     assert "[red]a: 1 files" in done.stdout
     assert len(json.loads(dirops("verify", "odd", "-r", "--json", cwd=data).stdout)) == 3
+
+
+@pytest.mark.parametrize("command", ["clean", "rollback", "repair", "accept-removal", "adopt"])
+@pytest.mark.parametrize("part", [".dirops/a/retired/{kept}", "a/_dirops", ".dirops/a/retired", ".dirops"])
+def test_nothing_is_done_to_what_is_a_part_of_a_target(tmp_path: Path, command: str, part: str) -> None:
+    """What a stage keeps has a manifest, and is no target: it gets no control directory of its own."""
+    make(tmp_path / "a")
+    make(tmp_path / "a", files=2)
+    (kept,) = os.listdir(tmp_path / ".dirops/a/retired")
+    before = sorted(tmp_path.rglob("*"))
+    done = dirops(command, part.format(kept=kept), cwd=tmp_path)
+    assert done.returncode == 2
+    if command != "adopt":
+        means = "name one of the targets beside it" if part == ".dirops" else f"name the target itself, '{tmp_path}/a'"
+        assert means in done.stderr
+    if command == "clean":
+        assert dirops(command, "--recursive", part.format(kept=kept), cwd=tmp_path).returncode == 2
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_replaced_snapshot_can_be_looked_at(tmp_path: Path) -> None:
+    make(tmp_path / "a")
+    make(tmp_path / "a", files=2)
+    (kept,) = (tmp_path / ".dirops/a/retired").iterdir()
+    assert parsed("show", kept, cwd=tmp_path)["counts"]["entries"] == 1
+    assert dirops("verify", "--deep", kept, cwd=tmp_path).returncode == 0

@@ -130,3 +130,20 @@ def test_the_module_and_the_script_are_one(place: Path) -> None:
         pytest.skip("the script dirops is not installed beside this Python")
     by_script = subprocess.run([script, "show", "out"], cwd=place, env=environment(), capture_output=True, check=True)
     assert by_script.stdout.decode() == dirops_process("show", "out", cwd=place).stdout
+
+
+def test_an_answer_that_cannot_be_printed(place: Path) -> None:
+    for arguments in (["show", "out"], ["show", "--json", "out"], ["plan", "raw", "fresh"]):
+        with open("/dev/full", "w") as full:
+            done = subprocess.run(
+                [*COMMAND, *arguments], cwd=place, env=environment(), stdout=full, stderr=subprocess.PIPE, text=True
+            )
+        said = "storage-error: the result could not be printed: No space left on device\n"
+        assert (done.returncode, done.stderr) == (2, said)
+
+
+@pytest.mark.parametrize(("closed", "code"), [(">&-", 0), ("2>&-", 0), (">&- 2>&-", 0)])
+def test_a_shell_that_has_closed_what_is_printed_to(place: Path, closed: str, code: int) -> None:
+    typed = " ".join([*COMMAND, "verify", "out", closed])
+    done = subprocess.run(["sh", "-c", typed], cwd=place, env=environment(), capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (code, "")

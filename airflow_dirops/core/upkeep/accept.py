@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from airflow_dirops.core.format.manifest import Manifest
 from airflow_dirops.core.places import place_of
-from airflow_dirops.core.upkeep.door import Target, door
+from airflow_dirops.core.upkeep.door import Target, door_to_change
 
 
-@door
+@door_to_change
 def accept_removal(target: Target) -> Manifest:
     """Let the next commit drop as many results of the current snapshot as it will, once.
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from airflow_dirops.core.place.place import Cleaned as Cleaned
 from airflow_dirops.core.places import place_of
 from airflow_dirops.core.stage.retention import Retention
-from airflow_dirops.core.upkeep.door import Target, door
+from airflow_dirops.core.upkeep.door import Target, door_to_change
 
 
-@door
+@door_to_change
 def clean(target: Target, retention: Retention | None = None) -> Cleaned:
     """Remove orphans and expired snapshots.
 

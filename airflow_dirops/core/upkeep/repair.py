@@ -14,7 +14,7 @@ from airflow_dirops.core.place.place import Place
 from airflow_dirops.core.places import place_of
 from airflow_dirops.core.snapshot.opening import open_snapshot
 from airflow_dirops.core.snapshot.reader import Snapshot
-from airflow_dirops.core.upkeep.door import Target, door
+from airflow_dirops.core.upkeep.door import Target, door, door_to_change
 from airflow_dirops.core.upkeep.restoring import restore, upkeep_claim
 from airflow_dirops.core.upkeep.verify import Finding, Verification, verify_snapshot
 
@@ -44,7 +44,7 @@ def verify(target: Target, *, deep: bool = False) -> Verification:
         return verify_snapshot(snapshot, deep=deep)
 
 
-@door
+@door_to_change
 def repair(target: Target) -> Repaired:
     """Finish a swap that a crash cut off, and restore damaged entries from retired snapshots that have their bytes.
 

@@ -12,7 +12,7 @@ from airflow_dirops.core.place.held import Kept
 from airflow_dirops.core.place.place import Place
 from airflow_dirops.core.places import place_of
 from airflow_dirops.core.snapshot.reader import Snapshot
-from airflow_dirops.core.upkeep.door import Target, door
+from airflow_dirops.core.upkeep.door import Target, door_to_change
 from airflow_dirops.core.upkeep.history import current_of, in_order
 from airflow_dirops.core.upkeep.restoring import restore, upkeep_claim
 from airflow_dirops.core.upkeep.verify import Finding, verify_snapshot
@@ -22,7 +22,7 @@ log = logger(__name__)
 _MAX_FINDINGS = 20
 
 
-@door
+@door_to_change
 def rollback(target: Target, snapshot: str | None = None) -> Manifest:
     """Commit a new snapshot with the lists and files of an earlier one.
 
