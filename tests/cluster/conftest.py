@@ -32,6 +32,8 @@ DAG_IDS = (
     "killed_1",
     "killed_2",
     "months",
+    "readings",
+    "readings_of_week",
     "report_allow",
     "report_fail",
     "report_wait",

@@ -237,6 +237,13 @@ def test_a_window_is_a_source_without_airflow(root: Path) -> None:
         transform_directory(source=partitions(PATH, last=2), target=root / "two", aggregate=keys)
 
 
+@pytest.mark.parametrize("missing", ["fail", "allow"])
+def test_a_target_of_which_no_partition_is_there_fails(root: Path, missing: Any) -> None:
+    source = partitions(root / "nowhere/{partition}", last=3, until=DAYS[2], missing=missing)
+    with pytest.raises(errors.SourceMissing, match=r"3 of the 3 partitions .* check the path and that it is mounted"):
+        transform_directory(source=source, target=root / "out", aggregate=keys, codec="text")
+
+
 def test_a_partition_in_the_future_may_be_missing_or_waited_for() -> None:
     for missing in ("allow", "wait"):
         assert len(partitions(PATH, last=2, until="2999-01-01", missing=missing).settle()) == 2
