@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 HERE = Path(__file__).parent
 CHECKOUT = HERE.parents[1]
-WITH_AN_ASSET = CHECKOUT / "tests" / "cluster" / "dags" / "days.py"
-DAG_IDS = ("days", "days_started", "example_curves", "example_images", "example_previews")
+WITH_ASSETS = [CHECKOUT / "tests" / "cluster" / "dags" / name for name in ("chain.py", "days.py")]
+DAG_IDS = ("counts", "clean", "days", "days_started", "example_curves", "example_images", "example_previews", "totals")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -42,7 +42,7 @@ def chromium() -> str:
 @pytest.fixture(scope="session")
 def cluster(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     home, dags, data = (tmp_path_factory.mktemp(name, numbered=False) for name in ("airflow", "dags", "data"))
-    for file in (*(CHECKOUT / "dags").glob("*.py"), WITH_AN_ASSET):
+    for file in (*(CHECKOUT / "dags").glob("*.py"), *WITH_ASSETS):
         (dags / file.name).symlink_to(file)
     write_raw(data)
     with Cluster(home, dags=dags, data=data) as running:

@@ -182,6 +182,27 @@ def test_an_asset_event_names_the_snapshot(visitor: Visitor, cluster: Cluster, d
     visitor.shoot("asset-event")
 
 
+def test_the_asset_of_a_target_lists_what_was_committed_at_the_end_of_a_chain(
+    visitor: Visitor, cluster: Cluster, data: Path
+) -> None:
+    day = DAYS[0]
+    raw = data / "raw/counts" / day
+    raw.mkdir(parents=True)
+    (raw / "one.json").write_text("[1, 2, -1]")
+    follow(cluster, [trigger(cluster, "counts", partition_key=day)])
+    cluster.wait("the end of the chain", lambda: cluster.api.get("dags", "totals", "dagRuns")["dag_runs"])
+    follow(cluster, cluster.api.get("dags", "totals", "dagRuns")["dag_runs"])
+
+    visitor.enlarge_window(height=900)
+    visitor.open("assets")
+    visitor.page.get_by_role("link", name="final/totals/{partition}", exact=True).click()
+    visitor.sees("1 Asset Event", f"Partition Key: {day}")
+    visitor.unfold()
+    digest = read_manifest(data / "final/totals" / day).lists["files.jsonl"].digest
+    visitor.sees(f'"digest": "{digest[:20]}')  # the rest is below the edge of its box
+    visitor.shoot("target-asset")
+
+
 def test_the_list_of_providers_has_the_package(visitor: Visitor) -> None:
     visitor.open("providers")
     visitor.sees(f"airflow-dirops {airflow_dirops.__version__} A folder in, a folder out")

@@ -138,6 +138,38 @@ def test_two_watchers_of_the_same_folders_share_their_rounds(root: Path) -> None
     assert key() != key(rules={"marker": "_DONE"})
 
 
+def test_airflow_goes_round_once_for_two_watchers_of_the_same_folders(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from airflow.triggers.shared_stream import SharedStreamManager
+
+    write(root / "raw" / DAYS[0], one="a")
+    upload(root / "raw" / DAYS[0])
+    upload(root / "raw" / DAYS[1])
+    listed = []
+    list_there = Watched.list_there
+    monkeypatch.setattr(Watched, "list_there", lambda self: listed.append(self.rules) or list_there(self))
+
+    async def watch() -> list[list[str]]:
+        manager = SharedStreamManager()
+
+        async def first(number: int, rules: dict[str, Any]) -> list[str]:
+            fields = watched(root, rules=rules).as_dict()
+            trigger = ArrivalsTrigger(watched=fields, asset=f"seen {number}", poll_interval=30)
+            stream = manager.subscribe(trigger_id=number, trigger=trigger, key=trigger.shared_stream_key())
+            async for event in trigger.filter_shared_stream(stream):
+                return list(event.payload["partitions"])
+            return []
+
+        try:
+            return await asyncio.gather(first(1, {"marker": "_READY"}), first(2, {"marker": "_READY", "min_files": 2}))
+        finally:
+            await manager.stop_all()
+
+    assert asyncio.run(watch()) == [DAYS[:2], DAYS[:1]]
+    assert len(listed) == 1
+
+
 def test_a_place_that_does_not_answer_is_said_once_and_costs_the_others_nothing(tmp_path: Path) -> None:
     stalled, fifo = [f"stalled_{number}" for number in range(MOST_STUCK)], tmp_path / "fifo"
     os.mkfifo(fifo)

@@ -48,11 +48,11 @@ class Outcome:
     partition: str | None
     counts: dict[str, int]
     bytes: int
+    digest: str | None
     seconds: float
     limit: int | None = None
     reason: str | None = None
     code_changes: list[str] = field(default_factory=list)
-    digest: str | None = None
 
     @classmethod
     def of(
@@ -81,11 +81,11 @@ class Outcome:
             partition=partition,
             counts=counts | {name: done[name] for name in ("computed", "carried", "reused")},
             bytes=manifest.bytes if manifest else 0,
+            digest=manifest.lists[FILES].digest if manifest else None,
             seconds=round(seconds, 3),
             limit=manifest.limit if manifest else None,
             reason=reason,
             code_changes=told(code_changes),
-            digest=manifest.lists[FILES].digest if manifest else None,
         )
 
     def to_dict(self) -> dict[str, Any]:
