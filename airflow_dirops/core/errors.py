@@ -450,6 +450,7 @@ def _remedy(cause: OSError) -> str:
         errno.EXDEV: "it cannot be renamed, as what is only in the lower layer of an overlay; choose another target",
         errno.EMFILE: "close what the function opens, or let the process open more files (ulimit -n), then try again",
         errno.ENFILE: "this machine has too many files open; look which program holds them, then try again",
+        errno.EBADF: "a function, or a library that it uses, closes files that it did not open; mend that",
         errno.EAGAIN: "this machine has no process or thread left for it; use fewer workers, then try again",
         errno.ENOMEM: "give the machine or the task more memory, then try again",
         errno.EIO: "the device or the share reported an error; look at the disk, the mount and the kernel log before "

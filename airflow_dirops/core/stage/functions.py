@@ -37,6 +37,11 @@ class UserFunction:
     def __init__(self, function: Callable[..., Any], role: str, values: int = 1) -> None:
         if not callable(function):
             raise ArgumentRefused(f"{role}= must be a function, and it is {type(function).__name__}: {function!r}")
+        if _is_async(function):
+            raise ArgumentRefused(
+                f"{role}={name_of(function)} is an async function, and a stage awaits nothing; give a plain one that "
+                "calls it with asyncio.run()"
+            )
         self.function = function
         self.role = role
         self.name = name_of(function)
@@ -52,6 +57,11 @@ class UserFunction:
         if not self._takes_value:
             return self.function(**named)
         return self.function(*value, **named) if isinstance(value, Values) else self.function(value, **named)
+
+
+def _is_async(function: Callable[..., Any]) -> bool:
+    called = getattr(function, "__call__", None)  # noqa: B004 - of an object that can be called
+    return any(inspect.iscoroutinefunction(each) or inspect.isasyncgenfunction(each) for each in (function, called))
 
 
 def name_of(function: Any) -> str:

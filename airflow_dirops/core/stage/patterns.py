@@ -67,6 +67,13 @@ def compile_pattern(pattern: object, *, any_case: bool = False) -> Match:
         raise ArgumentRefused(
             f"the pattern {pattern!r} cannot select files of a source; give a glob relative to it, such as '**/*.png'"
         )
+    if {"", "."} & set(pattern.split("/")):
+        better = "/".join(part for part in pattern.split("/") if part not in ("", "."))
+        better = f"{better}/**/*" if better and pattern.endswith("/") else better or "**/*"
+        raise ArgumentRefused(
+            f"the pattern {pattern!r} matches no file: a path has no '.' and no empty part, and no '/' at its end; "
+            f"write {better!r}"
+        )
     if pattern in ("**", "**/*"):
         return lambda _: True
     try:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import operator
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,19 @@ from airflow_dirops.core import errors, read_directory, transform_directory
 from tests.core.conftest import Run
 from tests.core.directories import assert_whole, header_of, lines_of, values_of
 from tests.core.seed import read_text
+
+
+async def fetched(value: str) -> str:
+    return value
+
+
+async def all_fetched(value: str) -> AsyncIterator[tuple[str, str]]:
+    yield value, value
+
+
+class Fetch:
+    async def __call__(self, value: str) -> str:
+        return value
 
 
 class Prefix:
@@ -75,6 +89,15 @@ class TestKinds:
         transform_directory(source=source, target=tmp_path / "1", transform=len, codec="npy")
         transform_directory(source=tmp_path / "1", target=tmp_path / "2", transform=np.square)
         assert {key: value.item() for key, value in values_of(tmp_path / "2").items()} == {"a": 25, "b": 16, "c": 25}
+
+    @pytest.mark.parametrize("function", [fetched, all_fetched, partial(fetched), Fetch()])
+    def test_async_ones_are_refused(self, run: Run, function: Any) -> None:
+        """Nobody awaits them: what they return is no result."""
+        with pytest.raises(errors.ArgumentRefused, match=r"is an async function, .* calls it with asyncio\.run\(\)$"):
+            run(read=function)
+
+    def test_what_calls_an_async_one_is_plain(self, run: Run) -> None:
+        assert run(read=lambda path: asyncio.run(fetched(path))).counts["entries"] == 3
 
     @pytest.mark.parametrize("function", [None, 7, "read", [len]])
     def test_what_cannot_be_called(self, texts: Path, target: Path, function: Any) -> None:

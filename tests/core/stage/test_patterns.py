@@ -10,7 +10,7 @@ import pytest
 
 from airflow_dirops.core import errors, read_directory, transform_directory
 from tests.core.conftest import Run
-from tests.core.directories import values_of
+from tests.core.directories import values_of, write_texts
 
 
 def read_any(path: str) -> str:
@@ -114,3 +114,14 @@ def test_of_joined_sources(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> 
 def test_no_glob(run: Run, pattern: str) -> None:
     with pytest.raises(errors.ArgumentRefused, match="cannot be read as a glob"):
         run(pattern=pattern)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "better"),
+    [("./*.txt", "*.txt"), ("./**/*", "**/*"), (".", "**/*"), ("deep//*.txt", "deep/*.txt"), ("deep/", "deep/**/*")],
+)
+def test_no_path_is_written_like_that_and_the_advice_works(run: Run, texts: Path, pattern: str, better: str) -> None:
+    write_texts(texts / "deep", d="delta")
+    with pytest.raises(errors.ArgumentRefused, match=re.escape(f"write {better!r}")):
+        run(pattern=pattern)
+    assert run(pattern=better).counts["inputs"]
