@@ -11,11 +11,10 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from textwrap import wrap
-from typing import get_args
 
-from airflow_dirops.core.stage import policies
 from airflow_dirops.core.stage.option import REQUIRED, Option, Where
 from airflow_dirops.core.stage.options import OPTIONS
+from airflow_dirops.core.stage.policies import choices_of
 from airflow_dirops.operators.arguments import ARGUMENTS, arguments_of
 
 CHECKOUT = Path(__file__).resolve().parents[1]
@@ -29,7 +28,6 @@ WIDTH = 120
 
 _PARAM = re.compile(r"^    :param (\w+):.*\n(?:^        .*\n)*", re.MULTILINE)
 _ROW = re.compile(r"^\| `(\w+)` \|.*\n", re.MULTILINE)
-_ALIAS = re.compile(r"\b[A-Z]\w+\b")
 
 
 def made() -> dict[Path, str]:
@@ -50,27 +48,25 @@ def keywords(text: str) -> str:
 
 
 def operator(text: str, name: str) -> str:
-    """An operator, with the arguments that it shares with others."""
+    """An operator, with the arguments that it shares with others: in its docstring, its signature, its attributes."""
     arguments = arguments_of(name)
     text = documented(text, name, arguments.values())
     init = next(node for node in members(text, name) if isinstance(node, ast.FunctionDef) and node.name == "__init__")
     lines = text.splitlines(keepends=True)
-    signature, body = init.args.kwonlyargs, init.body
-    own = [ast.unparse(each.annotation) if each.annotation else "" for each in signature]
-    parameters = [
-        f"        {each.arg}: {annotation}{f' = {ast.unparse(default)}' if default else ''},\n"
-        for each, annotation, default in zip(signature, own, init.args.kw_defaults, strict=True)
-        if each.arg not in ARGUMENTS
+    own = [each for each in init.args.kwonlyargs if each.arg not in ARGUMENTS]
+    first, last = init.args.kwonlyargs[0].lineno - 1, init.args.kwonlyargs[-1].lineno
+    signature = [
+        *(lines[each.lineno - 1] for each in own),
+        *(f"        {each.name}: {spelled(each)}{default(each)},\n" for each in arguments.values()),
     ]
-    parameters += [f"        {each.name}: {spelled(each.type)}{default(each)},\n" for each in arguments.values()]
-    statements = ["".join(lines[node.lineno - 1 : node.end_lineno]) for node in body if assigned(node) not in ARGUMENTS]
-    last = max(number for number, statement in enumerate(statements) if "super().__init__" in statement)
-    statements.insert(last + 1, "".join(f"        self.{each} = {each}\n" for each in arguments))
-    first = next(n for n in range(init.lineno, len(lines)) if lines[n].strip() == "*,") + 1
-    end = next(n for n in range(first, len(lines)) if lines[n].strip().startswith("**kwargs"))
-    return "".join(
-        [*lines[:first], *parameters, *lines[end : body[0].lineno - 1], *statements, *lines[body[-1].end_lineno :]]
-    )
+    start, *rest = [node for node in init.body if assigned(node) not in ARGUMENTS]
+    body = [
+        *lines[start.lineno - 1 : start.end_lineno],
+        *(f"        self.{each} = {each}\n" for each in arguments),
+        *(line for node in rest for line in lines[node.lineno - 1 : node.end_lineno]),
+    ]
+    between, after = lines[last : init.body[0].lineno - 1], lines[init.body[-1].end_lineno :]
+    return "".join([*lines[:first], *signature, *between, *body, *after])
 
 
 def guide(text: str) -> str:
@@ -134,14 +130,11 @@ def literal(value: object) -> str:
     return json.dumps(value) if isinstance(value, str) else repr(value)
 
 
-def spelled(type_: str) -> str:
+def spelled(option: Option) -> str:
     """A type as readers of a signature want it: with its choices, and not with our name for them."""
-
-    def choices(found: re.Match[str]) -> str:
-        alias = getattr(policies, found[0], None)
-        return f"Literal[{', '.join(map(literal, get_args(alias)))}]" if get_args(alias) else found[0]
-
-    return _ALIAS.sub(choices, type_)
+    if not (choices := choices_of(option)):
+        return option.type
+    return f"Literal[{', '.join(map(literal, choices))}]{' | None' if option.type.endswith(' | None') else ''}"
 
 
 def members(text: str, name: str) -> Iterator[ast.stmt]:

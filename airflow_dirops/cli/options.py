@@ -5,16 +5,16 @@ from __future__ import annotations
 import inspect
 import json
 from collections.abc import Callable, Mapping
-from typing import Annotated, Any, NamedTuple, ParamSpec, TypeVar
+from typing import Annotated, Any, Literal, NamedTuple, ParamSpec, TypeVar
 
 import msgspec
 import typer
 
 from airflow_dirops.cli.functions import load_codec
 from airflow_dirops.core.errors import ArgumentRefused
-from airflow_dirops.core.stage import policies
 from airflow_dirops.core.stage.option import Option
 from airflow_dirops.core.stage.options import OPTIONS
+from airflow_dirops.core.stage.policies import choices_of
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -80,8 +80,8 @@ def _parameter(option: Option) -> inspect.Parameter:
 
 
 def _kind(option: Option) -> _Kind:
-    if choices := getattr(policies, option.type.removesuffix(" | None"), None):
-        return _Kind(choices | None)
+    if choices := choices_of(option):
+        return _Kind(Literal[choices] | None)
     return _KINDS[option.type.removesuffix(" | None")]
 
 

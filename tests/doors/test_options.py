@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import re
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import pytest
 from airflow.sdk import DAG, Param, task
@@ -13,9 +13,9 @@ from airflow.serialization.serialized_objects import DagSerialization
 
 from airflow_dirops import DirectoryReadOperator, DirectorySensor, Retention, StagedTransformOperator, dirops_params
 from airflow_dirops.core.errors import ArgumentRefused
-from airflow_dirops.core.stage import policies
 from airflow_dirops.core.stage.option import REQUIRED, Option, Where
 from airflow_dirops.core.stage.options import OPTIONS
+from airflow_dirops.core.stage.policies import choices_of
 from airflow_dirops.operators.arguments import ARGUMENTS, arguments_of
 from airflow_dirops.runtime.choices import form_choices
 from tests.doors.airflow_runs import Runs
@@ -35,7 +35,7 @@ def another(option: Option) -> Any:
     """A value that is not the default."""
     if option.name in UNUSUAL:
         return UNUSUAL[option.name]
-    if choices := get_args(getattr(policies, option.type.removesuffix(" | None"), None)):
+    if choices := choices_of(option):
         return next(each for each in choices if each != option.default)
     if option.type == "bool":
         return not option.default

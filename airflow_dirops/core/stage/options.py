@@ -1,8 +1,8 @@
 """The options of a stage: each is defined here, once.
 
 Signatures, docstrings and the documentation's tables are made from this by ``make options``; the trigger form, the
-operators' attributes and ``dirops plan`` read it. A name that has a list of choices is checked in
-:mod:`~airflow_dirops.core.stage.policies`.
+operators' attributes and ``dirops plan`` read it. Where a type is one of those that
+:mod:`~airflow_dirops.core.stage.policies` names, what is none of its choices is refused.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""The policies of a stage: which values they take, and how many failures are too many."""
+"""The policies of a stage: which values they take, and how many failures are too many.
+
+An option whose type is one of the names below takes one of its choices.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import Any, Literal, get_args
 
 from airflow_dirops.core.errors import ArgumentRefused
+from airflow_dirops.core.stage.option import Option
 
 Empty = Literal["fail", "skip", "commit"]
 OnError = Literal["fail", "quarantine"]
@@ -15,26 +19,23 @@ Durability = Literal["full", "process"]
 Join = Literal["inner", "outer", "strict"]
 OnConflict = Literal["fail", "newest", "last"]
 
-_CHOICES = {
-    "empty": Empty,
-    "on_error": OnError,
-    "redo": Redo,
-    "durability": Durability,
-    "on_conflict": OnConflict,
-    "join": Join,
-}
-
 # Of a handful of results half are gone soon.
 _ENOUGH_TO_JUDGE = 20
 
 
-def check_policies(options: Mapping[str, Any]) -> None:
+def choices_of(option: Option) -> tuple[str, ...]:
+    """What an option may be, where its type is one of the names above."""
+    return get_args(globals().get(option.type.removesuffix(" | None")))
+
+
+def check_policies(options: Mapping[str, Any], defined: Mapping[str, Option]) -> None:
     """Refuse options that cannot be used, all at once.
 
     :param options: a stage's options by name.
+    :param defined: their definitions.
     :raises ArgumentRefused: with every one that cannot be used.
     """
-    if findings := list(_findings(options)):
+    if findings := [*_no_choice(options, defined), *_findings(options)]:
         raise ArgumentRefused("this stage cannot run", findings)
 
 
@@ -57,10 +58,14 @@ def removal_bound(max_removed: int | str | None, results: int) -> int:
     return int(results * _percentage(max_removed) / 100)
 
 
+def _no_choice(options: Mapping[str, Any], defined: Mapping[str, Option]) -> Iterator[str]:
+    for name, option in defined.items():
+        choices, may_be_none = choices_of(option), option.type.endswith(" | None")
+        if choices and options[name] not in choices and not (may_be_none and options[name] is None):
+            yield f"{name}={options[name]!r} is none of {', '.join(map(repr, choices))}"
+
+
 def _findings(options: Mapping[str, Any]) -> Iterator[str]:
-    for name, choices in _CHOICES.items():
-        if options[name] not in get_args(choices) and not (name == "join" and options[name] is None):
-            yield f"{name}={options[name]!r} is none of {', '.join(map(repr, get_args(choices)))}"
     for name in ("max_failures", "max_removed"):
         if not _is_budget(budget := options[name]):
             yield f"{name}={budget!r} is neither a count, such as 5, nor a percentage, such as '1%'"

@@ -45,7 +45,7 @@ class Stage(StageOptions):
         object.__setattr__(self, "target", checked_path("target", self.target))
         if self.retention is not None:
             check_retention(self.retention)
-        check_policies({name: getattr(self, name) for name in OPTIONS})
+        check_policies({name: getattr(self, name) for name in OPTIONS}, OPTIONS)
         self._check_sources()
         self._check_patterns()
         functions = [
