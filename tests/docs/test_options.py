@@ -77,7 +77,15 @@ DirectoryReadOperator(task_id="a", read=str, source="raw", target="out", workers
 def test_a_type_checker_knows_the_arguments(tmp_path: Path) -> None:
     script = tmp_path / "script.py"
     script.write_text(MISTAKES)
-    command = [sys.executable, "-m", "mypy", "--config-file=", "--no-error-summary", str(script)]
+    command = [
+        sys.executable,
+        "-m",
+        "mypy",
+        "--config-file=",
+        "--no-error-summary",
+        f"--cache-dir={tmp_path}",
+        str(script),
+    ]
     done = subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True, check=False)
     found = [line for line in done.stdout.splitlines() if "script.py" in line and ": error: " in line]
     assert len(found) == 4, done.stdout + done.stderr
