@@ -6,12 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from airflow_dirops.testing.airflow_home import isolated_home
 from airflow_dirops.testing.plugin import airflow_database, dags, stages
 
 __all__ = ["airflow_database", "dags", "stages"]
-
-isolated_home()  # before anything imports Airflow
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-# First, since it sets AIRFLOW_HOME before anything imports Airflow.
 from tests.doors.conftest import airflow_database, root, runs
 
 __all__ = ["airflow_database", "root", "runs"]

@@ -7,12 +7,9 @@ from pathlib import Path
 import pytest
 
 from airflow_dirops.testing.airflow_home import isolated_home, use_database
+from airflow_dirops.testing.dags import Dags
 from airflow_dirops.testing.plugin import airflow_database
-
-HOME = isolated_home()  # before anything imports Airflow
-
-from airflow_dirops.testing.dags import Dags  # noqa: E402
-from tests.doors.airflow_runs import Runs  # noqa: E402
+from tests.doors.airflow_runs import Runs
 
 __all__ = ["airflow_database"]
 
@@ -29,7 +26,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def runs(airflow_database: Path, tmp_path: Path) -> Runs:
     """Runs DAGs on a database that no other test has used."""
     use_database(airflow_database)
-    return Runs(Dags(tmp_path), HOME / "dags")
+    return Runs(Dags(tmp_path), isolated_home() / "dags")
 
 
 @pytest.fixture
