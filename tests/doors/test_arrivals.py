@@ -14,7 +14,7 @@ from airflow.sdk import DAG, Asset
 from airflow_dirops import arrivals, commits, target_asset
 from airflow_dirops.core import read_directory
 from airflow_dirops.core.errors import ArgumentRefused
-from airflow_dirops.operators.relay import NoteToldOperator, TellArrivalsOperator
+from airflow_dirops.operators.relay import MOST_AT_ONCE, NoteToldOperator, TellArrivalsOperator
 from airflow_dirops.triggers.arrivals import ArrivalsTrigger
 from airflow_dirops.triggers.rounds import MOST_STUCK, Rounds
 from airflow_dirops.triggers.telling import FIRST_WAIT, Telling
@@ -247,6 +247,15 @@ def test_a_relay_tells_each_partition_once(runs: Runs, root: Path) -> None:
     assert keys(runs(relay(root, "once"))) == DAYS[2:]
     os.utime(root / "raw" / DAYS[0] / "_READY", (1, 1))
     assert keys(runs(relay(root, "once"))) == DAYS[:1]
+
+
+def test_a_relay_leaves_to_the_next_run_what_one_request_cannot_carry(runs: Runs, root: Path) -> None:
+    days = [f"2026-{month:02}-{day:02}" for month in (9, 10) for day in range(1, 29)]
+    for day in days:
+        upload(root / "raw" / day)
+    first = runs(relay(root, "many"))
+    assert (first.output("tell")["count"], first.output("tell")["left"]) == (MOST_AT_ONCE, len(days) - MOST_AT_ONCE)
+    assert keys(first) + keys(runs(relay(root, "many"))) == days
 
 
 def test_what_a_relay_was_about_to_tell_when_it_died_is_told_by_the_next_one(runs: Runs, root: Path) -> None:
