@@ -42,10 +42,12 @@ def _groups(found: Failures) -> Groups:
 
 
 def _row(group: Group) -> dict[str, Any]:
-    return {"count": group.count, "error": group.error, "message": group.message, "in your code": group.place}
+    named = {"count": group.count, "error": group.error, "kind": group.kind}
+    return {**named, "message": group.message, "in your code": group.place}
 
 
 def _show_whole(output: Output, one: FailedInput, where: str) -> None:
-    facts = {"error": one.error, "in your code": one.place, "tries": one.tries, "in": where, "message": one.message}
+    facts = {"error": one.error, "kind": one.kind, "in your code": one.place, "tries": one.tries, "in": where}
+    facts["message"] = one.message
     output.facts(one.path, {name: value for name, value in facts.items() if value})
     output.text("traceback", one.traceback or "none was kept: its process died")

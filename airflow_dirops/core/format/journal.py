@@ -16,7 +16,9 @@ State = Literal["made", "carried", "skipped", "quarantined"]
 class Failure(msgspec.Struct, frozen=True):
     """Why an input failed; all its texts are printable and bounded.
 
+    :param error: the name of the exception's class, which may be the user's own.
     :param place: where in the user's own code, if it was there.
+    :param kind: of the error of ours that it came to; empty in what older versions wrote.
     """
 
     error: str
@@ -24,6 +26,7 @@ class Failure(msgspec.Struct, frozen=True):
     traceback: str
     tries: Count = 1
     place: str = ""
+    kind: str = ""
 
 
 class Output(msgspec.Struct, frozen=True):

@@ -63,6 +63,7 @@ class QuarantineLine(msgspec.Struct, frozen=True, omit_defaults=True):
     digest: InputDigest | None = None
     place: str = ""
     beside: Digest | None = None
+    kind: str = ""
 
 
 LINE_TYPES: dict[str, type[msgspec.Struct]] = {

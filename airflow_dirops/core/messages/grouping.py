@@ -1,4 +1,4 @@
-"""Many failures as few lines: those of one exception, one place in the user's code and one kind of message are one."""
+"""Many failures as few lines: those of one exception, one place in the user's code and one sort of message are one."""
 
 from __future__ import annotations
 
@@ -28,6 +28,9 @@ class Failed(Protocol):
     def message(self) -> str: ...
 
     @property
+    def kind(self) -> str: ...
+
+    @property
     def place(self) -> str: ...
 
 
@@ -35,12 +38,14 @@ class Failed(Protocol):
 class Group:
     """Failures that are alike.
 
+    :param kind: of the error of ours; empty in what older versions wrote.
     :param message: what their messages begin with.
     :param place: where in the user's code they were raised, if they were.
     :param example: the path of the first input.
     """
 
     error: str
+    kind: str
     message: str
     place: str
     example: str
@@ -56,33 +61,34 @@ class Group:
         message = f": {self.message}" if self.message not in ("", "…") else ""
         place = f" ({self.place})" if self.place else ""
         example = f", such as {self.example!r}" if self.count > 1 else f", {self.example!r}"
-        return f"{self.count:,} × {self.error}{message}{place}{example}"
+        kind = f" [{self.kind}]" if self.kind else ""
+        return f"{self.count:,} × {self.error}{kind}{message}{place}{example}"
 
 
 class Groups:
     """Counts failures; no more memory for a million of them than for a hundred."""
 
     def __init__(self) -> None:
-        self._groups: dict[tuple[str, str, str], Group] = {}
-        self._beginnings: Counter[tuple[str, str]] = Counter()
+        self._groups: dict[tuple[str, ...], Group] = {}
+        self._beginnings: Counter[tuple[str, ...]] = Counter()
         self._others = 0
 
     def add(self, path: str, failure: Failed) -> None:
         message = shown(failure.message.strip().partition("\n")[0], _MAX_MESSAGE)
-        kind = self._kind(failure, message)
-        if kind not in self._groups:
+        sort = self._sort(failure, message)
+        if sort not in self._groups:
             if len(self._groups) == _MAX_GROUPS:
                 self._others += 1
                 return
-            self._groups[kind] = Group(failure.error, message, failure.place, path)
-            self._beginnings[kind[:2]] += 1
-        self._groups[kind].add(message)
+            self._groups[sort] = Group(failure.error, failure.kind, message, failure.place, path)
+            self._beginnings[sort[:-1]] += 1
+        self._groups[sort].add(message)
 
-    def _kind(self, failure: Failed, message: str) -> tuple[str, str, str]:
-        origin = (failure.error, failure.place)
-        kind = (*origin, _beginning(message))
-        if kind in self._groups or self._beginnings[origin] < _MAX_BEGINNINGS:
-            return kind
+    def _sort(self, failure: Failed, message: str) -> tuple[str, ...]:
+        origin = (failure.kind, failure.error, failure.place)
+        sort = (*origin, _beginning(message))
+        if sort in self._groups or self._beginnings[origin] < _MAX_BEGINNINGS:
+            return sort
         return (*origin, "")
 
     def __iter__(self) -> Iterator[Group]:
@@ -91,7 +97,7 @@ class Groups:
 
     def described(self) -> list[str]:
         """A line for each."""
-        return [*map(str, self), *([f"{self._others:,} of other kinds"] if self._others else [])]
+        return [*map(str, self), *([f"{self._others:,} of other sorts"] if self._others else [])]
 
 
 def _beginning(message: str) -> str:

@@ -26,12 +26,15 @@ class FailedInput:
 
     :param path: relative to the source.
     :param error: the type of the exception, such as ``ValueError``.
+    :param kind: of the error of this package that it came to, such as ``record-failed``; it never changes. Empty in
+        what older versions wrote.
     :param place: where in the user's own code, if it was there.
     :param tries: how often it was tried.
     """
 
     path: str
     error: str
+    kind: str
     message: str
     place: str
     traceback: str
@@ -84,8 +87,9 @@ def _of_snapshot(place: Place, manifest: Manifest, path: str | None) -> Failures
 
 
 def _failed(path: str, failure: Any) -> FailedInput:
+    names = ("error", "kind", "message", "place", "tries")
     return FailedInput(
-        path, failure.error, failure.message, failure.place, failure.traceback.rstrip("\n"), failure.tries
+        path, traceback=failure.traceback.rstrip("\n"), **{name: getattr(failure, name) for name in names}
     )
 
 

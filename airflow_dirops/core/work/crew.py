@@ -123,7 +123,7 @@ class Workers:
         hint = "If memory was short, give the task more, or use fewer workers. " if lost.is_killed else ""
         place = named(item, self._source, self._recipe)
         error = RecordFailed(f"{self._recipe.function_name} failed on {place}: {reason}. {hint}{remedy(self._recipe)}")
-        failure = Failure("TimedOut" if lost.is_timeout else "WorkerDied", reason, "")
+        failure = Failure("TimedOut" if lost.is_timeout else "WorkerDied", reason, "", kind=error.kind)
         return Result(JournalLine(item, "quarantined", failure=failure), error)
 
 

@@ -30,6 +30,8 @@ from airflow_dirops.core.stage.functions import Pair, UserFunction, Values, reco
 from airflow_dirops.core.stage.recipe import Recipe
 from airflow_dirops.core.stops import is_stop
 
+_MAX_KIND = 100  # a class that somebody derives may have anything there
+
 T = TypeVar("T")
 Write = Callable[[JournalLine, Iterator[Pair], Codec], JournalLine]
 
@@ -205,7 +207,7 @@ def remedy(recipe: Recipe) -> str:
 def _failure(error: InputError | SourceChanged) -> Failure:
     cause = error.__cause__ if isinstance(error, RecordFailed) and error.__cause__ else error
     trace = shown_traceback(cause, users_part(cause))
-    return Failure(kind_of(cause), shown(cause), trace, place=place_in_code(cause))
+    return Failure(kind_of(cause), shown(cause), trace, place=place_in_code(cause), kind=shown(error.kind, _MAX_KIND))
 
 
 def _answers(path: str) -> bool:

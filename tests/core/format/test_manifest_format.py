@@ -91,7 +91,7 @@ class TestTheExample:
             assert (tmp_path / "out/_dirops" / name).read_bytes() == (EXAMPLE / "_dirops" / name).read_bytes()
         assert shape(header_of(tmp_path / "out")) == shape(header_of(EXAMPLE))
         (today,), (before,) = (lines_of(where, "quarantine.jsonl") for where in (tmp_path / "out", EXAMPLE))
-        assert shape(today) == shape(before | {"place": ""})  # which came later
+        assert shape(today) == shape(before | {"place": "", "kind": ""})  # which came later
 
 
 def shape(value: object) -> object:

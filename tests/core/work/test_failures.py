@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 import shlex
+import shutil
+import signal
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -75,9 +80,9 @@ class TestOverTheBudget:
         assert not target.exists()
         message = str(caught.value)
         assert "11 of 30 inputs of stage days failed, and max_failures=2 allows 2" in message
-        assert f"10 × ValueError: cannot identify image file {source}/00… ({__file__}, line " in message
+        assert f"10 × ValueError [record-failed]: cannot identify image file {source}/00… ({__file__}, line " in message
         assert "in strict), such as '00" in message
-        assert "1 × KeyError: 'no header'" in message
+        assert "1 × KeyError [record-failed]: 'no header'" in message
         assert "not tried" not in message
 
     def test_what_one_line_of_code_raises_for_two_reasons_is_told_apart(
@@ -89,8 +94,8 @@ class TestOverTheBudget:
 
         with pytest.raises(errors.TooManyFailures) as caught:
             stage(source, target, read=read, workers=workers)
-        assert "20 × ValueError: file is cut short (" in str(caught.value)
-        assert f"10 × ValueError: cannot identify {source}/00… (" in str(caught.value)
+        assert "20 × ValueError [record-failed]: file is cut short (" in str(caught.value)
+        assert f"10 × ValueError [record-failed]: cannot identify {source}/00… (" in str(caught.value)
 
     def test_messages_that_begin_with_each_files_name_are_one_line(
         self, source: Path, target: Path, workers: int
@@ -98,7 +103,7 @@ class TestOverTheBudget:
         def read(path: str) -> str:
             raise ValueError(f"{path}: cut short")
 
-        with pytest.raises(errors.TooManyFailures, match=rf"30 × ValueError: {source}/00… \("):
+        with pytest.raises(errors.TooManyFailures, match=rf"30 × ValueError \[record-failed\]: {source}/00… \("):
             stage(source, target, read=read, workers=workers)
 
     def test_messages_that_are_all_different_are_few_lines(self, source: Path, target: Path, workers: int) -> None:
@@ -140,6 +145,45 @@ class TestOverTheBudget:
         assert (found.snapshot, found.attempt) == (outcome.snapshot, None)
         assert [one.path for one in found.inputs] == ["0024.txt", "0027.txt"]
         assert orphans_of(target) == []
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_they_are_counted_by_kind(tmp_path: Path, target: Path, workers: int) -> None:
+    source = make(tmp_path / "days", 9)
+    (source / "away.txt").symlink_to("/nowhere/at/all")
+
+    def read(path: str) -> Any:
+        if path.endswith("4.txt"):
+            os.kill(os.getpid(), signal.SIGKILL)
+        return object() if path.endswith("5.txt") else strict(path)
+
+    if workers == 1:
+        (source / "0004.txt").unlink()
+    stage(source, target, read=read, workers=workers, max_failures=9)
+    kinds = {line["path"]: (line["error"], line["kind"]) for line in lines_of(target, "quarantine.jsonl")}
+    died = {"0004.txt": ("WorkerDied", "record-failed")} if workers == 2 else {}
+    assert kinds == {
+        **{f"000{number}.txt": ("ValueError", "record-failed") for number in (0, 3, 6)},
+        **died,
+        "0005.txt": ("EncodeError", "encode-error"),
+        "away.txt": ("DanglingLink", "dangling-link"),
+    }
+    document = json.loads(dirops("failures", target, "--json").stdout)
+    assert {one["path"]: (one["error"], one["kind"]) for one in document["inputs"]} == kinds
+    counted = Counter[str]()
+    for group in document["groups"]:
+        counted[group["kind"]] += group["count"]
+    assert counted == Counter(kind for _, kind in kinds.values())
+    assert "encode-error" in dirops("failures", target).stdout
+    assert re.search(r"kind +dangling-link", dirops("failures", target, "away.txt").stdout)
+
+
+def test_a_list_of_an_older_version_has_no_kinds_and_is_read(tmp_path: Path) -> None:
+    target = tmp_path / "words"
+    shutil.copytree(ROOT / "tests/core/format/formats/dirops-1", target)
+    (found,) = upkeep.list_failures(target).inputs
+    assert (found.error, found.kind) == ("ValueError", "")
+    assert dirops("failures", target).returncode == 1
 
 
 def test_a_higher_budget_is_a_way_on(source: Path, target: Path) -> None:
