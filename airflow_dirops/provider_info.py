@@ -55,6 +55,22 @@ def get_provider_info() -> dict[str, Any]:
                 "class-name": "airflow_dirops.decorators.staged_transform.staged_transform_task",
             },
         ],
+        "hooks": [{"integration-name": integration, "python-modules": ["airflow_dirops.hooks.directory_root"]}],
+        "connection-types": [
+            {
+                "connection-type": "dirops_root",
+                "hook-name": "Directory root",
+                "hook-class-name": "airflow_dirops.hooks.directory_root.DirectoryRootHook",
+                "ui-field-behaviour": {"hidden-fields": ["host", "schema", "port", "login", "password", "extra"]},
+                "conn-fields": {
+                    "path": {
+                        "label": "Path",
+                        "description": "The absolute path, as workers see it, that relative paths in DAGs are below.",
+                        "schema": {"type": "string", "minLength": 1},
+                    }
+                },
+            }
+        ],
         "config": {"dirops": {"description": "Settings of airflow-dirops.", "options": _OPTIONS}},
     }
 

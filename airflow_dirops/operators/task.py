@@ -17,7 +17,7 @@ from airflow_dirops.core.format.pins import pin_of
 from airflow_dirops.core.messages.shown import shown
 from airflow_dirops.core.stage.partitions import PartitionsLike
 from airflow_dirops.operators.fields import StageFields
-from airflow_dirops.runtime import events, settings
+from airflow_dirops.runtime import events
 from airflow_dirops.runtime.paths import source_text
 from airflow_dirops.triggers.conditions import Conditions
 
@@ -90,7 +90,7 @@ class StageTask(StageFields):
     def _wait_for_partitions(self) -> None:
         asked: Any = self.source
         for name, target in asked.settle():
-            conditions = Conditions(target=target, root=settings.root())
+            conditions = Conditions(target=target, root=self.root.told)
             if (finding := conditions.look()).summary is None:
                 self.log.info("Waiting for the partition %s: %s", shown(name), shown(finding.lacking))
                 from airflow_dirops.triggers.manifest import ManifestTrigger
@@ -114,7 +114,7 @@ class StageTask(StageFields):
             self._is_running = True
             from airflow_dirops.runtime.guard import airflow_out_of_reach
 
-            with airflow_out_of_reach(), settings.naming_root():
+            with airflow_out_of_reach(), self.root.named_in_errors():
                 return self.run_stage(**options, on_progress=lambda progress: self._report(progress, tell))
         finally:
             self._is_running = False

@@ -61,13 +61,20 @@ def target_asset(target: str | os.PathLike[str], *, partition_format: str | None
     return made
 
 
-def plain_path(given: Any) -> Any:
+def plain_path(given: Any, root_conn_id: Any = None) -> Any:
     """A field's value, with the path of an asset in place of the asset.
 
     :param given: what the DAG file has there.
+    :param root_conn_id: the connection that relative paths are below.
+    :raises ArgumentRefused: if the asset is of another directory than the path would mean there.
     """
     if isinstance(given, list):
-        return [plain_path(each) for each in given]
+        return [plain_path(each, root_conn_id) for each in given]
+    if isinstance(given, TargetAsset) and root_conn_id is not None and not os.path.isabs(given.path):
+        raise ArgumentRefused(
+            f"the asset {given.path!r} is of a directory below [dirops] root, and root_conn_id={root_conn_id!r} says "
+            "another root; leave that out, or write the path of the asset absolute"
+        )
     return os.fspath(given) if isinstance(given, TargetAsset) else given
 
 

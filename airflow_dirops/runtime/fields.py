@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
@@ -20,7 +21,7 @@ from airflow_dirops.runtime.assets import plain_path, schedule_format
 from airflow_dirops.runtime.context import form_of, is_mapped, partition_of, zone_of
 from airflow_dirops.runtime.paths import absolute_path, pairs, path_text, pinned_source, refuse_nothing
 from airflow_dirops.runtime.retries import RETRY_POLICY
-from airflow_dirops.runtime.settings import root
+from airflow_dirops.runtime.roots import Root, check_root_conn_id, root_of
 from airflow_dirops.runtime.templates import DATES, PLACEHOLDER, mentions_partition, names_used, other_date
 
 if TYPE_CHECKING:
@@ -67,6 +68,9 @@ class PathFields(BaseOperator):
     """Renders path fields to the end: ``{partition}`` filled in, below the root, or a clear error.
 
     It happens while Airflow renders templates, so that the UI shows the real paths.
+
+    :param root_conn_id: the connection, of the type "Directory root", that relative paths are below; without it,
+        ``[dirops] root``.
     """
 
     partial: Any = _CheckedPartial()
@@ -77,12 +81,19 @@ class PathFields(BaseOperator):
     def __init__(
         self,
         *,
+        root_conn_id: str | None = None,
         retry_policy: RetryPolicy | None = RETRY_POLICY,
         map_index_template: str | None = LABEL,
         **kwargs: Any,
     ) -> None:
         # Airflow's own, whose defaults it looks for in signatures, for mapped tasks too.
         super().__init__(retry_policy=retry_policy, map_index_template=map_index_template, **kwargs)
+        self.root_conn_id = root_conn_id
+
+    @cached_property
+    def root(self) -> Root:
+        """What relative paths are below, in a task."""
+        return root_of(self.root_conn_id)
 
     @classmethod
     def plain_arguments(cls, arguments: Mapping[str, Any]) -> dict[str, Any]:
@@ -90,7 +101,11 @@ class PathFields(BaseOperator):
 
         :param arguments: the operator's own, or those of ``.partial``.
         """
-        return {name: plain_path(value) if name in cls.path_fields else value for name, value in arguments.items()}
+        root_conn_id = arguments.get("root_conn_id")
+        return {
+            name: plain_path(value, root_conn_id) if name in cls.path_fields else value
+            for name, value in arguments.items()
+        }
 
     @classmethod
     def check_arguments(cls, arguments: Mapping[str, Any], dag: DAG | None) -> None:
@@ -99,6 +114,7 @@ class PathFields(BaseOperator):
         :param arguments: the operator's own, or those of ``.partial``.
         :param dag: the DAG, if it is known already.
         """
+        check_root_conn_id(arguments.get("root_conn_id"))
         given = arguments.get("partition_format", FROM_SCHEDULE)
         check_format(given)
         schedules = schedule_format(dag.timetable) if dag else FROM_SCHEDULE
@@ -172,7 +188,7 @@ class PathFields(BaseOperator):
             refuse_nothing(f"source.{name}", value, rendered[name])
         path = path_text("source", window.path, rendered["path"])
         # What can be wrong with a path is told of one with a name in it.
-        filled = absolute_path("source", path.replace(PLACEHOLDER, _STANDS_FOR_ONE), root())
+        filled = absolute_path("source", path.replace(PLACEHOLDER, _STANDS_FOR_ONE), self.root.path)
         path = filled.replace(_STANDS_FOR_ONE, PLACEHOLDER)
         asked = replace(window, path=path, since=rendered["since"], until=rendered["until"])
         return asked.settle(self.partition, self.partition_format, zone=zone_of(context["dag"]))
@@ -195,7 +211,7 @@ class PathFields(BaseOperator):
                 "Airflow's ds is a date in UTC. Write {partition} there; or, if another date is meant, set partition= "
                 "on the operator to the one that the target is for"
             )
-        return absolute_path(name, path.replace(PLACEHOLDER, self.partition or ""), root())
+        return absolute_path(name, path.replace(PLACEHOLDER, self.partition or ""), self.root.path)
 
 
 def format_of(dag: DAG | None, partition_format: str | None) -> str | None:

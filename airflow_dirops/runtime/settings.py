@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from airflow.sdk.configuration import conf
-
-from airflow_dirops.core import errors
 
 if TYPE_CHECKING:
     from airflow_dirops.core import Retention
@@ -17,17 +13,6 @@ if TYPE_CHECKING:
 def root() -> str | None:
     """The directory that relative paths are resolved against: ``[dirops] root``."""
     return conf.get("dirops", "root", fallback=None) or None
-
-
-@contextmanager
-def naming_root() -> Iterator[None]:
-    """Where a source is not there, say below which root it was looked for: it may be the wrong one."""
-    try:
-        yield
-    except (errors.SourceMissing, errors.ManifestMissing) as error:
-        if below := root():
-            error.args = (f"{error}. Relative paths are below [dirops] root, which is {below!r} here", *error.args[1:])
-        raise
 
 
 def retention(given: Retention | None) -> Retention:

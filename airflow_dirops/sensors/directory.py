@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk.configuration import conf
 
 from airflow_dirops.calendar.checks import FROM_SCHEDULE
-from airflow_dirops.runtime import settings
 from airflow_dirops.runtime.templates import PLACEHOLDER, mentions_partition
 from airflow_dirops.sensors.waiting import WaitingSensor
 from airflow_dirops.triggers.folder import Folder
@@ -106,7 +105,7 @@ class DirectorySensor(WaitingSensor):
         return Folder(
             directory=str(self.directory),
             partition=self.partition,
-            root=settings.root(),
+            root=self.root.told,
             marker=self.marker,
             expected=tuple(self.expected or ()),
             min_files=self.min_files,

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk.configuration import conf
 
 from airflow_dirops.calendar.checks import FROM_SCHEDULE
-from airflow_dirops.runtime import settings
 from airflow_dirops.runtime.context import is_moment, moment_of
 from airflow_dirops.sensors.waiting import WaitingSensor
 from airflow_dirops.triggers.conditions import Conditions
@@ -92,7 +91,7 @@ class ManifestSensor(WaitingSensor):
             newer_than=moment_of(context, "newer_than", self.newer_than),
             max_quarantined=self.max_quarantined,
             stage=self.stage,
-            root=settings.root(),
+            root=self.root.told,
         )
 
 

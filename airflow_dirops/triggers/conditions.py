@@ -29,7 +29,7 @@ class Conditions:
     :param newer_than: when it was committed at the earliest, as ISO text with an offset.
     :param max_quarantined: how many inputs may have failed; None for any number.
     :param stage: which stage committed it; None for any.
-    :param root: what relative paths are resolved against, for the message.
+    :param root: what says which root relative paths are below, for the message.
     """
 
     target: str
@@ -79,7 +79,7 @@ class Conditions:
         except StorageError as error:
             if error.errno not in (ENOENT, ENOTDIR):
                 raise
-            root = f"; [dirops] root is {self.root!r}" if self.root else ""
+            root = f"; {self.root}" if self.root else ""
             above = deepest_directory(self.target)
             return f"there is no such directory. The last one above it that is there is {above!r}{root}"
         many = f"more than {_COUNTED}" if len(files) > _COUNTED else str(len(files))

@@ -17,7 +17,7 @@ class Folder:
 
     :param directory: where it is or will be.
     :param partition: which one it is, for whoever reads it.
-    :param root: what relative paths are resolved against, for the message.
+    :param root: what says which root relative paths are below, for the message.
 
     The others are those of :class:`~airflow_dirops.core.arrival.rules.Rules`.
     """
@@ -53,7 +53,7 @@ class Folder:
         rules = Rules(**{each.name: getattr(self, each.name) for each in fields(Rules)})
         arrived = look_for(self.directory, rules, memory)
         if arrived.listing is None:
-            root = f"; [dirops] root is {self.root!r}" if self.root and not arrived.is_there else ""
+            root = f"; {self.root}" if self.root and not arrived.is_there else ""
             return Finding(lacking=f"{arrived.lacking}{root}", memory=arrived.memory)
         pin = ListingPin(directory=self.directory, partition=self.partition, listing=arrived.listing)
         return Finding(summary=pin.to_dict(), memory=arrived.memory)

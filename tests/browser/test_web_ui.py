@@ -203,6 +203,28 @@ def test_the_asset_of_a_target_lists_what_was_committed_at_the_end_of_a_chain(
     visitor.shoot("target-asset")
 
 
+def test_the_page_of_a_task_says_how_far_it_came(visitor: Visitor, run: Run, data: Path) -> None:
+    visitor.open(*page_of(run, "to_numpy", "task-state-store"))
+    snapshot = read_manifest(data / "interim/to_numpy" / run["partition_key"]).snapshot
+    visitor.sees("dirops_progress", '"state": "committed"', f'"snapshot": "{snapshot}"', f'"total": {IMAGES + 2}')
+    visitor.shoot("task-state")
+
+
+def test_the_form_of_a_connection_asks_for_the_path_of_a_root(visitor: Visitor, data: Path) -> None:
+    visitor.enlarge_window(height=900)
+    visitor.open("connections")
+    visitor.press("Add Connection")
+    visitor.dialog.locator("[name=connection_id]").fill("archive")
+    visitor.choose("Directory root")
+    assert "Login" not in visitor.dialog.inner_text()
+    visitor.press("Extra Fields")
+    visitor.sees("The absolute path, as workers see it, that relative paths in DAGs are below.")
+    visitor.fill("path", str(data))
+    visitor.shoot("connection-form", visitor.dialog)
+    visitor.press("Save")
+    visitor.sees("archive dirops_root")
+
+
 def test_the_list_of_providers_has_the_package(visitor: Visitor) -> None:
     visitor.open("providers")
     visitor.sees(f"airflow-dirops {airflow_dirops.__version__} A folder in, a folder out")

@@ -66,6 +66,11 @@ class Visitor:
         """
         self.dialog.locator(f"input[name=element_{field}]").locator("xpath=..").click()
 
+    def choose(self, option: str) -> None:
+        """In the one list of the dialog that can be searched."""
+        self.dialog.get_by_role("combobox").fill(option)
+        self.page.keyboard.press("Enter")
+
     def unfold(self) -> None:
         """Open the first JSON that is folded up."""
         self.page.get_by_title("Click to expand the range.").first.click()

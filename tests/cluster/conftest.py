@@ -38,6 +38,7 @@ DAG_IDS = (
     "report_fail",
     "report_wait",
     "relay_raw_uploads_partition",
+    "rooted",
     "shapes",
     "shared",
     "slow",
@@ -53,11 +54,12 @@ DAG_IDS = (
 # So that a task which is asleep is soon given up, and one that only waits for the CPU is not; and so that tasks which a
 # killed scheduler had queued are not left lying for five minutes.
 SETTINGS = {
+    "core": {"test_connection": "Enabled"},
     "scheduler": {
         "task_instance_heartbeat_timeout": "30",
         "task_instance_heartbeat_timeout_detection_interval": "3",
         "orphaned_tasks_check_interval": "5",
-    }
+    },
 }
 
 
