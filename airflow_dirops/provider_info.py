@@ -71,6 +71,7 @@ def get_provider_info() -> dict[str, Any]:
                 },
             }
         ],
+        "cli": ["airflow_dirops.cli.airflow_command.get_airflow_commands"],
         "config": {"dirops": {"description": "Settings of airflow-dirops.", "options": _OPTIONS}},
     }
 
