@@ -44,7 +44,7 @@ from __future__ import annotations
 import errno
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
-from os import PathLike, fsdecode, strerror
+from os import PathLike, fsdecode, geteuid, strerror
 from os.path import isabs
 from types import TracebackType
 from typing import ClassVar
@@ -444,8 +444,8 @@ def _remedy(cause: OSError) -> str:
     remedies = {
         errno.ENOSPC: "free space or inodes on that file system, then try again; finished files are kept",
         errno.EDQUOT: "free space within the quota, then try again; finished files are kept",
-        errno.EACCES: "give the user that runs the task permission for it",
-        errno.EPERM: "give the user that runs the task permission for it",
+        errno.EACCES: f"give user {geteuid()} permission for it, or do this as a user that has it",
+        errno.EPERM: f"give user {geteuid()} permission for it, or do this as a user that has it",
         errno.EROFS: "the file system is mounted read-only; remount it or choose another target",
         errno.EXDEV: "it cannot be renamed, as what is only in the lower layer of an overlay; choose another target",
         errno.EMFILE: "close what the function opens, or let the process open more files (ulimit -n), then try again",

@@ -218,7 +218,10 @@ def test_a_read_only_target_is_refused_before_any_work(world: World) -> None:
     with mounted(world.root, "mount", "--bind", world.root):
         run("mount", "-o", "remount,bind,ro", world.root)
         refused = world.run(**TWO)
-    assert refused.error in ("TargetRefused", "StorageError")
+        with pytest.raises(errors.TargetRefused, match="mounted read-only"):
+            upkeep.adopt(world.target)
+    assert refused.error == "TargetRefused"
+    assert "mounted read-only; remount it, or choose another target" in refused.message
     assert _names(refused, world.root)
     assert expected.violations_after_crash(world.target) == []
 

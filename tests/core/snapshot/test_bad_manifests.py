@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from airflow_dirops.core import errors, open_snapshot, read_manifest, transform_directory
-from tests.core.children import as_nobody
+from tests.core.children import NOBODY, as_nobody
 from tests.core.conftest import Run
 from tests.core.directories import assert_whole, header_of, nothing_lost, orphans_of, retired_of, values_of
 from tests.core.seed import shout
@@ -254,7 +254,7 @@ class TestOwnFolder:
         answer = as_nobody(lambda: look(public / "target"))
         assert answer.startswith("StorageError: ")
         assert f"'{public}/target" in answer
-        assert "give the user that runs the task permission" in answer
+        assert f"give user {NOBODY} permission" in answer
 
 
 def test_a_directory_without_a_manifest_is_none(texts: Path) -> None:

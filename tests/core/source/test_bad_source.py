@@ -12,7 +12,7 @@ from airflow_dirops.core import errors, open_snapshot, transform_directory
 from airflow_dirops.core.arrival.arrival import look_for
 from airflow_dirops.core.arrival.rules import Rules
 from airflow_dirops.core.format.pins import ListingPin
-from tests.core.children import as_nobody
+from tests.core.children import NOBODY, as_nobody
 from tests.core.conftest import Run
 from tests.core.directories import assert_whole, nothing_lost, orphans_of, values_of, write_texts
 from tests.core.seed import read_text, shout
@@ -152,7 +152,7 @@ class TestPermission:
         answer = as_nobody(lambda: run(source=shared / "texts", target=shared / "out/target"))
         assert answer.startswith("StorageError: ")
         assert f"'{shared}/texts" in answer
-        assert "give the user that runs the task permission" in answer
+        assert f"give user {NOBODY} permission" in answer
 
     def test_the_directory_above(self, run: Run, shared: Path) -> None:
         write_texts(shared / "above/texts", a="alpha")

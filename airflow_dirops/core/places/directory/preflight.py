@@ -38,9 +38,14 @@ def make_writable(path: Path) -> None:
     """Make a target's parent where it is missing.
 
     :param path: the target's real path.
-    :raises TargetRefused: if this user may not write there.
+    :raises TargetRefused: if this user may not write there, or nobody may.
     """
     make_directories(path.parent)
+    if os.statvfs(path.parent).f_flag & os.ST_RDONLY:
+        raise TargetRefused(
+            f"the directory {str(path.parent)!r} is on a file system that is mounted read-only; remount it, or choose "
+            "another target"
+        )
     if not os.access(path.parent, os.W_OK | os.X_OK):
         raise TargetRefused(
             f"the directory {str(path.parent)!r} is not writable for user {os.geteuid()}; "
