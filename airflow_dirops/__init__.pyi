@@ -10,6 +10,8 @@ from .operators.directory_read import DirectoryReadOperator as DirectoryReadOper
 from .operators.staged_transform import StagedTransformOperator as StagedTransformOperator
 from .relays import arrivals as arrivals
 from .relays import commits as commits
+from .runtime.asking import current_partition as current_partition
+from .runtime.asking import open_snapshot as open_snapshot
 from .runtime.assets import target_asset as target_asset
 from .sensors.directory import DirectorySensor as DirectorySensor
 from .sensors.manifest import ManifestSensor as ManifestSensor

@@ -48,7 +48,9 @@ def test_a_type_checker_knows_every_name(tmp_path: Path) -> None:
         pytest.skip("mypy is not installed; it is in pyproject.toml's dependency group check")
     names = [(package, name) for package in PACKAGES for name in importlib.import_module(package).__all__]
     script = tmp_path / "uses_every_name.py"
-    lines = [f"from {package} import {name}\nreveal_type({name})\n" for package, name in names]
+    # The two packages have one name in common.
+    uses = "from {0} import {1} as {2}\nreveal_type({2})\n"
+    lines = [uses.format(package, name, f"{package}.{name}".replace(".", "_")) for package, name in names]
     script.write_text("".join(lines))
     said = run("-m", "mypy", "--strict", "--follow-imports=silent", f"--cache-dir={tmp_path / 'cache'}", str(script))
     revealed = [line for line in said.splitlines() if "Revealed type" in line]

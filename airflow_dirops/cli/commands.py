@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any
@@ -33,6 +34,7 @@ def show(target: Path, output: Output) -> int:
     if isinstance(output, Text):
         facts = {
             **{name: facts[name] for name in ("snapshot", "stage", "partition", "created", "counts", "bytes")},
+            **({"dimensions": _named(manifest.dimensions)} if manifest.dimensions else {}),
             "codec": manifest.codec.name,
             "function": manifest.function.name,
             "source": manifest.source.location,
@@ -200,6 +202,10 @@ def _made_by(manifest: Manifest) -> str | None:
     """Who brought it back, and from what; None for the work of a run."""
     done = manifest.upkeep
     return f"{done.action} of {manifest.restored} by {done.user} on {done.host}" if done else None
+
+
+def _named(dimensions: Mapping[str, str]) -> list[str]:
+    return [f"{name}={value}" for name, value in dimensions.items()]
 
 
 def _rows(findings: list[Finding]) -> list[dict[str, Any]]:

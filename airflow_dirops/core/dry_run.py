@@ -119,6 +119,7 @@ def _dry_run(stage: Stage, source: Source, began: float) -> Outcome:
         base.manifest if base else None,
         stage=stage.name,
         partition=stage.partition,
+        dimensions=stage.dimensions,
         seconds=time.monotonic() - began,
         code_changes=changes,
     )

@@ -168,6 +168,7 @@ class _Attempt:
             manifest,
             stage=self._stage.name,
             partition=self._stage.partition,
+            dimensions=self._stage.dimensions,
             seconds=time.monotonic() - self._began,
             done=reporter.done if reporter else None,
             reason=reason,

@@ -204,8 +204,8 @@ def refuse_foreign(place: str, found: Manifest, terms: Terms, adoption: Adoption
     :param adoption: what somebody has allowed, for once.
     :param place: the target, for messages.
     :param found: the snapshot that would be replaced.
-    :raises TargetRefused: if it is another stage's, and nobody allowed that; or if a trial run would replace a full
-        one.
+    :raises TargetRefused: if it is another stage's, and nobody allowed that; if it is another site's; or if a trial
+        run would replace a full one.
     """
     is_allowed = "other_stage" in terms.may_replace or (adoption and adoption.lets(terms.stage, found.snapshot))
     if found.stage != terms.stage and not is_allowed:
@@ -213,11 +213,32 @@ def refuse_foreign(place: str, found: Manifest, terms: Terms, adoption: Adoption
             f"the target {place!r} belongs to stage {found.stage!r}, and this is stage {terms.stage!r}; choose another "
             f"target, or let this stage replace that snapshot, once: {adopt_command(place, terms.stage)}"
         )
+    refuse_other_dimensions(place, found, terms)
     if terms.limit is not None and found.limit is None:
         raise TargetRefused(
             f"the target {place!r} holds a full snapshot, and limit={terms.limit} is for a trial run; "
             "choose another target for the trial, or leave limit out, 'Trial run' in the trigger form"
         )
+
+
+def refuse_other_dimensions(place: str, found: Manifest, terms: Terms) -> None:
+    """Refuse to replace what another site made, or another camera.
+
+    :param place: the target, for messages.
+    :param found: the snapshot that would be replaced.
+    :raises TargetRefused: if it has another value in a dimension that both have.
+    """
+    names = [name for name, value in terms.dimensions.items() if found.dimensions.get(name, value) != value]
+    if not names:
+        return
+    theirs, mine = (
+        ", ".join(f"{name}={given[name]!r}" for name in names) for given in (found.dimensions, terms.dimensions)
+    )
+    raise TargetRefused(
+        f"the target {place!r} holds the snapshot of {theirs}, and this run is for {mine}: each would replace what the "
+        "other made. Give each a target of its own, with its name in the path; where the file system takes upper and "
+        "lower case for the same, the names must differ in more than that"
+    )
 
 
 def refuse_conflict(

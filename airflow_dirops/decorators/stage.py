@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from airflow.sdk import Context
 
-BY_FILE = ("key", "path", "record", "params", "partition")
+BY_FILE = ("key", "path", "record", "params", "partition", "dimensions")
 """What a function gets by keyword for each file, so that the DAG need not give it."""
 
 _POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)

@@ -46,6 +46,13 @@ class OperatorArguments:
         "how partitions are named, as in ``strftime``: by default as the schedule says, else ``%Y-%m-%d``. ``None`` "
         "takes any safe relative name",
     )
+    dimensions: Mapping[str, str] | XComArg | None = option(
+        None,
+        Where.EVERY_DAY,
+        'what else names folders besides the partition, such as ``{"site": "berlin"}`` for ``{site}`` in paths and in '
+        "``pattern``. Left out, it is what the source's stage had, else the run's param of that name",
+        is_templated=True,
+    )
 
 
 _OWN = options_of(OperatorArguments)

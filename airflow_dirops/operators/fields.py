@@ -11,6 +11,7 @@ from airflow_dirops.core import errors
 from airflow_dirops.core.format.pins import pin_of
 from airflow_dirops.runtime.assets import with_outlet
 from airflow_dirops.runtime.context import is_mapped, overridden_params, said_by
+from airflow_dirops.runtime.dimensions import check_target, names_in
 from airflow_dirops.runtime.fields import PathFields
 from airflow_dirops.runtime.paths import pairs
 from airflow_dirops.runtime.templates import PLACEHOLDER, has_partition, mentions_partition, varies_by
@@ -37,10 +38,26 @@ class StageFields(PathFields):
 
     def _fill_in(self, templates: Mapping[str, Any], context: Context) -> None:
         rendered_target = str(self.target)
+        sources = pairs(templates["source"], self.source)
         self.waits = isinstance(templates["source"], PartitionWindow) and templates["source"].waits
         super()._fill_in(templates, context)
+        self._check_target_dimensions(templates, sources, rendered_target)
         if not self.takes_all_partitions:
             self._check_target(templates, rendered_target, context)
+
+    def _pinned_dimensions(self, templates: Mapping[str, Any]) -> list[Any]:
+        return [pin.dimensions for _, source in pairs(templates["source"], self.source) if (pin := pin_of(source))]
+
+    def _check_target_dimensions(
+        self, templates: Mapping[str, Any], sources: list[tuple[Any, Any]], rendered_target: str
+    ) -> None:
+        """Refuse a target that another site's task would replace."""
+        values = self.dimensions or {}
+        for template, source in sources:
+            pin = pin_of(source)
+            pinned = pin.dimensions if pin else {}
+            names = {name for name in pinned if values[name] not in rendered_target.split("/")}
+            check_target(templates["target"], names | names_in(template), template)
 
     def _partition_of_run(self, templates: Mapping[str, Any], context: Context) -> str:
         pinned = {

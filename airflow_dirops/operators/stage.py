@@ -35,6 +35,7 @@ class StageOperator(StageTask):
     template_fields: Sequence[str] = TEMPLATED
     shallow_copy_attrs: Sequence[str] = ("codec", "source_codec")
     path_fields = ("source", "target")
+    name_fields = ("pattern",)
     ui_color: str = "#dcefe6"
 
     stage: str | None

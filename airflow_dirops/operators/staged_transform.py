@@ -42,6 +42,8 @@ class StagedTransformOperator(StageOperator):
     :param partition: sets the partition, whatever the run says.
     :param partition_format: how partitions are named, as in ``strftime``: by default as the schedule says, else
         ``%Y-%m-%d``. ``None`` takes any safe relative name.
+    :param dimensions: what else names folders besides the partition, such as ``{"site": "berlin"}`` for ``{site}`` in
+        paths and in ``pattern``. Left out, it is what the source's stage had, else the run's param of that name.
     :param pattern: which files: a glob relative to the source; with ``join``, a list has one for each source. ``*``
         stays within a folder, ``**/`` descends, ``{png,jpg}`` is a choice.
     :param codec: how values become files: a name or a codec object.
@@ -87,6 +89,7 @@ class StagedTransformOperator(StageOperator):
         target: str | PathLike[str],
         partition: str | None = None,
         partition_format: str | None = "schedule",
+        dimensions: Mapping[str, str] | XComArg | None = None,
         pattern: str | Sequence[str] = "**/*",
         codec: str | Codec = "npy",
         source_codec: str | Codec | None = None,
@@ -113,6 +116,7 @@ class StagedTransformOperator(StageOperator):
         self.target = target
         self.partition = partition
         self.partition_format = partition_format
+        self.dimensions = dimensions
         self.pattern = pattern
         self.codec = codec
         self.source_codec = source_codec

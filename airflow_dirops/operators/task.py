@@ -18,6 +18,7 @@ from airflow_dirops.core.messages.shown import shown
 from airflow_dirops.core.stage.partitions import PartitionsLike
 from airflow_dirops.operators.fields import StageFields
 from airflow_dirops.runtime import events
+from airflow_dirops.runtime.dimensions import names_told
 from airflow_dirops.runtime.paths import source_text
 from airflow_dirops.triggers.conditions import Conditions
 
@@ -55,8 +56,9 @@ class StageTask(StageFields):
         options = self.options(context)
         if self.waits and not options["dry_run"]:
             self._wait_for_partitions()
-        source, partition = source_text(self.source), f", partition {self.partition}" if self.partition else ""
-        self.log.info("Stage %s: from %s to %s%s", options["stage"], *map(shown, (source, self.target, partition)))
+        which = [*names_told(self.dimensions or {}), *([f"partition {self.partition}"] if self.partition else [])]
+        paths = map(shown, (source_text(self.source), self.target))
+        self.log.info("Stage %s: from %s to %s%s", options["stage"], *paths, "".join(f", {each}" for each in which))
         if options["dry_run"]:
             self._skip_what_cannot_be_planned()
         # Imported here: an operator in a DAG file must not cost the imports of a running task.

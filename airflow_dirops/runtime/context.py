@@ -10,10 +10,12 @@ import logging
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from airflow_dirops.calendar.checks import FROM_SCHEDULE
 from airflow_dirops.calendar.form import is_form_field
 from airflow_dirops.calendar.formats import DAILY
 from airflow_dirops.calendar.partitions import Said, due_partition, resolve_partition
 from airflow_dirops.core import errors
+from airflow_dirops.runtime.assets import schedule_format
 
 if TYPE_CHECKING:
     from airflow.sdk import DAG, Context
@@ -33,6 +35,26 @@ def partition_of(context: Context, partition_format: str | None = DAILY) -> str:
     if remark:
         _log.info("%s", f"{remark[0].upper()}{remark[1:]}.")
     return partition
+
+
+def format_of(dag: DAG | None, partition_format: str | None) -> str | None:
+    """The format that partitions have: the operator's, or that of the DAG's schedule.
+
+    :param partition_format: what the operator says.
+    """
+    if partition_format != FROM_SCHEDULE:
+        return partition_format
+    schedules = schedule_format(dag.timetable) if dag else FROM_SCHEDULE
+    return DAILY if schedules == FROM_SCHEDULE else schedules
+
+
+def partition_of_run(context: Context) -> str:
+    """The run's partition, for what is no operator of ours: named as the schedule does.
+
+    :param context: the task's context.
+    :raises ArgumentRefused: if the run names none.
+    """
+    return partition_of(context, format_of(context["dag"], FROM_SCHEDULE))
 
 
 def said_by(context: Context, partition_format: str | None) -> Said:
@@ -104,7 +126,7 @@ def function_params(context: Context) -> dict[str, Any]:
     :param context: the task's context.
     """
     fields = {"partition", *form_of(context)}
-    return {name: value for name, value in context["params"].items() if name not in fields}
+    return {name: value for name, value in (context.get("params") or {}).items() if name not in fields}
 
 
 def form_of(context: Context) -> dict[str, Any]:

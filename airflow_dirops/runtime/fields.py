@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import cached_property
@@ -17,15 +18,27 @@ from airflow_dirops.calendar.form import check_form, form_description, is_form_f
 from airflow_dirops.calendar.formats import DAILY
 from airflow_dirops.calendar.windows import PartitionWindow
 from airflow_dirops.core import errors
+from airflow_dirops.core.stage.patterns import literal
 from airflow_dirops.runtime.assets import plain_path, schedule_format
-from airflow_dirops.runtime.context import form_of, is_mapped, partition_of, zone_of
+from airflow_dirops.runtime.context import form_of, format_of, function_params, is_mapped, partition_of, zone_of
+from airflow_dirops.runtime.dimensions import (
+    check_given,
+    check_names,
+    filled,
+    label_of,
+    names_in,
+    refuse_unanswered,
+    settled,
+)
+from airflow_dirops.runtime.macro import let_templates_ask
+from airflow_dirops.runtime.mapping import checked_partial
 from airflow_dirops.runtime.paths import absolute_path, pairs, path_text, pinned_source, refuse_nothing
 from airflow_dirops.runtime.retries import RETRY_POLICY
 from airflow_dirops.runtime.roots import Root, check_root_conn_id, root_of
 from airflow_dirops.runtime.templates import DATES, PLACEHOLDER, mentions_partition, names_used, other_date
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator
 
     import jinja2
     from airflow.sdk import DAG, Context
@@ -57,9 +70,15 @@ class _CheckedPartial:
 
         def checked(**arguments: Any) -> Any:
             arguments = operator.plain_arguments(arguments)
+            dag = arguments.get("dag") or DagContext.get_current()
+
+            def check_instance(instance: Mapping[str, Any]) -> None:
+                with _naming_the_task(arguments.get("task_id")):
+                    operator.check_names(instance, dag)
+
             with _naming_the_task(arguments.get("task_id")):
-                operator.check_arguments(arguments, arguments.get("dag") or DagContext.get_current())
-            return partial(**arguments)
+                operator.check_arguments(arguments, dag)
+            return checked_partial(partial(**arguments), check_instance)
 
         return checked
 
@@ -75,8 +94,11 @@ class PathFields(BaseOperator):
 
     partial: Any = _CheckedPartial()
     path_fields: tuple[str, ...] = ("target",)
+    name_fields: tuple[str, ...] = ()
+    """Fields that are no paths, and may have names such as ``{site}`` in them as well."""
     partition: str | None
     partition_format: str | None = FROM_SCHEDULE
+    dimensions: Any = None
 
     def __init__(
         self,
@@ -127,6 +149,22 @@ class PathFields(BaseOperator):
         check_form(_params_of(dag, arguments.get("params") or {}))
         if dag and used != DAILY:
             _fit_form(dag, used)
+        if dag:
+            let_templates_ask(dag)
+        check_given(arguments.get("dimensions"))
+
+    @classmethod
+    def check_names(cls, arguments: Mapping[str, Any], dag: DAG | None) -> None:
+        """Refuse while the DAG file is read what stands for a folder, and what nobody will say.
+
+        :param arguments: all those of one instance.
+        :param dag: the DAG, if it is known already.
+        """
+        given, source = arguments.get("dimensions"), arguments.get("source")
+        check_given(given)
+        params = {*(arguments.get("params") or ()), *(dag.params if dag else ())}
+        fields = {name: arguments.get(name) for name in (*cls.path_fields, *cls.name_fields)}
+        check_names(fields, given, params, is_pinned=hasattr(source, "resolve") or isinstance(source, (Mapping, list)))
 
     def _check_own_arguments(self) -> None:
         """What an operator does with its arguments once it has all of them."""
@@ -135,6 +173,7 @@ class PathFields(BaseOperator):
                 setattr(self, name, value)
         with _naming_the_task(self.task_id):
             self.check_arguments(vars(self), self.get_dag())
+            self.check_names(vars(self), self.get_dag())
 
     def _do_render_template_fields(
         self,
@@ -159,8 +198,9 @@ class PathFields(BaseOperator):
         self.partition_format = format_of(context["dag"], self.partition_format)
         if templates["partition"] is not None:
             self.partition = check_partition(self.partition, "partition", self.partition_format)
-        elif any(mentions_partition(templates[name]) for name in self.path_fields):
+        elif any(mentions_partition(templates[name]) for name in (*self.path_fields, *self.name_fields)):
             self.partition = self._partition_of_run(templates, context)
+        self.dimensions = self._dimensions_of_run(templates, context)
         context["dirops_label"] = self._label(context)  # type: ignore[typeddict-unknown-key]
         # Of a mapped task that is made of a function, Airflow has only what was written down for it.
         context["map_index_template"] = self.map_index_template
@@ -168,10 +208,13 @@ class PathFields(BaseOperator):
             template = templates[name]
             is_window = isinstance(template, PartitionWindow)
             setattr(self, name, self._several(template, context) if is_window else self._settled(name, template))
+        for name in self.name_fields:
+            setattr(self, name, self._named(name, templates[name], getattr(self, name)))
 
     def _label(self, context: Context) -> str:
         """What the UI shows of this instance of the task, where Airflow has no more than its index."""
-        label = self.partition or (str(getattr(self, "target", "")) if is_mapped(context) else "")
+        label = label_of(self.dimensions or {}, self.partition)
+        label = label or (str(getattr(self, "target", "")) if is_mapped(context) else "")
         form = form_of(context)
         how = " (dry run)" if form.get("dry_run") is True else " (trial)" if form.get("limit") else ""
         return f"{label}{how}".strip()
@@ -179,6 +222,31 @@ class PathFields(BaseOperator):
     def _partition_of_run(self, templates: Mapping[str, Any], context: Context) -> str:
         del templates
         return partition_of(context, self.partition_format)
+
+    def _dimensions_of_run(self, templates: Mapping[str, Any], context: Context) -> dict[str, str]:
+        fields = {name: templates[name] for name in (*self.path_fields, *self.name_fields)}
+        needed = {name for template in fields.values() for name in names_in(template)}
+        found = settled(needed, self.dimensions, self._pinned_dimensions(templates), function_params(context))
+        for name, template in fields.items():
+            refuse_unanswered(name, template, found)
+        return found
+
+    def _pinned_dimensions(self, templates: Mapping[str, Any]) -> list[Any]:
+        """Those of each source that is an upstream's output."""
+        del templates
+        return []
+
+    @property
+    def _values(self) -> dict[str, str]:
+        """What is filled in."""
+        return {**(self.dimensions or {}), **({"partition": self.partition} if self.partition else {})}
+
+    def _named(self, name: str, template: Any, rendered: Any) -> Any:
+        """A field that is no path, with the names in it filled in."""
+        if isinstance(rendered, (list, tuple)):
+            return [self._named(name, template, each) for each in rendered]
+        values = {key: literal(value) if name == "pattern" else value for key, value in self._values.items()}
+        return filled(rendered, values) if isinstance(rendered, str) else rendered
 
     def _several(self, window: PartitionWindow, context: Context) -> Partitions:
         """The partitions that a source stands for in this run."""
@@ -188,8 +256,8 @@ class PathFields(BaseOperator):
             refuse_nothing(f"source.{name}", value, rendered[name])
         path = path_text("source", window.path, rendered["path"])
         # What can be wrong with a path is told of one with a name in it.
-        filled = absolute_path("source", path.replace(PLACEHOLDER, _STANDS_FOR_ONE), self.root.path)
-        path = filled.replace(_STANDS_FOR_ONE, PLACEHOLDER)
+        one = filled(path, {**self._values, "partition": _STANDS_FOR_ONE})
+        path = absolute_path("source", one, self.root.path).replace(_STANDS_FOR_ONE, PLACEHOLDER)
         asked = replace(window, path=path, since=rendered["since"], until=rendered["until"])
         return asked.settle(self.partition, self.partition_format, zone=zone_of(context["dag"]))
 
@@ -211,18 +279,7 @@ class PathFields(BaseOperator):
                 "Airflow's ds is a date in UTC. Write {partition} there; or, if another date is meant, set partition= "
                 "on the operator to the one that the target is for"
             )
-        return absolute_path(name, path.replace(PLACEHOLDER, self.partition or ""), self.root.path)
-
-
-def format_of(dag: DAG | None, partition_format: str | None) -> str | None:
-    """The format that partitions have: the operator's, or that of the DAG's schedule.
-
-    :param partition_format: what the operator says.
-    """
-    if partition_format != FROM_SCHEDULE:
-        return partition_format
-    schedules = schedule_format(dag.timetable) if dag else FROM_SCHEDULE
-    return DAILY if schedules == FROM_SCHEDULE else schedules
+        return absolute_path(name, filled(path, self._values), self.root.path)
 
 
 def _params_of(dag: DAG | None, own: Mapping[str, Any]) -> ParamsDict:

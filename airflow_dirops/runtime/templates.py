@@ -24,10 +24,20 @@ DATES = frozenset(
 )
 """What a run without a logical date does not have."""
 
-_BY_RUN = DATES | {"dag_run", "run_id", "partition_key", "partition_date", "macros", "prev_end_date_success"}
+_BY_RUN = DATES | {"dirops", "dag_run", "run_id", "partition_key", "partition_date", "macros", "prev_end_date_success"}
 _BY_TASK = frozenset({"ti", "task_instance", "triggering_asset_events", "inlet_events"})
 _JINJA = re.compile(r"\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\}", re.DOTALL)
 _DAY = re.compile(r"(?<!\d)(?:\d{4}-\d{2}-\d{2}|\d{8})(?!\d)")
+
+
+def template_texts(template: Any) -> list[str]:
+    """The texts of a field's template, without what is Jinja's.
+
+    :param template: a field as the DAG file has it: a path, a list of them, several partitions, or a reference.
+    """
+    if isinstance(template, (list, tuple)):
+        return [text for each in template for text in template_texts(each)]
+    return [_JINJA.sub("", _text(template.path if isinstance(template, PartitionWindow) else template))]
 
 
 def mentions_partition(template: Any) -> bool:
@@ -39,11 +49,13 @@ def mentions_partition(template: Any) -> bool:
         return any(map(mentions_partition, template))
     if isinstance(template, PartitionWindow):
         return template.asks_run
-    return PLACEHOLDER in _text(template)
+    return PLACEHOLDER in _text(template) or "dirops" in names_used(template)
 
 
 def names_used(template: Any) -> set[str]:
     """The names of Airflow's context that a template uses."""
+    if not _JINJA.search(_text(template)):
+        return set()
     try:
         return set(meta.find_undeclared_variables(Environment(autoescape=True).parse(_text(template))))
     except TemplateSyntaxError:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk.configuration import conf
 
 from airflow_dirops.calendar.checks import FROM_SCHEDULE
-from airflow_dirops.runtime.templates import PLACEHOLDER, mentions_partition
 from airflow_dirops.sensors.waiting import WaitingSensor
 from airflow_dirops.triggers.folder import Folder
 
@@ -16,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from os import PathLike
 
-    from airflow.sdk import Context
+    from airflow.sdk import Context, XComArg
 
     from airflow_dirops.triggers.directory import DirectoryTrigger
 
@@ -45,13 +44,16 @@ class DirectorySensor(WaitingSensor):
     :param partition: sets the partition, whatever the run says.
     :param partition_format: how partitions are named, as in ``strftime``: by default as the schedule says, else
         ``%Y-%m-%d``. None takes any safe relative name.
+    :param dimensions: what else names folders besides the partition, as ``{"site": "berlin"}``: ``{site}`` in paths and
+        in ``marker``, ``expected`` and ``pattern``. Left out, it is what the run's param of that name.
     :param poke_interval: seconds between two looks. While a marker is not there, a look is one call; else it lists the
         folder.
     :param deferrable: wait in the triggerer, which must see the same file system, and leave the worker free.
     """
 
-    template_fields: Sequence[str] = ("directory", "partition", "marker", "expected", "pattern")
+    template_fields: Sequence[str] = ("directory", "partition", "dimensions", "marker", "expected", "pattern")
     path_fields: tuple[str, ...] = ("directory",)
+    name_fields: tuple[str, ...] = ("marker", "expected", "pattern")
     remembers = True
 
     def __init__(
@@ -68,6 +70,7 @@ class DirectorySensor(WaitingSensor):
         follow_symlinks: bool = False,
         partition: str | None = None,
         partition_format: str | None = FROM_SCHEDULE,
+        dimensions: Mapping[str, str] | XComArg | None = None,
         poke_interval: timedelta | float = 60,
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
         **kwargs: Any,
@@ -84,6 +87,7 @@ class DirectorySensor(WaitingSensor):
         self.follow_symlinks = follow_symlinks
         self.partition = partition
         self.partition_format = partition_format
+        self.dimensions = dimensions
         self.deferrable = deferrable
         self._check_own_arguments()
 
@@ -105,6 +109,7 @@ class DirectorySensor(WaitingSensor):
         return Folder(
             directory=str(self.directory),
             partition=self.partition,
+            dimensions=self.dimensions or {},
             root=self.root.told,
             marker=self.marker,
             expected=tuple(self.expected or ()),
@@ -115,15 +120,6 @@ class DirectorySensor(WaitingSensor):
             pattern=self.pattern,
             follow_symlinks=self.follow_symlinks,
         )
-
-    def _fill_in(self, templates: Mapping[str, Any], context: Context) -> None:
-        super()._fill_in(templates, context)
-        if self.partition is None and (mentions_partition(self.marker) or mentions_partition(self.expected)):
-            self.partition = self._partition_of_run(templates, context)
-        if self.partition:
-            self.marker = self.marker and self.marker.replace(PLACEHOLDER, self.partition)
-            if isinstance(self.expected, (list, tuple)):
-                self.expected = [name.replace(PLACEHOLDER, self.partition) for name in self.expected]
 
 
 def _seconds(time: Any) -> Any:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from os import PathLike
 
-    from airflow.sdk import Context
+    from airflow.sdk import Context, XComArg
 
     from airflow_dirops.triggers.manifest import ManifestTrigger
 
@@ -31,6 +31,8 @@ class ManifestSensor(WaitingSensor):
     :param partition: sets the partition, whatever the run says.
     :param partition_format: how partitions are named, as in ``strftime``: by default as the schedule says, else
         ``%Y-%m-%d``. None takes any safe relative name.
+    :param dimensions: what else names folders besides the partition, as ``{"site": "berlin"}``: ``{site}`` in
+        ``target``. Left out, it is what the run's param of that name.
     :param min_files: how many files the snapshot must have.
     :param newer_than: when it must have been committed: after a datetime, an ISO string, or "run", the start
         of this sensor's DAG run.
@@ -40,7 +42,7 @@ class ManifestSensor(WaitingSensor):
     :param deferrable: wait in the triggerer, which must see the same file system, and leave the worker free.
     """
 
-    template_fields: Sequence[str] = ("target", "partition", "newer_than", "stage")
+    template_fields: Sequence[str] = ("target", "partition", "dimensions", "newer_than", "stage")
 
     def __init__(
         self,
@@ -48,6 +50,7 @@ class ManifestSensor(WaitingSensor):
         target: str | PathLike[str],
         partition: str | None = None,
         partition_format: str | None = FROM_SCHEDULE,
+        dimensions: Mapping[str, str] | XComArg | None = None,
         min_files: int = 0,
         newer_than: datetime | str | None = None,
         max_quarantined: int | None = None,
@@ -60,6 +63,7 @@ class ManifestSensor(WaitingSensor):
         self.target = target
         self.partition = partition
         self.partition_format = partition_format
+        self.dimensions = dimensions
         self.min_files = min_files
         self.newer_than = newer_than
         self.max_quarantined = max_quarantined

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
 from airflow_dirops.triggers.finding import Finding
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,6 +17,7 @@ class Folder:
 
     :param directory: where it is or will be.
     :param partition: which one it is, for whoever reads it.
+    :param dimensions: likewise, the site and whatever else names it.
     :param root: what says which root relative paths are below, for the message.
 
     The others are those of :class:`~airflow_dirops.core.arrival.rules.Rules`.
@@ -24,6 +25,7 @@ class Folder:
 
     directory: str
     partition: str | None = None
+    dimensions: Mapping[str, str] = field(default_factory=dict)
     root: str | None = None
     marker: str | None = None
     expected: Sequence[str] = ()
@@ -55,7 +57,12 @@ class Folder:
         if arrived.listing is None:
             root = f"; {self.root}" if self.root and not arrived.is_there else ""
             return Finding(lacking=f"{arrived.lacking}{root}", memory=arrived.memory)
-        pin = ListingPin(directory=self.directory, partition=self.partition, listing=arrived.listing)
+        pin = ListingPin(
+            directory=self.directory,
+            partition=self.partition,
+            dimensions=dict(self.dimensions),
+            listing=arrived.listing,
+        )
         return Finding(summary=pin.to_dict(), memory=arrived.memory)
 
     def as_dict(self) -> dict[str, Any]:

@@ -41,6 +41,7 @@ DAG_IDS = (
     "rooted",
     "shapes",
     "shared",
+    "sites",
     "slow",
     "totals",
     "told",

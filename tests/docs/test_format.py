@@ -24,7 +24,7 @@ from tests.docs.markdown import code_in, page
 
 FORMAT = page("docs/format.md")
 # Named by the user's data, not by the format.
-FREE_NAMES = {"lists": "<name>", "writer": "<name>", "<run>.committed": "<snapshot>"}
+FREE_NAMES = {"lists": "<name>", "writer": "<name>", "dimensions": "<name>", "<run>.committed": "<snapshot>"}
 
 
 def documented(heading: str) -> set[str]:
@@ -109,7 +109,14 @@ def test_members_of_the_header(stages: list[Path], tmp_path: Path) -> None:
     trial = tmp_path / "trial"
     many = {f"param{number}": number for number in range(200)}
     read_directory(
-        source=tmp_path / "raw", target=trial, read=with_params, codec="text", pattern="*.txt", limit=10, params=many
+        source=tmp_path / "raw",
+        target=trial,
+        read=with_params,
+        codec="text",
+        pattern="*.txt",
+        limit=10,
+        params=many,
+        dimensions={"site": "berlin"},
     )
     rolled_back = stages[0]
     read_directory(

@@ -53,7 +53,7 @@ def test_the_readmes_dags_do_what_it_says(root: Path, runs: Runs) -> None:
 
 
 def test_the_dags_of_the_guide_run(root: Path, runs: Runs) -> None:
-    for folder in (f"raw/{DAY}", f"raw/images/{DAY}", "raw/images", f"raw/uploads/{DAY}"):
+    for folder in (f"raw/{DAY}", f"raw/images/{DAY}", "raw/images", f"raw/uploads/{DAY}", f"raw/told/{DAY}"):
         write_images(root / folder, 3)
     (root / "raw/uploads" / DAY / "_READY").touch()
     ran = []
@@ -62,11 +62,26 @@ def test_the_dags_of_the_guide_run(root: Path, runs: Runs) -> None:
             run = runs.file(dag_id, snippet.text, key=None if dag_id == "decorated" else DAY)
             tasks = named_tasks(text)
             assert tasks
-            assert sorted(task.task_id for task in run.dag_run.get_task_instances()) == sorted(tasks)
-            assert {run.state(task) for task in tasks} == {"success"}, dag_id
+            ended = run.dag_run.get_task_instances()
+            assert {task.task_id.rpartition(".")[2] for task in ended} == {*tasks}
+            assert {task.state for task in ended} == {"success"}, dag_id
             ran.append(dag_id)
-    assert ran == ["tokyo", "arrays", "means", "uploads", "decorated"]
+    assert ran == ["tokyo", "told", "arrays", "means", "uploads", "decorated"]
     assert len(list((root / "final/means" / DAY).glob("*.json"))) == 3
+
+
+def test_the_guides_sites_run_each_by_itself(root: Path, runs: Runs) -> None:
+    for site in ("berlin", "hamburg", "munich"):
+        (root / "raw/sites" / site / DAY).mkdir(parents=True)
+        curve = "s,bar,celsius\n0,1,20\n1,2,21\n" if site != "hamburg" else "s,bar\nno,curve\n"
+        (root / "raw/sites" / site / DAY / "curve.csv").write_text(curve)
+    (root / "raw/sites/of another day/2026-10-31").mkdir(parents=True)
+    (sites,) = (snippet.text for snippet in page("docs/airflow.md").snippets if snippet.quoted)
+    run = runs.file("sites", sites, key=DAY)
+    assert run.output("list_sites") == ["berlin", "hamburg", "munich"]
+    assert [run.state("each.curves", index) for index in range(3)] == ["success", "failed", "success"]
+    assert sorted((root / "final/peaks").iterdir()) == [root / "final/peaks/berlin", root / "final/peaks/munich"]
+    assert run.task("each.peaks", 2).rendered_map_index == f"munich, {DAY}"
 
 
 def dags_in(snippet: Snippet) -> list[tuple[str, str]]:
@@ -77,7 +92,7 @@ def dags_in(snippet: Snippet) -> list[tuple[str, str]]:
 
 
 def named_tasks(text: str) -> list[str]:
-    return re.findall(r'task_id="(\w+)"', text) + re.findall(r"@task\.\w+\(.*\)\n +def (\w+)", text)
+    return re.findall(r'task_id="(\w+)"', text) + re.findall(r"@task(?:\.\w+\(.*\))?\n +def (\w+)", text)
 
 
 def test_the_codec_of_the_guide_passes_the_suite_and_the_flawed_one_does_not(tmp_path: Path) -> None:

@@ -146,6 +146,7 @@ class Manifest(ManifestModel, frozen=True, omit_defaults=True):
     ``inputs_digest`` is there where entries were made of all inputs together.
     ``one_to_one`` says that each entry has the key of its only input, so that ``files.jsonl`` is in the order of both.
     ``restored`` and ``upkeep`` are there only after a roll-back or a repair: the snapshot whose lists these are.
+    ``dimensions`` is there where the target has a site, a camera or the like besides its partition.
     ``limit`` is there only where a trial run took no more than the first so many inputs.
     """
 
@@ -172,6 +173,7 @@ class Manifest(ManifestModel, frozen=True, omit_defaults=True):
     inputs_digest: Digest | None = None
     one_to_one: bool = False
     limit: Count | None = None
+    dimensions: dict[Text, Text] = {}
     restored: Id | None = None
     upkeep: UpkeepRecord | None = None
 
@@ -185,6 +187,7 @@ class Manifest(ManifestModel, frozen=True, omit_defaults=True):
             "snapshot": self.snapshot,
             "stage": self.stage,
             "partition": self.partition,
+            **({"dimensions": self.dimensions} if self.dimensions else {}),
             "created": self.created,
             "counts": msgspec.to_builtins(self.counts),
             "bytes": self.bytes,

@@ -23,12 +23,14 @@ class SnapshotPin(msgspec.Struct, frozen=True, kw_only=True):
     :param target: the target's path.
     :param snapshot: the id of the snapshot; None after a dry run over a target that is not there yet.
     :param partition: which of its stage's partitions it is.
+    :param dimensions: which site, camera and so on.
     :param outcome: of the run that named it.
     """
 
     target: str
     snapshot: str | None
     partition: str | None = None
+    dimensions: dict[str, str] = {}
     outcome: str | None = None
 
     def __post_init__(self) -> None:
@@ -86,11 +88,13 @@ class ListingPin(msgspec.Struct, frozen=True, kw_only=True):
 
     :param directory: its path.
     :param partition: which one it is, for whoever reads it.
+    :param dimensions: likewise.
     """
 
     directory: str
     listing: SeenListing
     partition: str | None = None
+    dimensions: dict[str, str] = {}
 
     def __post_init__(self) -> None:
         _check_path(self.directory)

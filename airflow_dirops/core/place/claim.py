@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Protocol, Self
 
@@ -27,6 +27,7 @@ class Terms:
     :param limit: of a trial run, which must not replace a full snapshot.
     :param may_replace: what else than the stage's own snapshots; a permission for once adds to it.
     :param full: everything is made anew.
+    :param dimensions: which site, camera and so on the target is for; a snapshot of another one is not replaced.
     """
 
     stage: str
@@ -34,6 +35,7 @@ class Terms:
     limit: int | None = None
     may_replace: Collection[Replaceable] = ()
     full: bool = False
+    dimensions: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

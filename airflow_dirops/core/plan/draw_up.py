@@ -41,6 +41,7 @@ def terms_of(stage: Stage, code: Code | None) -> Terms:
         limit=stage.limit,
         may_replace=stage.may_replace,
         full=stage.redoes_all,
+        dimensions=stage.dimensions or {},
     )
 
 

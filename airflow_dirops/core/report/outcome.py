@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -37,6 +37,7 @@ class Outcome:
     :param seconds: wall time of this run.
     :param limit: of a trial run, over how many inputs the snapshot goes at most.
     :param reason: why nothing was made, where the outcome is ``skipped``.
+    :param dimensions: the site, the camera and whatever else tells this target from others of the stage.
     :param code_changes: what of the code has changed, where inputs ran for that, as far as it is known.
     """
 
@@ -53,6 +54,7 @@ class Outcome:
     limit: int | None = None
     reason: str | None = None
     code_changes: list[str] = field(default_factory=list)
+    dimensions: dict[str, str] = field(default_factory=dict)
 
     @classmethod
     def of(
@@ -63,6 +65,7 @@ class Outcome:
         *,
         stage: str,
         partition: str | None,
+        dimensions: Mapping[str, str] | None = None,
         seconds: float,
         done: Counter[str] | None = None,
         reason: str | None = None,
@@ -86,6 +89,7 @@ class Outcome:
             limit=manifest.limit if manifest else None,
             reason=reason,
             code_changes=told(code_changes),
+            dimensions=dict(dimensions or {}),
         )
 
     def to_dict(self) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from airflow_dirops.core.messages.shown import shown
 
 Pair = tuple[str, Any]
 """A key, and a value."""
-BY_NAME = ("key", "path", "record", "params", "partition")
+BY_NAME = ("key", "path", "record", "params", "partition", "dimensions")
 
 _POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 _NAMED = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
@@ -28,7 +28,7 @@ class UserFunction:
     """A function, lambda, partial or callable object of the user's.
 
     :param function: called with one positional argument, and by keyword with what it names of
-        ``key``, ``path``, ``record``, ``params`` and ``partition``.
+        ``key``, ``path``, ``record``, ``params``, ``partition`` and ``dimensions``.
     :param role: what it is called in messages: ``read``, ``transform`` or ``aggregate``.
     :param values: how many positional arguments it gets.
     :raises ArgumentRefused: if it is not callable, or asks for something that nobody can give it.

@@ -31,6 +31,8 @@ class StageKeywords(TypedDict, total=False):
         those that any has, ``"strict"`` expects each in all. ``transform`` gets a positional argument from each source.
     :param batch_size: give ``transform`` a list of so many values, and expect as many results.
     :param partition: the partition's name, for the manifest.
+    :param dimensions: what else names the target, such as ``{"site": "berlin"}``, for the manifest; a snapshot of
+        another site is never replaced.
     :param params: what functions that ask for ``params`` get.
     :param run: calls that name the same run are tries of it.
     :param attempt: the same, whole, from a scheduler.
@@ -69,6 +71,7 @@ class StageKeywords(TypedDict, total=False):
     join: Join | None
     batch_size: int | None
     partition: str | None
+    dimensions: Mapping[str, str] | None
     params: Mapping[str, Any] | None
     run: str | None
     attempt: Attempt | None

@@ -66,6 +66,12 @@ class StageOptions:
         of="StagedTransformOperator",
     )
     partition: str | None = option(None, Where.SCRIPTS, "the partition's name, for the manifest")
+    dimensions: Mapping[str, str] | None = option(
+        None,
+        Where.SCRIPTS,
+        'what else names the target, such as ``{"site": "berlin"}``, for the manifest; a snapshot of another site is '
+        "never replaced",
+    )
     params: Mapping[str, Any] | None = option(
         None, Where.SCRIPTS, "what functions that ask for ``params`` get", is_planned=True
     )

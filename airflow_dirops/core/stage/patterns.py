@@ -56,6 +56,11 @@ class Selection:
         return f"{which} in case only: {self._differ_in_case.phrase()}; to read them too, {what_to_do}"
 
 
+def literal(text: str) -> str:
+    """A text as a part of a pattern that matches nothing but it."""
+    return str(glob.escape(text))
+
+
 @lru_cache(maxsize=64)
 def compile_pattern(pattern: object, *, any_case: bool = False) -> Match:
     """A test for relative paths.

@@ -29,6 +29,7 @@ class Recipe:
     codec: Codec
     params: Mapping[str, Any]
     partition: str | None
+    dimensions: Mapping[str, str]
     join: Join | None
     batch_size: int | None
     on_error: OnError

@@ -13,6 +13,7 @@ from airflow_dirops.core.errors import ArgumentRefused
 from airflow_dirops.core.format.members import text_problem
 from airflow_dirops.core.format.pins import Pin
 from airflow_dirops.core.messages.shown import shown
+from airflow_dirops.core.stage.dimensions import check_dimensions
 from airflow_dirops.core.stage.functions import UserFunction
 from airflow_dirops.core.stage.locations import SourceLike, checked_path, checked_source
 from airflow_dirops.core.stage.options import OPTIONS, StageOptions
@@ -43,6 +44,7 @@ class Stage(StageOptions):
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "target", checked_path("target", self.target))
+        object.__setattr__(self, "dimensions", check_dimensions(self.dimensions))
         if self.retention is not None:
             check_retention(self.retention)
         check_policies({name: getattr(self, name) for name in OPTIONS}, OPTIONS)
@@ -102,6 +104,7 @@ class Stage(StageOptions):
             codec=self.output_codec,
             params=self.params or {},
             partition=self.partition,
+            dimensions=self.dimensions or {},
             join=self.join,
             batch_size=self.batch_size,
             on_error=self.on_error,

@@ -136,6 +136,7 @@ def _header(
         base=sealing.base.snapshot if sealing.base else None,
         stage=stage.name,
         partition=stage.partition,
+        dimensions=dict(stage.dimensions or {}),
         created=datetime.now(UTC).isoformat(timespec="milliseconds"),
         attempt=sealing.attempt.record(),
         source=sealing.sources[0],

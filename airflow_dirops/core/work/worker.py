@@ -183,6 +183,8 @@ class Worker:
                 return self.records(item)
             case "params":
                 return dict(self._recipe.params)
+            case "dimensions":
+                return dict(self._recipe.dimensions)
             case _:
                 return self._recipe.partition
 

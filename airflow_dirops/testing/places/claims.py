@@ -66,6 +66,16 @@ class ClaimTests(Promises):
         committed(place, {"a.bin": b"2"}, attempt_of("other"), terms("other", may_replace={"other_stage"}))
         expect(place.read_header().stage == "other", "a stage may take over what another one made, if told to")
 
+    def test_what_another_site_made_is_refused(self, place: Place) -> None:
+        made = committed(place, {"a.bin": b"1"}, attempt_of("one"), terms(dimensions={"site": "Berlin", "press": "1"}))
+        expect(made.dimensions == {"site": "Berlin", "press": "1"}, "the manifest says what the target is for")
+        for ask in (place.look, lambda on: place.claim(attempt_of("other"), on)):
+            with pytest.raises(TargetRefused, match=r"site='Berlin'.*site='berlin'"):
+                ask(terms(dimensions={"site": "berlin", "press": "1"}, may_replace={"other_stage", "unmanaged"}))
+        expect(place.read_header() == made, "a refused claim changes nothing")
+        committed(place, {"a.bin": b"2"}, attempt_of("again"), terms(dimensions={"site": "Berlin", "camera": "left"}))
+        expect(place.read_header().dimensions["camera"] == "left", "only a name that both have can contradict")
+
     def test_a_trial_does_not_replace_a_full_snapshot(self, place: Place) -> None:
         committed(place, {"a.bin": b"trial"}, attempt_of("trial"), terms(limit=1))
         committed(place, {"a.bin": b"full"}, attempt_of("full"))

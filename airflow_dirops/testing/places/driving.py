@@ -94,7 +94,13 @@ class Driven:
         if planned is None:
             planned = sum(1 for _ in self.staging.finished())
         stage = Stage(
-            source="source", target="target", read=bytes_of, codec="bytes", stage=self.on.stage, limit=self.on.limit
+            source="source",
+            target="target",
+            read=bytes_of,
+            codec="bytes",
+            stage=self.on.stage,
+            limit=self.on.limit,
+            dimensions=self.on.dimensions,
         )
         return self.staging.seal(
             Sealing(

@@ -1,0 +1,157 @@
+"""What tasks that are no stages know of the partition: in their templates, and in their functions."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from airflow.sdk import DAG, BaseOperator, task
+from jinja2 import UndefinedError
+
+from airflow_dirops import DirectoryReadOperator, current_partition, daily_partitions, dirops_params, open_snapshot
+from airflow_dirops.core.errors import ArgumentRefused, ManifestMissing
+from tests.doors.airflow_runs import Runs
+from tests.text_files import read_text, values, write
+
+DAY = "2026-11-01"
+
+
+class Said(BaseOperator):
+    """Any operator."""
+
+    template_fields = ("text",)
+
+    def __init__(self, *, text: Any, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.text = text
+
+    def execute(self, context: Any) -> Any:
+        return self.text
+
+
+def stage(**fields: Any) -> DirectoryReadOperator:
+    paths = {"source": "raw/{partition}", "target": "interim/{partition}"} | fields
+    return DirectoryReadOperator(task_id="read", **paths, read=read_text, codec="text")
+
+
+@pytest.mark.parametrize(
+    ("run", "says"),
+    [
+        pytest.param({"key": DAY}, DAY, id="a partition key"),
+        pytest.param({"conf": {"partition": DAY}}, DAY, id="the form"),
+    ],
+)
+@pytest.mark.parametrize("text", ["{{ dirops.partition }}", "{{ dirops }}"])
+def test_any_operator_of_the_dag_has_the_partition(
+    runs: Runs, root: Path, run: dict[str, Any], says: str, text: str
+) -> None:
+    write(root / "raw" / DAY, one="1")
+    with DAG("said", schedule=daily_partitions("0 2 * * *"), params=dirops_params()) as dag:
+        Said(task_id="before", text=text) >> stage() >> Said(task_id="after", text={"deep": [f"rm {text}/x"]})
+        Said.partial(task_id="mapped").expand(text=[text])
+    done = runs(dag, **run)
+    assert done.output("before") == says
+    assert done.output("after") == {"deep": [f"rm {says}/x"]}
+    assert done.output("mapped", 0) == says
+    assert done.output("read")["partition"] == says
+
+
+def test_it_is_what_the_stages_take_as_the_schedule_names_it(runs: Runs, root: Path) -> None:
+    write(root / "raw/2026/11/01", one="1")
+    with DAG("named", schedule=daily_partitions("0 2 * * *", partition_format="%Y/%m/%d")) as dag:
+        stage() >> Said(task_id="said", text="{{ dirops.partition }}")
+    assert runs(dag, key="2026/11/01").output("said") == "2026/11/01"
+
+
+def test_where_the_run_names_none_it_says_so(runs: Runs, root: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    with DAG("refused", schedule=daily_partitions("0 2 * * *")) as dag:
+        Said(task_id="said", text="{{ dirops.partition }}") >> stage()
+    assert runs(dag, key="../x").state("said") == "failed"
+    assert "cannot name a partition" in "".join(capfd.readouterr())
+
+
+def test_a_stage_s_own_path_may_have_it(runs: Runs, root: Path) -> None:
+    write(root / "raw" / DAY, one="1")
+    with DAG("own", schedule=daily_partitions("0 2 * * *")) as dag:
+        stage(source="raw/{{ dirops.partition }}", target="interim/{{ dirops.partition }}")
+    run = runs(dag, key=DAY)
+    assert values(root / "interim" / DAY) == {"one": "1"}
+    assert run.output("read")["partition"] == DAY
+
+
+@pytest.mark.parametrize("name", ["ds", "ts_nodash", "logical_date", "data_interval_start"])
+def test_a_date_that_a_partitioned_run_lacks_is_an_error_with_a_hint(
+    runs: Runs, root: Path, capfd: pytest.CaptureFixture[str], name: str
+) -> None:
+    with DAG("dated", schedule=daily_partitions("0 2 * * *")) as dag:
+        Said(task_id="said", text=f"{{{{ {name} }}}}") >> stage()
+        Said(task_id="otherwise", text=f"{{{{ {name} | default('none') }}}}{{{{ {name} is defined }}}}")
+    run = runs(dag, key=DAY)
+    assert run.state("said") == "failed"
+    assert "{{ dirops.partition }}, which every run has" in "".join(capfd.readouterr())
+    assert run.output("otherwise") == "noneFalse"
+
+
+def test_other_names_are_undefined_as_before() -> None:
+    with DAG("plain", schedule=None) as dag:
+        stage()
+    template = dag.get_template_env().from_string
+    with pytest.raises(UndefinedError, match="'foo' is undefined"):
+        template("{{ foo }}").render(ds="2026-11-01")
+    assert template("{% do [] %}{{ ds }}").render(ds="2026-11-01") == "2026-11-01"
+
+
+def test_what_the_dag_says_of_jinja_stays() -> None:
+    own = {"extensions": ["jinja2.ext.loopcontrols"], "trim_blocks": True}
+    with DAG("own_jinja", schedule=None, jinja_environment_kwargs=own) as dag:
+        stage()
+        DirectoryReadOperator(task_id="second", source="raw", target="other", read=read_text)
+    env = dag.get_template_env()
+    assert env.trim_blocks
+    assert env.from_string("{% for x in [1, 2] %}{% break %}{% endfor %}").render() == ""
+    assert own == {"extensions": ["jinja2.ext.loopcontrols"], "trim_blocks": True}
+
+
+def test_functions_of_tasks_ask_for_the_partition_and_open_snapshots(runs: Runs, root: Path) -> None:
+    write(root / "raw/berlin" / DAY, one="1")
+    with DAG("functions", schedule=daily_partitions("0 2 * * *")) as dag:
+        read = stage(
+            source="raw/{site}/{partition}", target="interim/{site}/{partition}", dimensions={"site": "berlin"}
+        )
+
+        @task
+        def look(made: Any) -> list[Any]:
+            paths = ["interim/{site}/{partition}", root / "interim/berlin" / current_partition(), made]
+            seen = []
+            for path in paths:
+                with open_snapshot(path, dimensions={"site": "berlin"}) as snapshot:
+                    seen += [[record.key, record.value] for record in snapshot]
+            return [current_partition(), *seen]
+
+        @task
+        def fail() -> list[str]:
+            said = []
+            for path, dimensions in (("interim/{site}", None), ("../x", None), ("interim/{site}", {"site": "../x"})):
+                with pytest.raises(ArgumentRefused) as refused:
+                    open_snapshot(path, dimensions=dimensions)
+                said.append(str(refused.value))
+            with pytest.raises(ManifestMissing, match=r"\[dirops\] root"):
+                open_snapshot("interim/elsewhere")
+            return said
+
+        look(read.output)
+        fail()
+    run = runs(dag, key=DAY)
+    assert run.output("look") == [DAY, *[["one", "1"]] * 3]
+    unnamed, out, bad = run.output("fail")
+    assert "{site}" in unnamed
+    assert "leads out of the root" in out
+    assert "cannot name folders" in bad
+
+
+def test_outside_a_task_they_say_where_they_work() -> None:
+    with pytest.raises(ArgumentRefused, match="only a task of Airflow"):
+        current_partition()
+    with pytest.raises(ArgumentRefused, match=r"airflow_dirops\.core\.open_snapshot"):
+        open_snapshot("interim/{partition}")
