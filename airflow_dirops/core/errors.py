@@ -309,7 +309,7 @@ class TargetConflict(ConflictError):
 
 
 class AttemptSuperseded(ConflictError):
-    """A newer try of the same run has begun."""
+    """A newer try of the same run has begun, or another process of this one has committed."""
 
     kind = "attempt-superseded"
 

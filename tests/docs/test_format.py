@@ -17,9 +17,11 @@ from airflow_dirops.core.format import entries, manifest
 from airflow_dirops.core.format.control import Intent
 from airflow_dirops.core.places.directory.alive import FOREIGN_HOST_GRACE_SECONDS
 from airflow_dirops.core.places.directory.control import _MAX_FENCED_RUNS, ControlDirectory
+from airflow_dirops.core.places.directory.place import DirectoryPlace
 from airflow_dirops.core.places.directory.recovery import MOST_KEPT
-from airflow_dirops.core.rules import COMMITS_KNOWN
+from airflow_dirops.core.rules.ownership import COMMITS_KNOWN, OPEN_SECONDS
 from airflow_dirops.core.upkeep import rollback
+from airflow_dirops.testing.places.driving import Driven, attempt_of, terms
 from tests.docs.markdown import code_in, page
 
 FORMAT = page("docs/format.md")
@@ -133,6 +135,9 @@ def test_members_of_the_fence(stages: list[Path]) -> None:
         source=stages[0].parent / "raw", target=stages[0], read=read, codec="text", empty="commit", pattern="x"
     )
     fences = [json.loads((stage.parent / ".dirops" / stage.name / "fence.json").read_bytes()) for stage in stages]
+    place = DirectoryPlace(stages[0].parent / "open")
+    Driven.begin(place).leave()
+    fences.append(json.loads((stages[0].parent / ".dirops/open/fence.json").read_bytes()))
     claims = [claim for fence in fences for claim in fence.values()]
     assert {member for claim in claims for member in members({"<run>": claim})} == documented("`fence.json`")
 
@@ -180,6 +185,24 @@ def test_members_of_who_holds_it(attempts: list[Path]) -> None:
     assert {member for holder in holders for member in holder} == documented("`attempts/<attempt>/alive`")
 
 
+def test_members_of_an_open_claim(tmp_path: Path) -> None:
+    place = DirectoryPlace(tmp_path / "target")
+    (tmp_path / "target").mkdir()
+    (tmp_path / "target" / "precious").touch()
+    on = terms(full=True, may_replace={"unmanaged"})
+    Driven.begin(place, attempt_of("run", order="1"), on).finish()
+    open_one = Driven.begin(place, attempt_of("next", order="2"), on)
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "precious").touch()
+    unmanaged = Driven.begin(DirectoryPlace(tmp_path / "other"), attempt_of(), on)
+    for driven in (open_one, unmanaged):
+        driven.leave()
+    found = [json.loads(path.read_bytes()) for path in tmp_path.glob(".dirops/*/attempts/*/claim.json")]
+    members_of_run = {"dag_id", "run_id", "task_id", "map_index"}
+    assert {name for one in found for name in one} == documented("`attempts/<attempt>/claim.json`")
+    assert all(set(one["run"]) <= members_of_run for one in found)
+
+
 def test_members_of_the_journal(attempts: list[Path]) -> None:
     found = written([attempt / "journal.jsonl" for attempt in attempts])
     states = {line.get("state") for attempt in attempts for line in lines(attempt / "journal.jsonl")}
@@ -205,5 +228,6 @@ def test_figures() -> None:
     assert f"older than {FOREIGN_HOST_GRACE_SECONDS / 60:.0f} minutes" in FORMAT.text
     assert f"{_MAX_FENCED_RUNS} of them are kept" in FORMAT.text
     assert f"of its latest {COMMITS_KNOWN}" in FORMAT.text
+    assert f"touched for {OPEN_SECONDS / 86400:.0f} days" in FORMAT.text
     assert f"the {MOST_KEPT} with the most" in page("docs/safety.md").text
     assert f"{MAX_IN_MEMORY // 1024**2} MiB" in page("docs/decisions/0002-sorted-runs.md").text

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
-from airflow_dirops.core.format.members import Id, Number, RetiredName, Text
-from airflow_dirops.core.format.runs import LogicalRun
+from airflow_dirops.core.format.members import AreaName, Id, Number, RetiredName, Text
+from airflow_dirops.core.format.runs import Attempt, LogicalRun
 
 
 class FencedRun(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -14,6 +14,7 @@ class FencedRun(msgspec.Struct, frozen=True, omit_defaults=True):
     :param committed: the try of each, of the latest few.
     :param done: the latest of its tries whose snapshot was there until another one replaced it.
     :param began: the ``ti_id`` of its first claim; what is older was another run of the same name, deleted since.
+    :param open: another process may go on with this claim, though none is at work on it.
     """
 
     try_number: Number
@@ -22,12 +23,13 @@ class FencedRun(msgspec.Struct, frozen=True, omit_defaults=True):
     committed: dict[Id, Number] = {}
     done: Number = 0
     began: Text = ""
+    open: bool = False
 
 
 class Intent(msgspec.Struct, frozen=True):
-    """A two-rename swap under way: the attempt whose tree becomes the target, and where the old one goes."""
+    """A two-rename swap under way: the staging area whose tree becomes the target, and where the old one goes."""
 
-    attempt: Id
+    attempt: AreaName
     snapshot: Id
     retired: RetiredName
 
@@ -59,8 +61,67 @@ class Adoption(msgspec.Struct, frozen=True, omit_defaults=True):
         return self.stage in (None, stage) and self.snapshot == snapshot
 
 
+class OpenClaim(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A claim that its process has left open, as whoever goes on with it must know it.
+
+    :param stage: whose it is, and with ``fingerprint`` what its files are made by.
+    :param base: the snapshot that was there when the claim was made.
+    :param full: everything is made anew.
+    :param replaces_unmanaged: there was a directory that no stage wrote, which it may move aside.
+    """
+
+    run: LogicalRun
+    try_number: Number
+    first_try_number: Number
+    ti_id: Text
+    order: Text = ""
+    stage: Text
+    fingerprint: Text
+    base: Id | None = None
+    full: bool = False
+    replaces_unmanaged: bool = False
+
+    @classmethod
+    def of(
+        cls,
+        attempt: Attempt,
+        *,
+        stage: str,
+        fingerprint: str,
+        base: str | None,
+        full: bool,
+        replaces_unmanaged: bool = False,
+    ) -> OpenClaim:
+        return cls(
+            run=attempt.run,
+            try_number=attempt.try_number,
+            first_try_number=attempt.first_try_number,
+            ti_id=attempt.ti_id,
+            order=attempt.order,
+            stage=stage,
+            fingerprint=fingerprint,
+            base=base,
+            full=full,
+            replaces_unmanaged=replaces_unmanaged,
+        )
+
+    def attempt(self, attempt: str) -> Attempt:
+        """The attempt that made it.
+
+        :param attempt: its id.
+        """
+        return Attempt(
+            run=self.run,
+            try_number=self.try_number,
+            first_try_number=self.first_try_number,
+            ti_id=self.ti_id,
+            order=self.order,
+            id=attempt,
+        )
+
+
 class Owner(msgspec.Struct, frozen=True, kw_only=True):
-    """The process behind an attempt, and what its finished files were made with and for.
+    """A process of an attempt, and what its finished files were made with and for.
 
     :param run: which try of which run it is.
     :param full: whether it made everything anew.

@@ -17,6 +17,8 @@ _MOST = 2**63 - 1
 
 Id = Annotated[str, Meta(pattern=rf"\A{_ID}\Z", max_length=36)]
 """A UUID as its text. Directories are named by it, so it can be nothing else."""
+AreaName = Annotated[str, Meta(pattern=rf"\A{_ID}(?:-\d{{1,9}})?\Z", max_length=46)]
+"""What a staging area may be called: its attempt's id, and its number from the second on."""
 RetiredName = Annotated[str, Meta(pattern=rf"\A{_RETIRED}\Z", max_length=64)]
 """What a directory in ``retired/`` may be called."""
 Digest = Annotated[str, Meta(pattern=r"\A[0-9a-f]{64}\Z", max_length=64)]

@@ -12,7 +12,7 @@ from airflow_dirops.core.errors import CommitUnknown, ConflictError
 from airflow_dirops.core.format.manifest import Manifest
 from airflow_dirops.core.format.runs import Attempt
 from airflow_dirops.core.place.held import Held
-from airflow_dirops.core.place.staging import Dead, Staging
+from airflow_dirops.core.place.staging import Leftover, Staging
 from airflow_dirops.core.stage.policies import Durability, OnConflict, Replaceable
 from airflow_dirops.core.stage.retention import Retention
 
@@ -67,14 +67,18 @@ Committed = Won | Lost | Unknown
 
 
 class Claim(Protocol):
-    """A claim on a target, until it is released; a context manager.
+    """A claim on a target, in one process; a context manager.
 
-    Left without an error, it removes what is of no more use; what a failed attempt finished stays for the next one.
+    Left without an error, it ends and removes what is of no more use, unless it was left open; what a failed attempt
+    finished stays for the next one.
 
     :param attempt: numbered among the tries of its run.
     :param base: the snapshot that was there when the claim was made.
     :param full: everything is made anew: the stage says so, or a user cleared a task that had committed.
-    :param dead: what earlier attempts left whose finished files may stand for work of this one.
+    :param dead: what earlier attempts left, ended without a commit, whose finished files may stand for work of this
+        one. Nobody else takes it while the claim lasts.
+    :param others: what other processes have finished under this very claim, whether or not they are still at work.
+    :param area: the name of the staging area that this process has, by which ``others`` of the next one tells it.
     """
 
     @property
@@ -87,7 +91,13 @@ class Claim(Protocol):
     def full(self) -> bool: ...
 
     @property
-    def dead(self) -> Sequence[Dead]: ...
+    def dead(self) -> Sequence[Leftover]: ...
+
+    @property
+    def others(self) -> Sequence[Leftover]: ...
+
+    @property
+    def area(self) -> str: ...
 
     @property
     def committed_before(self) -> bool:
@@ -98,6 +108,16 @@ class Claim(Protocol):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None: ...
+
+    def leave_open(self) -> None:
+        """Let the claim outlive this process: others go on with it, with :meth:`Place.resume`, and one of them commits.
+
+        It stays open until it is committed, a newer try of its run claims the target, or nobody has worked on it for
+        a week. Until then its finished files are nobody else's, and its base is kept.
+
+        :raises AttemptSuperseded: if a newer try of the same run has claimed the target, or another process of this
+            one has committed.
+        """
 
     def hold_base(self) -> Held | None:
         """The base, held open.

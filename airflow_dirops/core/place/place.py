@@ -44,6 +44,21 @@ class Place(Protocol):
         :raises TargetBusy: if somebody else keeps it locked.
         """
 
+    def resume(self, attempt: str, terms: Terms) -> Claim:
+        """Go on with a claim that another process has left open, in a staging area of its own; several may at once.
+
+        What the others have finished is taken with :meth:`Staging.reuse`.
+
+        :param attempt: the id of the attempt that made the claim.
+        :param terms: those of the claim; only ``stage`` and ``fingerprint`` are compared.
+        :raises ArgumentRefused: if that is no id.
+        :raises AttemptSuperseded: if a newer try of the same run has claimed the target since, or the claim has been
+            committed or given up.
+        :raises TargetRefused: if it was made by another stage, or for other code.
+        :raises SnapshotExpired: if somebody has removed its base.
+        :raises TargetBusy: if somebody else keeps the target locked.
+        """
+
     def hold(self, snapshot: str | None = None) -> Held:
         """The current snapshot, or the one of an id, held open.
 

@@ -19,19 +19,19 @@ from airflow_dirops.core.stage.functions import Pair
 from airflow_dirops.core.stage.stage import Stage
 
 
-class Dead(Protocol):
-    """What an attempt left that has ended without a commit; nobody else takes it while the claim lasts."""
+class Leftover(Protocol):
+    """What another process has finished in a staging area of its own, and leaves to whoever takes it."""
 
     @property
     def id(self) -> str:
-        """The attempt's."""
+        """The staging area's."""
 
     def finished(self) -> Iterator[JournalLine]:
         """What became of the inputs that were through."""
 
 
 class Staging(Protocol):
-    """Where one attempt writes what nobody sees yet; a context manager.
+    """Where one process of an attempt writes what nobody sees yet; a context manager.
 
     A file is finished when its bytes are durable and its input's line is in the journal.
     """
@@ -68,8 +68,8 @@ class Staging(Protocol):
         :raises SnapshotDamaged: if what had to be copied is not what the base's manifest says.
         """
 
-    def reuse(self, line: JournalLine, dead: Dead) -> bool:
-        """Take an input's finished files from a dead attempt.
+    def reuse(self, line: JournalLine, other: Leftover) -> bool:
+        """Take an input's finished files from another staging area.
 
         :returns: False if a file is not the one that was finished; the input must run again then.
         """

@@ -9,7 +9,7 @@ from itertools import islice
 from airflow_dirops.core.disk.sorting import Sorter
 from airflow_dirops.core.format.code import Code
 from airflow_dirops.core.format.entries import Input
-from airflow_dirops.core.place.staging import Dead
+from airflow_dirops.core.place.staging import Leftover
 from airflow_dirops.core.report.changes import Change, changes_since
 from airflow_dirops.core.snapshot.reader import Snapshot
 from airflow_dirops.core.source.inputs import Inputs
@@ -34,7 +34,7 @@ class RunContext:
     code: Code | None
     full: bool
     sorter: Callable[[str], Sorter]
-    dead: Sequence[Dead] = ()
+    dead: Sequence[Leftover] = ()
 
     @property
     def is_aggregate(self) -> bool:

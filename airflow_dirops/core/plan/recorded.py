@@ -14,7 +14,7 @@ from airflow_dirops.core.format.journal import JournalLine, Output
 from airflow_dirops.core.format.lines import LineDecoder, encode_line
 from airflow_dirops.core.format.lists import LISTS, FileLine, QuarantineLine, SkippedLine
 from airflow_dirops.core.format.manifest import ListName
-from airflow_dirops.core.place.staging import Dead
+from airflow_dirops.core.place.staging import Leftover
 from airflow_dirops.core.snapshot.contents import iter_ordered
 from airflow_dirops.core.snapshot.reader import Snapshot
 from airflow_dirops.core.source.joining import join_inputs
@@ -38,7 +38,7 @@ def recorded_inputs(base: Snapshot, sorter: Sorter) -> Iterable[Recorded]:
     return _Sorted(sorter)
 
 
-def finished_inputs(dead: Iterable[Dead], sorter: Sorter) -> Iterable[Finished]:
+def finished_inputs(dead: Iterable[Leftover], sorter: Sorter) -> Iterable[Finished]:
     """What dead attempts have in their journals."""
     for attempt in dead:
         of = attempt.id.encode() + b" "

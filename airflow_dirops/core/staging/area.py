@@ -1,4 +1,4 @@
-"""The staging area: an attempt's private directory, where outputs are written, journaled and sealed.
+"""The staging area: private to one process of an attempt, where outputs are written, journaled and sealed.
 
 Nobody reads it, so files are written under their final names; the journal says which of them are finished.
 """
@@ -34,7 +34,7 @@ from airflow_dirops.core.format.entries import MANIFEST_DIRECTORY, Entry, output
 from airflow_dirops.core.format.journal import JournalLine, Output
 from airflow_dirops.core.format.manifest import Manifest
 from airflow_dirops.core.place.held import Held
-from airflow_dirops.core.place.staging import Dead, Sealing
+from airflow_dirops.core.place.staging import Leftover, Sealing
 from airflow_dirops.core.stage.functions import Pair
 from airflow_dirops.core.stage.policies import Durability
 from airflow_dirops.core.staging.encoding import encode_into
@@ -49,9 +49,9 @@ _Finish = Callable[[int, str], None]
 
 
 class StagingArea:
-    """Where one attempt writes.
+    """Where one process of an attempt writes.
 
-    :param directory: the attempt's directory.
+    :param directory: its own.
     :param touch: shows others that the attempt goes on; called for every file.
     :param target: the directory that will be replaced, whose mode and group the new one gets.
     :param durability: ``full`` makes every finished file survive a power loss; ``process`` only a crash of the
@@ -153,12 +153,12 @@ class StagingArea:
         write_header(self.tree, manifest)
         self._sync_tree()
 
-    def reuse(self, line: JournalLine, dead: Dead) -> bool:
-        """Take an input's finished files from a dead attempt.
+    def reuse(self, line: JournalLine, other: Leftover) -> bool:
+        """Take an input's finished files from another staging area.
 
         :returns: False if a file is not the one that was finished; the input must run again then.
         """
-        outputs = self._keeper.take(line.outputs, dead)
+        outputs = self._keeper.take(line.outputs, other)
         if outputs is None:
             return False
         line = msgspec.structs.replace(line, outputs=outputs)
@@ -175,7 +175,7 @@ class StagingArea:
         manifest = write_snapshot(
             self.path,
             sealing,
-            [self.journal],
+            self.journal,
             self._sorter,
             self._check,
             lambda count: self._check_names(count, self._paths()),

@@ -1,4 +1,4 @@
-"""Take files that are made already: from the base, from a dead attempt, from an earlier snapshot."""
+"""Take files that are made already: from the base, from another staging area, from an earlier snapshot."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from airflow_dirops.core.errors import KeyTaken, SnapshotDamaged, StorageError, 
 from airflow_dirops.core.format.entries import Entry
 from airflow_dirops.core.format.journal import Output
 from airflow_dirops.core.place.held import Held
-from airflow_dirops.core.place.staging import Dead
+from airflow_dirops.core.place.staging import Leftover
 
 
 class Keeper:
@@ -33,12 +33,12 @@ class Keeper:
         """
         return output if self._link(output.path, base) else self._copy(output, base)
 
-    def take(self, outputs: tuple[Output, ...], dead: Dead) -> tuple[Output, ...] | None:
-        """Take an input's finished files from a dead attempt.
+    def take(self, outputs: tuple[Output, ...], other: Leftover) -> tuple[Output, ...] | None:
+        """Take an input's finished files from another staging area.
 
         :returns: them as they are there now; None if one of them is not the one that was finished.
         """
-        tree = cast(DeadTree, dead)
+        tree = cast(LeftTree, other)
         found = [there for output in outputs if (there := _still_there(output, tree.directory, tree.is_checked))]
         if len(found) != len(outputs):
             return None
@@ -98,8 +98,8 @@ class HeldTree(Protocol):
     directory: HeldDirectory
 
 
-class DeadTree(Protocol):
-    """What a dead attempt left here, in a directory of its own.
+class LeftTree(Protocol):
+    """What another process left here, in a directory of its own.
 
     ``is_checked``: size, inode and time are proof enough; else, after a reboot, the bytes are digested.
     """

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import platform
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
-from itertools import chain
 from pathlib import Path
 
 import msgspec
@@ -43,7 +42,7 @@ from airflow_dirops.version import __version__
 def write_snapshot(
     where: Path,
     sealing: Sealing,
-    journals: Sequence[Iterable[JournalLine]],
+    journal: Iterable[JournalLine],
     sorter: Callable[[str], Sorter],
     check: Callable[[Output], None],
     check_names: Callable[[int], None],
@@ -53,7 +52,7 @@ def write_snapshot(
     """Write the lists from the journal, then the header with their digests.
 
     :param where: they go, for messages.
-    :param journals: of all that worked on this snapshot.
+    :param journal: of the staging area that is sealed.
     :param sorter: makes one that sorts in the attempt's own directory.
     :param check: looks once at each file before it is listed.
     :param check_names: looks, before the lists are written, for what is not listed; gets how many files are.
@@ -64,7 +63,7 @@ def write_snapshot(
     sorters = {name: sorter(name) for name in LISTS}
     inputs = size = 0
     one_to_one = True
-    for line in chain.from_iterable(journals):
+    for line in journal:
         inputs += line.input != EVERY_INPUT
         one_to_one = one_to_one and _gave_its_own_key(line)
         for output in line.outputs:

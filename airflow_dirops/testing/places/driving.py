@@ -81,6 +81,27 @@ class Driven:
         on = on or terms()
         return cls(place.claim(attempt or attempt_of(), on), on)
 
+    @classmethod
+    def resume(cls, place: Place, other: Driven) -> Driven:
+        """Go on with another process's claim."""
+        return cls(place.resume(other.claim.attempt.id, other.on), other.on)
+
+    def take_others(self, *areas: str) -> Driven:
+        """Take all that other processes have finished in these staging areas."""
+        for other in self.claim.others:
+            if other.id in areas:
+                for line in other.finished():
+                    if not self.staging.reuse(line, other):
+                        raise AssertionError(f"{line.input.path} of {other.id} is not as it was finished")
+        return self
+
+    def leave(self) -> None:
+        """End, and leave the claim open for others."""
+        self.staging.drain()
+        self.close_staging()
+        self.claim.leave_open()
+        self.claim.__exit__(None, None, None)
+
     def put(self, files: Files) -> Driven:
         put(self.staging, files)
         return self

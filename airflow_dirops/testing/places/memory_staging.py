@@ -18,7 +18,7 @@ from airflow_dirops.core.format.entries import MANIFEST_DIRECTORY, Entry, output
 from airflow_dirops.core.format.journal import JournalLine, Output
 from airflow_dirops.core.format.manifest import HEADER, ListName, ListRecord, Manifest, encode_header
 from airflow_dirops.core.place.held import Held, name_in, not_as_listed
-from airflow_dirops.core.place.staging import Dead, Sealing
+from airflow_dirops.core.place.staging import Leftover, Sealing
 from airflow_dirops.core.stage.functions import Pair
 from airflow_dirops.core.staging.encoding import encode_into
 from airflow_dirops.core.staging.seal import write_snapshot
@@ -26,11 +26,11 @@ from airflow_dirops.testing.places.faults import Fault, stumbling
 from airflow_dirops.testing.places.memory_store import Area, MemoryHeld, is_intact
 
 
-class MemoryDead:
-    """See :class:`~airflow_dirops.core.place.staging.Dead`."""
+class MemoryLeftover:
+    """See :class:`~airflow_dirops.core.place.staging.Leftover`."""
 
-    def __init__(self, attempt: str, area: Area) -> None:
-        self.id = attempt
+    def __init__(self, name: str, area: Area) -> None:
+        self.id = name
         self.area = area
 
     def finished(self) -> Iterator[JournalLine]:
@@ -91,8 +91,8 @@ class MemoryStaging:
             self._take(output, base)
         self.note(line)
 
-    def reuse(self, line: JournalLine, dead: Dead) -> bool:
-        files = cast(MemoryDead, dead).area.files
+    def reuse(self, line: JournalLine, other: Leftover) -> bool:
+        files = cast(MemoryLeftover, other).area.files
         if not all(is_intact(files.get(output.path), output.digest) for output in line.outputs):
             return False
         for output in line.outputs:
@@ -128,7 +128,7 @@ class MemoryStaging:
             return write_snapshot(
                 self._where,
                 sealing,
-                [self.finished()],
+                self.finished(),
                 self._sorter,
                 self._check,
                 self._check_names,

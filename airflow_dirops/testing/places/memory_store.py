@@ -14,7 +14,7 @@ from io import BufferedReader
 from pathlib import Path
 
 from airflow_dirops.core.errors import DiropsError, ManifestMissing, SnapshotDamaged
-from airflow_dirops.core.format.control import Adoption, FencedRun, Owner
+from airflow_dirops.core.format.control import Adoption, FencedRun, OpenClaim, Owner
 from airflow_dirops.core.format.entries import MANIFEST_DIRECTORY
 from airflow_dirops.core.format.journal import JournalLine
 from airflow_dirops.core.format.manifest import HEADER, Manifest, parse_header
@@ -48,17 +48,21 @@ class Content:
 
 @dataclass(eq=False)
 class Area:
-    """What one attempt has written.
+    """What one process of an attempt has written.
 
-    :param is_alive: its process is.
+    :param attempt: whose process.
+    :param is_alive: the process is.
+    :param last_work: when it was last at work, once it is not any more.
     :param holder: the attempt that has taken what this one left.
     :param is_synced: its finished files outlive a power cut.
     """
 
+    attempt: str
     owner: Owner
     content: Content = field(default_factory=Content)
     lines: list[JournalLine] = field(default_factory=list)
     is_alive: bool = True
+    last_work: float = field(default_factory=time.time)
     holder: str | None = None
     is_synced: bool = True
 
@@ -74,10 +78,21 @@ class Store:
     current: Content | None = None
     fence: dict[str, FencedRun] = field(default_factory=dict)
     areas: dict[str, Area] = field(default_factory=dict)
+    open_claims: dict[str, OpenClaim] = field(default_factory=dict)
     retired: list[Content] = field(default_factory=list)
     unmanaged: list[Content] = field(default_factory=list)
     accepted_removal: str | None = None
     adoption: Adoption | None = None
+
+    def areas_of(self, attempt: str) -> dict[str, Area]:
+        """Those of one attempt, by name."""
+        return {name: area for name, area in self.areas.items() if area.attempt == attempt}
+
+    def drop(self, attempt: str) -> None:
+        """Remove all that an attempt left."""
+        for name in self.areas_of(attempt):
+            del self.areas[name]
+        self.open_claims.pop(attempt, None)
 
     def cut_power(self) -> None:
         """End every attempt, and lose what was not durable: half-written files, or the bytes of all that were not

@@ -8,6 +8,7 @@ import pytest
 
 from airflow_dirops.testing.places.claims import ClaimTests
 from airflow_dirops.testing.places.commits import CommitTests
+from airflow_dirops.testing.places.open_claims import OpenClaimTests
 from airflow_dirops.testing.places.readers import ReaderTests
 from airflow_dirops.testing.places.stagings import StagingTests
 from airflow_dirops.testing.places.upkeep import UpkeepTests
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from airflow_dirops.core.place.staging import Staging
 
 
-class PlaceTests(ClaimTests, StagingTests, CommitTests, ReaderTests, UpkeepTests):
+class PlaceTests(ClaimTests, OpenClaimTests, StagingTests, CommitTests, ReaderTests, UpkeepTests):
     """Subclass it, make an empty place, and pytest runs the contract on it::
 
         class TestBucketPlace(PlaceTests):
@@ -54,3 +55,7 @@ class PlaceTests(ClaimTests, StagingTests, CommitTests, ReaderTests, UpkeepTests
     def damage_journal(self, staging: Staging) -> None:
         """Take a line out of the journal of a staging area."""
         pytest.skip(f"{type(self).__name__} does not say how the journal of {staging} gets damaged")
+
+    def let_pass(self, place: Place, seconds: float) -> None:
+        """Let that much time pass, by the clock of the place, since anybody was last at work there."""
+        pytest.skip(f"{type(self).__name__} does not say how {seconds} s pass for {place.name}")

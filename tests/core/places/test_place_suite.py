@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import cast
 
@@ -15,6 +16,7 @@ from airflow_dirops.testing.places.memory import MemoryPlace
 from airflow_dirops.testing.places.memory_staging import MemoryStaging
 from airflow_dirops.testing.places.memory_store import Content
 from airflow_dirops.testing.places.suite import PlaceTests
+from tests.core.directories import control_of
 
 
 class TestDirectoryPlace(PlaceTests):
@@ -36,6 +38,11 @@ class TestDirectoryPlace(PlaceTests):
         journal = cast(StagingArea, staging).path.parent / "journal.jsonl"
         journal.write_text(journal.read_text().splitlines(keepends=True)[0])
 
+    def let_pass(self, place: Place, seconds: float) -> None:
+        for alive in control_of(Path(place.name)).glob("attempts/*/alive"):
+            before = alive.stat().st_mtime - seconds
+            os.utime(alive, (before, before))
+
 
 class TestMemoryPlace(PlaceTests):
     @pytest.fixture
@@ -55,6 +62,10 @@ class TestMemoryPlace(PlaceTests):
 
     def damage_journal(self, staging: Staging) -> None:
         cast(MemoryStaging, staging).area.lines.pop()
+
+    def let_pass(self, place: Place, seconds: float) -> None:
+        for area in cast(MemoryPlace, place).store.areas.values():
+            area.last_work -= seconds
 
 
 def _overwrite(path: Path, content: bytes | None) -> None:

@@ -150,7 +150,7 @@ SABOTAGES = [
     ),
     Sabotage(
         "a mapped instance replaces what another one of its run has committed",
-        "rules.py",
+        "rules/replacing.py",
         "    if sibling is None:\n",
         "    if True:\n",
         f"{RUNS} -k Mapped",
@@ -164,7 +164,7 @@ SABOTAGES = [
     ),
     Sabotage(
         "the fence forgets which mapped instances have committed",
-        "rules.py",
+        "rules/replacing.py",
         "    committed += [known for key, row in fence.items()"
         " if row.committed and (known := LogicalRun.of_fence_key(key))]\n",
         "",

@@ -1,4 +1,4 @@
-"""Whether an attempt's process is still alive: the lock that it holds, and who it said it was."""
+"""Whether a process of an attempt is still alive: the lock that it holds, and who it said it was."""
 
 from __future__ import annotations
 
@@ -62,13 +62,15 @@ class LeftAlone(NamedTuple):
     """An attempt that may not be taken.
 
     :param until: when it counts as gone, if it shows no more life; None while a process holds its lock.
+    :param is_open: no process of it is at work, and its claim was left open for others.
     """
 
     until: float | None
+    is_open: bool = False
 
 
 class AliveLock:
-    """The lock that an attempt's process holds for as long as it lives; the kernel lets it go with the process.
+    """The lock that a process of an attempt holds for as long as it lives; the kernel lets it go with the process.
 
     A child that the user's functions fork inherits it, so the locked file says whose it is: see :class:`Holder`.
     """
@@ -112,6 +114,10 @@ class AliveLock:
         if now - self._touched > FOREIGN_HOST_GRACE_SECONDS / 30:
             self._touched = now
             os.utime(self._descriptor)
+
+    def note_work(self) -> None:
+        """Show that this attempt was at work just now: a claim that is left open counts its time from then."""
+        os.utime(self._descriptor)
 
     def release(self) -> None:
         let_go(self._descriptor, self._process)

@@ -9,34 +9,39 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+import msgspec
+
 from airflow_dirops.core.disk.permissions import make_shared_directory
 from airflow_dirops.core.errors import AttemptSuperseded, storage_errors
-from airflow_dirops.core.format.control import Adoption, FencedRun
+from airflow_dirops.core.format.control import Adoption, FencedRun, OpenClaim
 from airflow_dirops.core.format.manifest import Manifest
 from airflow_dirops.core.format.runs import Attempt
 from airflow_dirops.core.messages.shown import logger
 from airflow_dirops.core.place.claim import Terms
 from airflow_dirops.core.places.directory.alive import AliveLock, LeftAlone, owner_here, write_owner
+from airflow_dirops.core.places.directory.areas import areas_of
 from airflow_dirops.core.places.directory.control import ControlDirectory
+from airflow_dirops.core.places.directory.dead import DeadAttempt, LeftArea, release_all
+from airflow_dirops.core.places.directory.open_claims import current_of, write_open_claim
 from airflow_dirops.core.places.directory.preflight import check_same_device, is_vacant, read_base
 from airflow_dirops.core.places.directory.recovery import (
-    DeadAttempt,
     finish_swap,
-    release_all,
     sort_out,
     swapped_out,
     take_dead,
     warn_of,
 )
 from airflow_dirops.core.places.directory.retention import discard, remove_rest
-from airflow_dirops.core.rules import (
+from airflow_dirops.core.rules.ownership import (
     can_reuse,
     claiming_row,
     numbered,
-    refuse_sibling,
+    refuse_ended,
+    refuse_superseded,
     try_that_committed,
     was_cleared,
 )
+from airflow_dirops.core.rules.replacing import refuse_sibling
 
 log = logger(__name__)
 
@@ -46,18 +51,22 @@ _CLEANING_SECONDS = 10.0
 
 @dataclass
 class ClaimedTarget:
-    """A claim on a target, until it is released.
+    """A claim on a target, in one process.
 
+    :param terms: those on which it was made.
     :param base: the snapshot that was there when the claim was made.
-    :param directory: the attempt's own directory.
+    :param directory: this process's own staging area.
     :param fenced: this claim's line in the fence.
+    :param alive: says that this process is at work.
     :param full: everything is made anew: the stage says so, or a user cleared a task that had committed.
     :param adoption: the permission, for once, that a commit uses up.
     :param found_dead: what earlier attempts left; ours while we hold their locks.
+    :param others: what other processes have in their staging areas under this claim.
     """
 
     control: ControlDirectory
     attempt: Attempt
+    terms: Terms
     base: Manifest | None
     directory: Path
     fenced: FencedRun
@@ -66,6 +75,13 @@ class ClaimedTarget:
     replaces_unmanaged: bool = False
     adoption: Adoption | None = None
     found_dead: list[DeadAttempt] = field(default_factory=list)
+    others: list[LeftArea] = field(default_factory=list)
+    _goes_on: bool = field(init=False, default=False)
+
+    @property
+    def tree(self) -> Path:
+        """What this process would make the target."""
+        return self.control.tree_of(self.directory.name)
 
     @property
     def target(self) -> Path:
@@ -77,9 +93,9 @@ class ClaimedTarget:
         return try_that_committed(self.fenced, self.base) >= self.attempt.first_try_number
 
     @property
-    def dead(self) -> list[DeadAttempt]:
-        """Those whose finished files may stand for work of this one."""
-        return [dead for dead in self.found_dead if dead.is_reusable]
+    def dead(self) -> list[LeftArea]:
+        """What dead attempts have in their staging areas that may stand for work of this one."""
+        return [area for dead in self.found_dead if dead.is_reusable for area in dead.areas]
 
     def __enter__(self) -> Self:
         return self
@@ -88,9 +104,11 @@ class ClaimedTarget:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Let go. What a failed attempt finished stays for the next one; what is of no more use is removed."""
-        if error is None:
+        if error is None and not self._goes_on:
             self._discard()
         release_all(self.found_dead)
+        for area in self.others:
+            area.close()
         self.alive.release()
         if error is None:
             remove_rest(self.control)
@@ -103,10 +121,37 @@ class ClaimedTarget:
             yield
             stack.pop_all()
 
+    def leave_open(self) -> None:
+        """Let the claim outlive this process.
+
+        :raises AttemptSuperseded: if a newer try of the same run has claimed the target, or another process of this
+            one has committed.
+        """
+        control, attempt, place = self.control, self.attempt, str(self.target)
+        with control.locked(f"{attempt.run}, try {attempt.try_number}"):
+            fence = control.read_fence()
+            refuse_superseded(place, attempt, fence)
+            refuse_ended(place, attempt, fence, current_of(control))
+            row = fence[attempt.run.fence_key]
+            if not row.open:
+                left = OpenClaim.of(
+                    attempt,
+                    stage=self.terms.stage,
+                    fingerprint=self.terms.fingerprint or "",
+                    base=self.base.snapshot if self.base else None,
+                    full=self.full,
+                    replaces_unmanaged=self.replaces_unmanaged,
+                )
+                write_open_claim(control, attempt.id, left)
+                control.write_fence(fence, {attempt.run.fence_key: msgspec.structs.replace(row, open=True)})
+        self.alive.note_work()
+        self._goes_on = True
+
     def _discard(self) -> None:
-        # A replaced snapshot that could not be retired stays: the next run does it.
-        if swapped_out(self.directory) is None:
-            discard(self.control, self.directory)
+        for area in areas_of(self.control.attempts, self.attempt.id):
+            # A replaced snapshot that could not be retired stays: the next run does it.
+            if swapped_out(area) is None:
+                discard(self.control, area)
         for attempt in self.found_dead:
             attempt.discard()
 
@@ -142,13 +187,15 @@ def claim_target(control: ControlDirectory, attempt: Attempt, terms: Terms) -> C
             full = True
         dead = _sort_out(control, attempt, fenced, terms.fingerprint, full=full)
         try:
-            directory, alive = _make_directory(control, attempt, terms.fingerprint, full=full)
+            directory = control.attempts / attempt.id
+            alive = begin_in(directory, attempt, terms, full=full)
         except BaseException:
             release_all(dead)
             raise
     claim = ClaimedTarget(
         control=control,
         attempt=attempt,
+        terms=terms,
         base=base,
         directory=directory,
         fenced=fenced,
@@ -177,14 +224,12 @@ def _sort_out(
     )
 
 
-def _make_directory(
-    control: ControlDirectory, attempt: Attempt, fingerprint: str | None, *, full: bool
-) -> tuple[Path, AliveLock]:
-    directory = control.attempts / attempt.id
+def begin_in(directory: Path, attempt: Attempt, terms: Terms, *, full: bool) -> AliveLock:
+    """Make the staging area of this process, and hold the lock that says that it is at work."""
     with storage_errors("making the staging area", directory):
         make_shared_directory(directory)
     alive = AliveLock.take(directory)
     if isinstance(alive, LeftAlone):
         raise AttemptSuperseded(f"another process already works in {str(directory)!r}")
-    write_owner(directory, owner_here(attempt, fingerprint or "", full=full))
-    return directory, alive
+    write_owner(directory, owner_here(attempt, terms.fingerprint or "", full=full))
+    return alive

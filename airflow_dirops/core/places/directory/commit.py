@@ -6,18 +6,16 @@ and only onto the snapshot it began with.
 
 from __future__ import annotations
 
-from contextlib import suppress
-from pathlib import Path
-
-from airflow_dirops.core.errors import ManifestDamaged, ManifestMissing, StorageError
+from airflow_dirops.core.errors import StorageError
 from airflow_dirops.core.format.manifest import Manifest
 from airflow_dirops.core.messages.shown import logger
 from airflow_dirops.core.places.directory.claim import ClaimedTarget
-from airflow_dirops.core.places.directory.header import read_manifest
+from airflow_dirops.core.places.directory.open_claims import current_of
 from airflow_dirops.core.places.directory.recovery import finish_swap
 from airflow_dirops.core.places.directory.swap import keep_replaced, swap
 from airflow_dirops.core.processes.signals import held_back
-from airflow_dirops.core.rules import refuse_conflict, refuse_sibling, refuse_superseded, rows_after
+from airflow_dirops.core.rules.ownership import refuse_ended, refuse_superseded, rows_after
+from airflow_dirops.core.rules.replacing import refuse_conflict, refuse_sibling
 from airflow_dirops.core.stage.policies import OnConflict
 
 log = logger(__name__)
@@ -27,7 +25,8 @@ def commit(claim: ClaimedTarget, manifest: Manifest, on_conflict: OnConflict = "
     """Make a sealed tree the target: the same few calls for any number of files.
 
     :param manifest: the header that was sealed into the tree.
-    :raises AttemptSuperseded: if a newer try of the same run has claimed the target.
+    :raises AttemptSuperseded: if a newer try of the same run has claimed the target, or another process of this one has
+        committed.
     :raises TargetRefused: if another mapped instance of the same run has committed there.
     :raises TargetConflict: if another run committed since the claim, and ``on_conflict`` lets it win.
     :raises StorageError: if the file system refused; the target is as it was.
@@ -37,7 +36,8 @@ def commit(claim: ClaimedTarget, manifest: Manifest, on_conflict: OnConflict = "
         finish_swap(control)
         fence = control.read_fence()
         refuse_superseded(str(control.target), attempt, fence)
-        current = _current(control.target)
+        current = current_of(control)
+        refuse_ended(str(control.target), attempt, fence, current)
         refuse_sibling(str(control.target), attempt.run, current.attempt if current else None, fence)
         refuse_conflict(str(control.target), attempt, claim.base, current, manifest, on_conflict)
         # Before the swap, so that a try that dies right after it is recognised by the next one.
@@ -53,9 +53,3 @@ def _use_up_adoption(claim: ClaimedTarget) -> None:
         claim.control.forget_adoption()
     except StorageError as error:
         log.warning("%s; the next run removes it, and nothing is let through by it meanwhile", error)
-
-
-def _current(target: Path) -> Manifest | None:
-    with suppress(ManifestMissing, ManifestDamaged):
-        return read_manifest(target)
-    return None

@@ -189,8 +189,9 @@ class ControlDirectory:
         with storage_errors("removing", self._adoption):
             self._adoption.unlink(missing_ok=True)
 
-    def tree_of(self, attempt: str) -> Path:
-        return self.attempts / attempt / "tree"
+    def tree_of(self, area: str) -> Path:
+        """The tree of a staging area, by its name."""
+        return self.attempts / area / "tree"
 
     def trees(self) -> Iterator[Path]:
         """Where a snapshot of this target may lie besides the target: retired, or just swapped out."""

@@ -24,12 +24,14 @@ from airflow_dirops.core.places.directory.alive import LeftAlone
 from airflow_dirops.core.places.directory.claim import ClaimedTarget, claim_target
 from airflow_dirops.core.places.directory.commit import commit
 from airflow_dirops.core.places.directory.control import ControlDirectory
+from airflow_dirops.core.places.directory.dead import LeftArea
 from airflow_dirops.core.places.directory.header import read_manifest
 from airflow_dirops.core.places.directory.holding import HeldSnapshot, hold, hold_current, hold_pinned
 from airflow_dirops.core.places.directory.overlay import check_not_in_lower_layer
 from airflow_dirops.core.places.directory.preflight import check_target, make_writable, read_base
-from airflow_dirops.core.places.directory.recovery import DeadAttempt, describe_left, finish_swap, take_dead
+from airflow_dirops.core.places.directory.recovery import describe_left, finish_swap, take_dead
 from airflow_dirops.core.places.directory.remains import newest_failed_try, what_is_left
+from airflow_dirops.core.places.directory.resuming import resume_claim
 from airflow_dirops.core.places.directory.retention import drop_expired, list_foreign, list_retired, list_unmanaged
 from airflow_dirops.core.stage.policies import Durability, OnConflict
 from airflow_dirops.core.stage.retention import Retention
@@ -62,6 +64,9 @@ class DirectoryPlace:
     def claim(self, attempt: Attempt, terms: Terms) -> DirectoryClaim:
         make_writable(self._control.target)
         return DirectoryClaim(claim_target(self._control, attempt, terms))
+
+    def resume(self, attempt: str, terms: Terms) -> DirectoryClaim:
+        return DirectoryClaim(resume_claim(self._control, attempt, terms))
 
     def hold(self, snapshot: str | None = None) -> HeldSnapshot:
         return hold_current(self._given) if snapshot is None else hold_pinned(self._given, snapshot)
@@ -126,8 +131,16 @@ class DirectoryClaim:
         self.full = claimed.full
 
     @property
-    def dead(self) -> list[DeadAttempt]:
+    def dead(self) -> list[LeftArea]:
         return self._claimed.dead
+
+    @property
+    def others(self) -> list[LeftArea]:
+        return self._claimed.others
+
+    @property
+    def area(self) -> str:
+        return self._claimed.directory.name
 
     @property
     def committed_before(self) -> bool:
@@ -141,6 +154,9 @@ class DirectoryClaim:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._claimed.__exit__(kind, error, trace)
+
+    def leave_open(self) -> None:
+        self._claimed.leave_open()
 
     def hold_base(self) -> HeldSnapshot | None:
         return hold_pinned(self._claimed.target, self.base.snapshot) if self.base else None

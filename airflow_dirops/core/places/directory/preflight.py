@@ -15,7 +15,7 @@ from airflow_dirops.core.format.entries import CONTROL_DIRECTORY, MANIFEST_DIREC
 from airflow_dirops.core.format.manifest import HEADER, Manifest
 from airflow_dirops.core.place.claim import Terms
 from airflow_dirops.core.places.directory.header import read_manifest
-from airflow_dirops.core.rules import refuse_foreign, refuse_unmanaged
+from airflow_dirops.core.rules.replacing import refuse_foreign, refuse_unmanaged
 
 
 def check_target(target: str | os.PathLike[str], sources: Iterable[Path]) -> Path:

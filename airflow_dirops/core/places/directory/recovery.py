@@ -3,83 +3,31 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Generator, Iterator
-from contextlib import closing, suppress
-from dataclasses import dataclass
+import time
+from collections.abc import Callable, Generator
+from contextlib import ExitStack, closing, suppress
 from datetime import UTC, datetime
-from functools import cached_property
 from pathlib import Path
 
 from airflow_dirops.core.disk.durable import sync_directory
-from airflow_dirops.core.disk.held import HeldDirectory
-from airflow_dirops.core.disk.removal import Concerns, concerns
+from airflow_dirops.core.disk.removal import concerns
 from airflow_dirops.core.errors import DiropsError, ManifestDamaged, ManifestMissing, ManifestTooNew, storage_errors
 from airflow_dirops.core.format.control import Intent, Owner
-from airflow_dirops.core.format.journal import JournalLine
 from airflow_dirops.core.format.runs import time_of
 from airflow_dirops.core.messages.shown import logger
 from airflow_dirops.core.places.directory.alive import AliveLock, LeftAlone, read_owner
+from airflow_dirops.core.places.directory.areas import id_in, list_attempts, list_own
 from airflow_dirops.core.places.directory.control import ControlDirectory
+from airflow_dirops.core.places.directory.dead import DeadAttempt, LeftArea, release_all
 from airflow_dirops.core.places.directory.header import read_manifest, snapshot_in
-from airflow_dirops.core.places.directory.holder import boot_id
-from airflow_dirops.core.places.directory.retention import discard, list_own, retire
-from airflow_dirops.core.staging.journal import Journal, read_journal
+from airflow_dirops.core.places.directory.open_claims import given_up_at
+from airflow_dirops.core.places.directory.retention import retire
+from airflow_dirops.core.rules.ownership import is_dead
 
 # So many dead attempts are kept: a retry takes over what the try before had taken over, so the last has the most.
 MOST_KEPT = 4
 
 log = logger(__name__)
-
-
-@dataclass
-class DeadAttempt:
-    """A staging area whose process is gone. Ours while its lock is held.
-
-    :param is_reusable: its finished files may stand for work of the attempt that holds it.
-    """
-
-    control: ControlDirectory
-    where: Path
-    lock: AliveLock
-    is_reusable: bool = False
-
-    @property
-    def id(self) -> str:
-        return self.where.name
-
-    @cached_property
-    def owner(self) -> Owner | None:
-        return read_owner(self.where)
-
-    @cached_property
-    def directory(self) -> HeldDirectory:
-        """Its tree, opened when the first file is taken from it."""
-        return HeldDirectory.open(self.where / "tree")
-
-    @cached_property
-    def is_checked(self) -> bool:
-        """Whether size, inode and time are proof enough: after a reboot the kernel may have lost unsynced bytes."""
-        return self.owner is not None and self.owner.boot == boot_id()
-
-    @cached_property
-    def journal_bytes(self) -> int:
-        """How much it has finished; 0 too if it died after its commit."""
-        with suppress(OSError):
-            # Without a tree, what it finished is, or was, the target.
-            return (self.where / Journal.NAME).stat().st_size if (self.where / "tree").is_dir() else 0
-        return 0
-
-    def finished(self) -> Iterator[JournalLine]:
-        return read_journal(self.where)
-
-    def discard(self, found: Concerns | None = None) -> bool:
-        return discard(self.control, self.where, found)
-
-    def release(self) -> None:
-        """Leave it to whoever comes next."""
-        if "directory" in vars(self):
-            self.directory.close()
-        self.lock.release()
 
 
 def take_dead(control: ControlDirectory, left: Callable[[Path, LeftAlone], None]) -> Generator[DeadAttempt]:
@@ -90,24 +38,40 @@ def take_dead(control: ControlDirectory, left: Callable[[Path, LeftAlone], None]
     :param left: is told of each attempt that may be alive.
     """
     with concerns(log) as found:
-        for directory in reversed(list_own(control.attempts)):
+        for attempt, areas in reversed(list_attempts(control.attempts)):
             try:
-                if _is_foreign(directory):
-                    continue
-                lock = AliveLock.take(directory)
-                if isinstance(lock, LeftAlone):
-                    left(directory, lock)
-                    continue
-                try:
-                    keep_swapped_out(control, directory)
-                except BaseException:
-                    lock.release()
-                    raise
+                taken = _take(control, attempt, [area for area in areas if not _is_foreign(area)], left)
             except (DiropsError, OSError) as error:
-                if directory.exists():
-                    found.note("could not look at the attempt", directory, error)
+                if any(area.exists() for area in areas):
+                    found.note("could not look at the attempt", areas[0], error)
                 continue
-            yield DeadAttempt(control, directory, lock)
+            if taken is not None:
+                yield taken
+
+
+def _take(
+    control: ControlDirectory, attempt: str, areas: list[Path], left: Callable[[Path, LeftAlone], None]
+) -> DeadAttempt | None:
+    """Take an attempt, unless it may go on: then nothing of it is taken."""
+    if not areas:
+        return None
+    locks: list[AliveLock] = []
+    with ExitStack() as release:
+        for area in areas:
+            lock = AliveLock.take(area)
+            if isinstance(lock, LeftAlone):
+                left(area, lock)
+                return None
+            release.callback(lock.release)
+            locks.append(lock)
+        until = given_up_at(control, attempt)
+        if not is_dead(is_at_work=False, until=until, now=time.time()):
+            left(areas[0], LeftAlone(until, is_open=True))
+            return None
+        for area in areas:
+            keep_swapped_out(control, area)
+        release.pop_all()
+    return DeadAttempt(control, attempt, [LeftArea(area) for area in areas], locks)
 
 
 def sort_out(
@@ -161,10 +125,15 @@ def describe_left(directory: Path, left: LeftAlone) -> str:
     """An attempt that is left alone, in words: who, since when, and what follows."""
     owner = read_owner(directory)
     who = f"{owner} (process {owner.process} on {owner.host})" if owner and owner.run else str(owner or directory.name)
-    since = time_of(directory.name)
+    since = time_of(id_in(directory.name))
     if left.until is None:
         return f"{who} is at work on this target too, since {since}; only one of the two can commit"
     until = datetime.fromtimestamp(left.until, UTC).isoformat(timespec="seconds")
+    if left.is_open:
+        return (
+            f"{who}, begun {since}, has left its claim open for its other processes; what it finished is theirs until "
+            f"{until}, unless its run begins anew or one of them commits"
+        )
     return (
         f"{who}, begun {since}, ran on a machine whose locks may not be seen here; what it finished is left alone "
         f"until {until}, unless it shows life again"
@@ -178,12 +147,6 @@ def _is_foreign(directory: Path) -> bool:
     with suppress(OSError):
         os.rmdir(directory)  # its process died before it had made anything
     return True
-
-
-def release_all(dead: list[DeadAttempt]) -> None:
-    """Leave dead attempts to whoever comes next."""
-    for attempt in dead:
-        attempt.release()
 
 
 def finish_swap(control: ControlDirectory) -> None:
@@ -239,7 +202,7 @@ def _is_directory(path: Path) -> bool:
 
 
 def keep_swapped_out(control: ControlDirectory, directory: Path) -> None:
-    """After an exchange, an attempt's own tree holds the snapshot it replaced: that is retired, never deleted."""
+    """After an exchange, the tree of who committed holds what it replaced: that is retired, never deleted."""
     if tree := swapped_out(directory):
         retire(control, tree)
 
@@ -247,7 +210,7 @@ def keep_swapped_out(control: ControlDirectory, directory: Path) -> None:
 def swapped_out(directory: Path) -> Path | None:
     """An attempt's tree, where it is not the attempt's own work but what a swap took out of the target."""
     tree = directory / "tree"
-    return tree if tree.exists() and not _was_staged_by(tree, directory.name) else None
+    return tree if tree.exists() and not _was_staged_by(tree, id_in(directory.name)) else None
 
 
 def _was_staged_by(tree: Path, attempt: str) -> bool:

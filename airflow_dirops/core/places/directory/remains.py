@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from contextlib import suppress
 from itertools import chain
 from pathlib import Path
-from uuid import UUID
 
 from airflow_dirops.core.errors import DiropsError, ManifestMissing
 from airflow_dirops.core.messages.commands import dirops_command
 from airflow_dirops.core.messages.first_few import first_few
 from airflow_dirops.core.place.place import FailedInTry, FailedTry
+from airflow_dirops.core.places.directory.areas import list_attempts
 from airflow_dirops.core.places.directory.control import ControlDirectory
 from airflow_dirops.core.places.directory.header import snapshot_in
 from airflow_dirops.core.places.directory.retention import list_retired
@@ -26,12 +26,13 @@ def newest_failed_try(control: ControlDirectory, newer_than: str = "") -> Failed
 
     :param newer_than: the id of an attempt; older ones do not count.
     """
-    for attempt in sorted(_attempts(control), reverse=True):
+    for attempt, areas in reversed(list_attempts(control.attempts)):
         if attempt <= newer_than:
             break
         failed = (
             FailedInTry(line.input.path, line.failure)
-            for line in read_journal(control.attempts / attempt)
+            for area in areas
+            for line in read_journal(area)
             if line.failure is not None
         )
         if first := next(failed, None):
@@ -55,7 +56,7 @@ def what_is_left(target: str | os.PathLike[str]) -> str:
         if kept := sum(snapshot_in(tree) is not None for tree in list_retired(control)):
             return f"; {kept} that it had are kept: {dirops_command('rollback', target)}"
     with suppress(DiropsError, OSError):
-        if any(_attempts(control)):
+        if list_attempts(control.attempts):
             return "; a try at it has begun, and committed nothing: run the stage again, it goes on from there"
     return ""
 
@@ -69,10 +70,3 @@ def with_what_is_left(error: ManifestMissing, target: str | os.PathLike[str]) ->
 def _described(failed: Iterator[FailedInTry]) -> str:
     few = first_few(failed, _MAX_NAMED, lambda one: f"{one.path!r} ({one.failure.error})")
     return f"{few.count:,} input{'s' * (few.count > 1)} failed, {few.phrase()}, listed with tracebacks by"
-
-
-def _attempts(control: ControlDirectory) -> Iterator[str]:
-    with suppress(FileNotFoundError):
-        for name in os.listdir(control.attempts):
-            with suppress(ValueError):
-                yield str(UUID(name))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import fcntl
 import os
-import re
 import time
 from contextlib import ExitStack, suppress
 from errno import EXDEV
@@ -18,15 +17,14 @@ from airflow_dirops.core.errors import (
     storage_errors,
 )
 from airflow_dirops.core.format.entries import MANIFEST_DIRECTORY
-from airflow_dirops.core.format.members import is_id
 from airflow_dirops.core.messages.shown import logger
+from airflow_dirops.core.places.directory.areas import id_in, list_own
 from airflow_dirops.core.places.directory.control import ControlDirectory
 from airflow_dirops.core.places.directory.header import snapshot_in
+from airflow_dirops.core.places.directory.open_claims import bases_of_open_claims
 from airflow_dirops.core.stage.retention import KEEP_HOURS, KEEP_SNAPSHOTS, Retention
 
 UNMANAGED = "unmanaged-"
-_ID_LENGTH = 36
-_NUMBER = re.compile(r"(-[0-9]{1,9})?", re.ASCII)
 # What tells that a directory is a snapshot, or an attempt's; deleted after all else in it.
 _MARKS = frozenset({MANIFEST_DIRECTORY, "alive", "owner.json"})
 # So many descriptors are open while snapshots are deleted.
@@ -66,14 +64,6 @@ def list_retired(control: ControlDirectory) -> list[Path]:
     return [path for _, path in sorted(found, reverse=True)]
 
 
-def list_own(directory: Path) -> list[Path]:
-    """The directories that are named by an id of ours, in order; all else there is somebody else's."""
-    with suppress(FileNotFoundError), os.scandir(directory) as entries:
-        own = [entry.name for entry in entries if is_own_name(entry.name) and entry.is_dir(follow_symlinks=False)]
-        return [directory / name for name in sorted(own)]
-    return []
-
-
 def list_unmanaged(control: ControlDirectory) -> list[str]:
     """Names of replaced directories that no stage wrote, in ``retired/``."""
     return [name for name in _names(control.retired) if name.startswith(UNMANAGED)]
@@ -93,11 +83,6 @@ def _names(directory: Path) -> list[str]:
     with suppress(FileNotFoundError):
         return sorted(os.listdir(directory))
     return []
-
-
-def is_own_name(name: str) -> bool:
-    """Whether a directory is named as attempts and retired snapshots are: by an id, which may be numbered."""
-    return is_id(name[:_ID_LENGTH]) and _NUMBER.fullmatch(name[_ID_LENGTH:]) is not None
 
 
 def list_expired(control: ControlDirectory, retention: Retention) -> list[Path]:
@@ -175,8 +160,11 @@ def _drop(control: ControlDirectory, some: list[Path], found: Concerns) -> list[
     going: list[tuple[Path, int]] = []
     try:
         with control.locked("retention"):
+            in_use = bases_of_open_claims(control)
             # Only the move is under the lock: nobody takes a snapshot that is half deleted.
             for path in some:
+                if id_in(path.name) in in_use:
+                    continue
                 try:
                     if held := _set_aside(control, path):
                         going.append(held)
@@ -192,7 +180,7 @@ def _drop(control: ControlDirectory, some: list[Path], found: Concerns) -> list[
 
 def _set_aside(control: ControlDirectory, path: Path) -> tuple[Path, int] | None:
     """Move an expired snapshot to where nobody looks for one, unless a reader holds it or it is not ours."""
-    if snapshot_in(path) != path.name[:_ID_LENGTH]:
+    if snapshot_in(path) != id_in(path.name):
         return None
     descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:

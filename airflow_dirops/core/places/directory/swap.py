@@ -32,7 +32,7 @@ def swap(claim: ClaimedTarget, snapshot: str) -> None:
     :raises StorageError: if the file system refused; the target is as it was.
     :raises CommitUnknown: if what happened cannot be seen, or may not last.
     """
-    target, tree = claim.target, claim.control.tree_of(claim.attempt.id)
+    target, tree = claim.target, claim.tree
     try:
         if is_vacant(target):
             # Onto an absent or empty directory only: the kernel refuses any other.
@@ -59,7 +59,7 @@ def keep_replaced(claim: ClaimedTarget, before: Manifest | None) -> None:
 
     :param before: what the target held before the swap.
     """
-    replaced = claim.control.tree_of(claim.attempt.id)
+    replaced = claim.tree
     if not replaced.exists():
         return
     try:
@@ -89,14 +89,14 @@ def _replace(claim: ClaimedTarget, tree: Path, snapshot: str) -> None:
     try:
         exchange(tree, claim.target)
     except ExchangeUnsupported:
-        _swap_by_two_renames(claim.control, claim.attempt.id, snapshot)
+        _swap_by_two_renames(claim.control, claim.directory.name, snapshot)
 
 
-def _swap_by_two_renames(control: ControlDirectory, attempt: str, snapshot: str) -> None:
+def _swap_by_two_renames(control: ControlDirectory, area: str, snapshot: str) -> None:
     """Where names cannot be exchanged: for a moment there is no target, and the intent says what becomes it."""
-    target, tree = control.target, control.tree_of(attempt)
+    target, tree = control.target, control.tree_of(area)
     place = retirement_place(control, target)
-    control.write_intent(Intent(attempt=attempt, snapshot=snapshot, retired=place.name))
+    control.write_intent(Intent(attempt=area, snapshot=snapshot, retired=place.name))
     try:
         target.rename(place)
         tree.rename(target)

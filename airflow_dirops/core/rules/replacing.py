@@ -1,95 +1,16 @@
-"""Who may claim and commit: decisions over what was read elsewhere. Nothing here reads or writes a file."""
+"""What a claim and a commit may replace, and who wins where two of them want the same."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-import msgspec
-
-from airflow_dirops.core.errors import (
-    AttemptSuperseded,
-    TargetConflict,
-    TargetRefused,
-)
-from airflow_dirops.core.format.control import Adoption, FencedRun, Owner
+from airflow_dirops.core.errors import TargetConflict, TargetRefused
+from airflow_dirops.core.format.control import Adoption, FencedRun
 from airflow_dirops.core.format.manifest import AttemptRecord, Manifest
-from airflow_dirops.core.format.runs import Attempt, LogicalRun, time_of
+from airflow_dirops.core.format.runs import Attempt, LogicalRun
 from airflow_dirops.core.messages.commands import dirops_command
 from airflow_dirops.core.place.claim import Terms
 from airflow_dirops.core.stage.policies import OnConflict
-
-# Of so many commits of one run it is known which try made them.
-COMMITS_KNOWN = 8
-
-
-def next_row(attempt: Attempt, before: FencedRun | None) -> FencedRun | None:
-    """The line that a claim writes into the fence; None if a newer try of the same run has claimed already.
-
-    :param before: the line of this run's latest claim.
-    """
-    if before and before.try_number > attempt.try_number and before.ti_id > attempt.ti_id:
-        return None
-    # An older try with a newer id is another incarnation: the run was deleted and made again.
-    if before is None or before.try_number >= attempt.try_number:
-        before = FencedRun(attempt.try_number, attempt.ti_id, attempt.id)
-    return msgspec.structs.replace(
-        before,
-        try_number=attempt.try_number,
-        ti_id=attempt.ti_id,
-        attempt=attempt.id,
-        began=before.began or before.ti_id,
-    )
-
-
-def try_that_committed(row: FencedRun, snapshot: Manifest | None) -> int:
-    """Which try of a run made this snapshot, or the one that was brought back with it; 0 if none did."""
-    if snapshot is None:
-        return 0
-    return max(row.committed.get(snapshot.snapshot, 0), row.committed.get(snapshot.restored or "", 0))
-
-
-def was_cleared(attempt: Attempt, row: FencedRun, base: Manifest | None) -> bool:
-    """Whether this run had committed before a user cleared the task, and has not since.
-
-    Another run may have committed in between: the line remembers.
-    """
-    last = max(try_that_committed(row, base), row.done)
-    return 0 < last < attempt.first_try_number
-
-
-def rows_after(
-    attempt: Attempt, fence: Mapping[str, FencedRun], current: Manifest | None, snapshot: str
-) -> dict[str, FencedRun]:
-    """The lines of the fence that change with a commit: this run's, and of whoever made what is replaced.
-
-    :param current: what is replaced.
-    :param snapshot: what is committed.
-    """
-    replaced = {
-        key: msgspec.structs.replace(row, done=max(row.done, made))
-        for key, row in fence.items()
-        if (made := try_that_committed(row, current))
-    }
-    key = attempt.run.fence_key
-    mine = replaced.pop(key, fence[key])
-    # What is replaced stays the target if the swap fails, and may be brought back later.
-    committed = dict([*mine.committed.items(), (snapshot, attempt.try_number)][-COMMITS_KNOWN:])
-    return replaced | {key: msgspec.structs.replace(mine, committed=committed)}
-
-
-def can_reuse(owner: Owner, attempt: Attempt, row: FencedRun, fingerprint: str, *, full: bool) -> bool:
-    """Whether a dead attempt's finished files may stand for work of this one.
-
-    :param row: this attempt's line in the fence.
-    :param full: everything is made anew: only what earlier tries of this run have made anew counts, since the task
-        was last cleared.
-    """
-    if owner.fingerprint != fingerprint:
-        return False
-    if not full:
-        return True
-    is_same_run = owner.run == attempt.run and owner.ti_id >= row.began
-    return owner.full and is_same_run and owner.try_number >= attempt.first_try_number
 
 
 def refuse_sibling(
@@ -131,46 +52,6 @@ def _are_siblings(run: LogicalRun, other: LogicalRun) -> bool:
     if run.map_index == other.map_index or min(run.map_index, other.map_index) < 0:
         return False
     return (run.dag_id, run.run_id, run.task_id) == (other.dag_id, other.run_id, other.task_id)
-
-
-def numbered(attempt: Attempt, fence: Mapping[str, FencedRun]) -> Attempt:
-    """The attempt with its number among the tries of its run, where no scheduler has counted them."""
-    if attempt.try_number:
-        return attempt
-    before = fence.get(attempt.run.fence_key)
-    return msgspec.structs.replace(attempt, try_number=before.try_number + 1 if before else 1)
-
-
-def claiming_row(place: str, attempt: Attempt, fence: Mapping[str, FencedRun]) -> FencedRun:
-    """As :func:`next_row`.
-
-    :param place: the target, for messages.
-    :raises AttemptSuperseded: if a newer try of the same run has claimed it already.
-    """
-    before = fence.get(attempt.run.fence_key)
-    row = next_row(attempt, before)
-    if row is None:
-        raise AttemptSuperseded(_superseded(place, attempt, before))
-    return row
-
-
-def refuse_superseded(place: str, attempt: Attempt, fence: Mapping[str, FencedRun]) -> None:
-    """Refuse an attempt of whose run a newer one has begun.
-
-    :param place: the target, for messages.
-    :raises AttemptSuperseded: unless the newest claim of this run is this very attempt's.
-    """
-    newest = fence.get(attempt.run.fence_key)
-    if newest is None or newest.attempt != attempt.id:
-        raise AttemptSuperseded(_superseded(place, attempt, newest))
-
-
-def _superseded(place: str, attempt: Attempt, newest: FencedRun | None) -> str:
-    winner = f"try {newest.try_number}, begun {time_of(newest.attempt)}" if newest else "nobody's: it was removed"
-    return (
-        f"try {attempt.try_number} of {attempt.run} no longer owns the target {place!r}; "
-        f"the newest claim is {winner}. Nothing of this try was committed; leave the target to the newer one"
-    )
 
 
 def adopt_command(place: str, stage: str) -> str:

@@ -1,0 +1,200 @@
+"""A claim that its process leaves open, with real processes: they are killed, stopped and woken, and others go on."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from airflow_dirops.core import errors, open_snapshot, upkeep
+from airflow_dirops.core.places.directory.place import DirectoryPlace
+from airflow_dirops.testing.places.driving import Driven, attempt_of, committed, seen_in, terms
+from tests.core.children import ROOT
+from tests.core.conftest import Run
+from tests.core.directories import control_of, orphans_of
+
+PLAN = """
+import sys
+from airflow_dirops.core.place.claim import Won
+from airflow_dirops.core.places.directory.place import DirectoryPlace
+from airflow_dirops.testing.places.driving import Driven, attempt_of
+
+place = DirectoryPlace(sys.argv[1])
+planner = Driven.begin(place, attempt_of("run")).put({"planned.bin": b"planner"})
+sealed = planner.seal()
+planner.close_staging()
+planner.claim.leave_open()
+print(planner.claim.attempt.id, planner.claim.area, flush=True)
+sys.stdin.readline()
+answer = planner.claim.commit(sealed, "last")
+print("won" if answer == Won() else type(answer.error).__name__, flush=True)
+"""
+
+GO_ON = """
+import sys
+from airflow_dirops.core.errors import DiropsError
+from airflow_dirops.core.places.directory.place import DirectoryPlace
+from airflow_dirops.testing.places.driving import Driven, terms
+
+place = DirectoryPlace(sys.argv[1])
+driven = Driven(place.resume(sys.argv[2], terms()), terms())
+driven.take_others(*sys.argv[3:]).put({"more.bin": b"more"}).staging.drain()
+print(driven.claim.attempt.id, driven.claim.area, flush=True)
+sys.stdin.readline()
+try:
+    print(driven.finish().snapshot, flush=True)
+except DiropsError as error:
+    print(type(error).__name__, flush=True)
+"""
+
+
+class Child:
+    """A process that stages, says under which claim and where, and waits for a word."""
+
+    def __init__(self, script: str, *arguments: object) -> None:
+        environment = os.environ | {"PYTHONPATH": str(ROOT)}
+        self._process = subprocess.Popen(
+            [sys.executable, "-c", script, *map(str, arguments)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env=environment,
+            text=True,
+        )
+        self.attempt, self.area = self.said().split()
+
+    def said(self) -> str:
+        assert self._process.stdout
+        return self._process.stdout.readline().strip()
+
+    def go_on(self) -> str:
+        """Let it commit; returns what it says of that."""
+        assert self._process.stdin
+        self._process.stdin.write("\n")
+        self._process.stdin.flush()
+        said = self.said()
+        self._process.wait()
+        return said
+
+    def kill(self) -> None:
+        self._process.kill()
+        self._process.wait()
+
+    def signal(self, number: int) -> None:
+        self._process.send_signal(number)
+
+    def close(self) -> None:
+        self.kill()
+        for stream in (self._process.stdin, self._process.stdout):
+            if stream:
+                stream.close()
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> DirectoryPlace:
+    place = DirectoryPlace(tmp_path / "out" / "target")
+    committed(place, {"old.bin": b"old"}, attempt_of("old"))
+    return place
+
+
+@pytest.fixture
+def planner(place: DirectoryPlace) -> Iterator[Child]:
+    child = Child(PLAN, place.name)
+    yield child
+    child.close()
+
+
+@pytest.fixture
+def successor(place: DirectoryPlace, planner: Child) -> Iterator[Child]:
+    child = Child(GO_ON, place.name, planner.attempt, planner.area)
+    yield child
+    child.close()
+
+
+def test_a_planner_dies_and_another_process_commits_what_both_wrote(place: DirectoryPlace, planner: Child) -> None:
+    planner.kill()
+    assert upkeep.clean(place.name).orphans == []
+    child = Child(GO_ON, place.name, planner.attempt, planner.area)
+    assert (child.attempt, child.area) == (planner.attempt, f"{planner.attempt}-2")
+    snapshot = child.go_on()
+    child.close()
+    assert seen_in(place) == {"planned.bin": b"planner", "more.bin": b"more"}
+    with open_snapshot(place.name) as seen:
+        assert (seen.manifest.snapshot, seen.manifest.attempt.id) == (snapshot, planner.attempt)
+    assert orphans_of(Path(place.name)) == []
+
+
+def test_a_planner_that_is_stopped_commits_nothing_once_it_wakes(
+    place: DirectoryPlace, planner: Child, successor: Child
+) -> None:
+    planner.signal(signal.SIGSTOP)
+    snapshot = successor.go_on()
+    planner.signal(signal.SIGCONT)
+    assert planner.go_on() == "AttemptSuperseded"
+    assert place.read_header().snapshot == snapshot
+    assert orphans_of(Path(place.name)) == []
+
+
+def test_of_a_planner_and_a_successor_that_are_both_awake_one_commits(
+    place: DirectoryPlace, planner: Child, successor: Child
+) -> None:
+    assert planner.go_on() == "won"
+    assert successor.go_on() == "AttemptSuperseded"
+    assert seen_in(place) == {"planned.bin": b"planner"}
+    assert upkeep.clean(place.name).orphans == [planner.attempt]
+
+
+def test_each_that_dies_is_gone_on_with(place: DirectoryPlace, planner: Child, successor: Child) -> None:
+    planner.kill()
+    successor.kill()
+    left = [area.name for area in sorted((control_of(Path(place.name)) / "attempts").iterdir())]
+    assert left == [planner.area, successor.area]
+    last = Driven(place.resume(planner.attempt, terms()), terms())
+    assert [other.id for other in last.claim.others] == left
+    last.take_others(successor.area).finish()
+    assert seen_in(place) == {"planned.bin": b"planner", "more.bin": b"more"}
+
+
+def test_a_process_at_work_keeps_what_the_dead_ones_left(
+    place: DirectoryPlace, planner: Child, successor: Child
+) -> None:
+    planner.kill()
+    newer = Driven.begin(place, attempt_of("run", 2))
+    assert newer.claim.dead == []
+    (left,) = upkeep.clean(place.name).left[:1]
+    assert "is at work on this target too" in left
+    newer.fail()
+    with pytest.raises(errors.AttemptSuperseded, match="try 2"):
+        place.resume(planner.attempt, terms())
+    successor.kill()
+    again = Driven.begin(place, attempt_of("run", 3))
+    assert {dead.id for dead in again.claim.dead} >= {planner.area, successor.area}
+    again.fail()
+
+
+def test_what_cannot_be_read_is_not_gone_on_with(place: DirectoryPlace, planner: Child) -> None:
+    planner.kill()
+    claim = control_of(Path(place.name)) / "attempts" / planner.attempt / "claim.json"
+    content = claim.read_bytes()
+    for damage in (b"", b"{", b"[]", b"7", b"\xff", content.replace(b'"base":"', b'"base":"../../'), b"[" * 100_000):
+        claim.write_bytes(damage)
+        with pytest.raises(errors.AttemptSuperseded):
+            place.resume(planner.attempt, terms())
+    claim.unlink()
+    os.mkfifo(claim)
+    with pytest.raises(errors.AttemptSuperseded):
+        place.resume(planner.attempt, terms())
+
+
+def test_a_run_says_whose_work_it_leaves_alone(
+    place: DirectoryPlace, planner: Child, run: Run, caplog: pytest.LogCaptureFixture
+) -> None:
+    planner.kill()
+    run(target=place.name, stage="copy", may_replace={"other_stage"}, redo="all")
+    assert "has left its claim open for its other processes" in caplog.text
+    (left,) = upkeep.clean(place.name).left
+    assert left in caplog.text
