@@ -226,7 +226,7 @@ def _swapped_out(target: Path) -> list[Sight]:
     return [
         seen
         for name, seen in _looks(attempts, lambda path: path / "tree").items()
-        if (seen.attempt != name if seen.attempt else (attempts / name / "replaces-unmanaged").exists())
+        if (seen.attempt != name[:36] if seen.attempt else (attempts / name / "replaces-unmanaged").exists())
     ]
 
 

@@ -8,11 +8,14 @@ import time
 import traceback
 from collections.abc import Iterator
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 from airflow_dirops.core import Attempt, LogicalRun, Retention, open_snapshot, read_directory, upkeep
 from airflow_dirops.core.errors import ArgumentRefused, DiropsError, TooManyRemoved
 from airflow_dirops.core.places.directory import control
+from airflow_dirops.core.places.directory.place import DirectoryPlace
+from airflow_dirops.testing.places.driving import Driven, attempt_of, terms
 
 STAGE = "crash.stage"
 
@@ -117,6 +120,33 @@ def let_through(*, target: str, **arguments: Any) -> dict[str, Any]:
         return stage(target=target, **arguments)
 
 
+def plan(*, source: str, target: str, mark: str, run: str, **_: Any) -> dict[str, Any]:
+    """Claim, make one file of two, and leave the rest to whoever goes on with the claim."""
+    driven = Driven.begin(DirectoryPlace(target), attempt_of(run), terms(STAGE))
+    driven.put(dict(list(_values(source, mark).items())[::2])).leave()
+    return {"attempt": driven.claim.attempt.id}
+
+
+def go_on(*, source: str, target: str, mark: str, attempt: str, **_: Any) -> dict[str, Any]:
+    """Go on with a claim that was left open, and commit; a try before may have come to any point of that."""
+    place = DirectoryPlace(target)
+    if place.read_header().attempt.id != attempt:
+        driven = Driven(place.resume(attempt, terms(STAGE)), terms(STAGE))
+        made = set()
+        for other in driven.claim.others:
+            for line in other.finished():
+                if line.input.path not in made and driven.staging.reuse(line, other):
+                    made.add(line.input.path)
+        driven.put({path: value for path, value in _values(source, mark).items() if path not in made}).finish()
+    upkeep.clean(target)
+    return {"snapshot": place.read_header().snapshot}
+
+
+def _values(source: str, mark: str) -> dict[str, bytes]:
+    paths = sorted(Path(source).rglob("*.raw"))
+    return {str(path.relative_to(source).with_suffix(".bin")): mark.encode() + path.read_bytes() for path in paths}
+
+
 JOBS = {
     "stage": stage,
     "read": read,
@@ -126,6 +156,8 @@ JOBS = {
     "accept_removal": accept_removal,
     "adopt": adopt,
     "let_through": let_through,
+    "plan": plan,
+    "go_on": go_on,
 }
 
 

@@ -287,6 +287,16 @@ def let_through(world: World) -> Job:
 
 @scenario
 @also_plain
+def left_open(world: World) -> Job:
+    """A process has left its claim open, with half of the files; another one makes the rest and commits."""
+    world.commit(**ONE)
+    planned = world.run("plan", **TWO).result
+    assert planned
+    return Job({"source": TWO["source"], "mark": TWO["mark"], "attempt": planned["attempt"]}, "go_on")
+
+
+@scenario
+@also_plain
 def lost_fence(world: World) -> Job:
     """It cannot be read, so it is put aside, and nobody has claimed."""
     world.commit(**ONE)
