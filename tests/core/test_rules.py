@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from airflow_dirops.core.errors import AttemptSuperseded, DiropsError, TargetConflict, TargetRefused
 from airflow_dirops.core.format.code import Code
-from airflow_dirops.core.format.control import FencedRun, OpenClaim, Owner
+from airflow_dirops.core.format.control import Adoption, FencedRun, OpenClaim, Owner
 from airflow_dirops.core.format.manifest import (
     FORMAT,
     CodecRecord,
@@ -240,6 +240,7 @@ class TestOpenClaims:
     def test_a_claim_commits_once(
         self, attempt: Attempt, fence: dict[str, FencedRun], current: Manifest | None
     ) -> None:
+        attempt = msgspec.structs.replace(attempt, id=new_id())
         row = ownership.next_row(attempt, fence[RUN.fence_key])
         if row is None or ownership.has_committed(row, current):
             return
@@ -321,3 +322,27 @@ class TestWhatIsReplaced:
         is_ours = found.stage == "copy" or "other_stage" in may_replace
         assert (foreign is None) == (is_ours and not is_trial_over_full)
         assert {unmanaged, foreign} <= {None, TargetRefused}
+
+    @given(
+        st.builds(Adoption, st.sampled_from([None, "copy", "other"]), st.none() | ids, st.none() | st.integers(0, 2)),
+        st.none() | manifests,
+        st.none() | st.integers(0, 2),
+    )
+    def test_a_permission_is_for_one_stage_and_for_what_was_there(
+        self, adoption: Adoption, found: Manifest | None, changed_ns: int | None
+    ) -> None:
+        terms = Terms(stage="copy")
+        is_for_it = adoption.is_for(found.snapshot if found else None, changed_ns)
+        is_for_us = adoption.stage in (None, "copy")
+        if found is None:
+            assert is_for_it == (
+                adoption.snapshot is None and changed_ns is not None and changed_ns == adoption.changed_ns
+            )
+            why = ValueError("no manifest")
+            answer = refused(replacing.refuse_unmanaged, "target", why, terms, adoption, changed_ns)
+        else:
+            assert is_for_it == (adoption.snapshot == found.snapshot)
+            answer = refused(replacing.refuse_foreign, "target", found, terms, adoption)
+            is_for_us = is_for_us or found.stage == "copy"
+            is_for_it = is_for_it or found.stage == "copy"
+        assert (answer is None) == (is_for_it and is_for_us)

@@ -45,10 +45,13 @@ class Adoption(msgspec.Struct, frozen=True, omit_defaults=True):
 
     :param stage: which one; None for whichever comes first.
     :param snapshot: the other stage's snapshot that is there; None for a directory that no stage wrote.
+    :param changed_ns: of such a directory, when something was last put into it or taken out: it may be replaced as it
+        is, and not what anybody makes of it later.
     """
 
     stage: Text | None = None
     snapshot: Id | None = None
+    changed_ns: Number | None = None
 
     def __str__(self) -> str:
         who = "whichever stage runs next" if self.stage is None else f"stage {self.stage!r}"
@@ -56,9 +59,19 @@ class Adoption(msgspec.Struct, frozen=True, omit_defaults=True):
             return f"{who} may move this directory aside and take its place, once"
         return f"{who} may replace this snapshot, which is another stage's, once"
 
-    def lets(self, stage: str, snapshot: str | None) -> bool:
-        """Whether a stage may replace a snapshot, or with None a directory that no stage wrote."""
-        return self.stage in (None, stage) and self.snapshot == snapshot
+    def is_for(self, snapshot: str | None, changed_ns: int | None) -> bool:
+        """Whether it is for what is there now.
+
+        :param snapshot: its id; None for a directory that no stage wrote.
+        :param changed_ns: when that directory was last changed.
+        """
+        if snapshot is not None or self.snapshot is not None:
+            return self.snapshot == snapshot
+        return self.changed_ns is not None and self.changed_ns == changed_ns
+
+    def lets(self, stage: str, snapshot: str | None, changed_ns: int | None = None) -> bool:
+        """Whether a stage may replace what is there now, as in :meth:`is_for`."""
+        return self.stage in (None, stage) and self.is_for(snapshot, changed_ns)
 
 
 class OpenClaim(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

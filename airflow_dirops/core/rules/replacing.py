@@ -62,20 +62,23 @@ def adopt_command(place: str, stage: str) -> str:
     return dirops_command("adopt", place, options=(f"--stage={stage}",) if stage else ())
 
 
-def refuse_unmanaged(place: str, why: Exception, terms: Terms, adoption: Adoption | None = None) -> None:
+def refuse_unmanaged(
+    place: str, why: Exception, terms: Terms, adoption: Adoption | None = None, changed_ns: int | None = None
+) -> None:
     """Refuse to move aside what no stage wrote.
 
     :param place: the target, for messages.
     :param why: what lies there is no snapshot.
     :param adoption: what somebody has allowed, for once.
+    :param changed_ns: when what lies there was last changed.
     :raises TargetRefused: if nobody allowed it.
     """
-    if "unmanaged" in terms.may_replace or (adoption and adoption.lets(terms.stage, None)):
+    if "unmanaged" in terms.may_replace or (adoption and adoption.lets(terms.stage, None, changed_ns)):
         return
     raise TargetRefused(
         f"the target {place!r} is there already and is no snapshot of ours ({why}); choose another "
         "target, or let this stage move it aside, once, to where it stays until you remove it: "
-        f"{adopt_command(place, terms.stage)}"
+        f"{adopt_command(place, terms.stage)}{_outlived(adoption, terms)}"
     ) from why
 
 
@@ -93,6 +96,7 @@ def refuse_foreign(place: str, found: Manifest, terms: Terms, adoption: Adoption
         raise TargetRefused(
             f"the target {place!r} belongs to stage {found.stage!r}, and this is stage {terms.stage!r}; choose another "
             f"target, or let this stage replace that snapshot, once: {adopt_command(place, terms.stage)}"
+            f"{_outlived(adoption, terms)}"
         )
     refuse_other_dimensions(place, found, terms)
     if terms.limit is not None and found.limit is None:
@@ -120,6 +124,12 @@ def refuse_other_dimensions(place: str, found: Manifest, terms: Terms) -> None:
         "other made. Give each a target of its own, with its name in the path; where the file system takes upper and "
         "lower case for the same, the names must differ in more than that"
     )
+
+
+def _outlived(adoption: Adoption | None, terms: Terms) -> str:
+    if adoption is None or adoption.stage not in (None, terms.stage):
+        return ""
+    return ". It was let once, and that was for what was there then: it has changed since"
 
 
 def refuse_conflict(

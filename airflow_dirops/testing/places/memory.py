@@ -109,12 +109,13 @@ class MemoryPlace(MemoryTarget):
         current = self.manifest()
         if not (self.store.current and self.store.current.files) or (current and current.stage == stage):
             raise ArgumentRefused(f"nothing at {self.name!r} is in the way of stage {stage!r}; run it")
-        self.store.adoption = Adoption(stage, current.snapshot if current else None)
+        self.store.adoption = Adoption(stage, current.snapshot) if current else Adoption(stage, None, self.changed_ns)
         return self.store.adoption
 
     def adoption(self) -> Adoption | None:
         adoption, current = self.store.adoption, self.manifest()
-        return adoption if adoption and adoption.snapshot == (current.snapshot if current else None) else None
+        is_for_it = adoption and adoption.is_for(current.snapshot if current else None, self.changed_ns)
+        return adoption if is_for_it else None
 
     def list_kept(self) -> list[MemoryKept]:
         kept = []
@@ -141,7 +142,7 @@ class MemoryPlace(MemoryTarget):
             base = self.read_header()
         except (ManifestMissing, ManifestDamaged) as error:
             if self.store.current and self.store.current.files:
-                refuse_unmanaged(self.name, error, terms, self.store.adoption)
+                refuse_unmanaged(self.name, error, terms, self.store.adoption, self.changed_ns)
             return None
         refuse_foreign(self.name, base, terms, self.store.adoption)
         return base

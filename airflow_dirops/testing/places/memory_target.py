@@ -62,6 +62,11 @@ class MemoryTarget:
             raise ManifestMissing(f"there is no snapshot at {self.name!r}{self.remains()}")
         return self.store.current
 
+    @property
+    def changed_ns(self) -> int | None:
+        """When what lies there was put there."""
+        return self.store.current.sealed_ns if self.store.current else None
+
     def manifest(self) -> Manifest | None:
         with suppress(ManifestMissing, ManifestDamaged):
             return self.read_header()

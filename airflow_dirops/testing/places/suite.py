@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from airflow_dirops.testing.places.adoptions import AdoptionTests
 from airflow_dirops.testing.places.claims import ClaimTests
 from airflow_dirops.testing.places.commits import CommitTests
 from airflow_dirops.testing.places.open_claims import OpenClaimTests
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from airflow_dirops.core.place.staging import Staging
 
 
-class PlaceTests(ClaimTests, OpenClaimTests, StagingTests, CommitTests, ReaderTests, UpkeepTests):
+class PlaceTests(ClaimTests, OpenClaimTests, AdoptionTests, StagingTests, CommitTests, ReaderTests, UpkeepTests):
     """Subclass it, make an empty place, and pytest runs the contract on it::
 
         class TestBucketPlace(PlaceTests):
@@ -40,6 +41,10 @@ class PlaceTests(ClaimTests, OpenClaimTests, StagingTests, CommitTests, ReaderTe
     def put_foreign(self, place: Place) -> None:
         """Put something that no stage wrote where the target would be."""
         pytest.skip(f"{type(self).__name__} does not say how something foreign gets into {place.name}")
+
+    def change_foreign(self, place: Place) -> None:
+        """Put more there, after :meth:`put_foreign`."""
+        pytest.skip(f"{type(self).__name__} does not say how something foreign changes in {place.name}")
 
     def overwrite(self, place: Place, path: str, content: bytes | None) -> None:
         """Change a file of the current snapshot behind the place's back.

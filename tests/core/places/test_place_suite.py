@@ -28,6 +28,9 @@ class TestDirectoryPlace(PlaceTests):
         Path(place.name).mkdir()
         Path(place.name, "precious").write_text("mine")
 
+    def change_foreign(self, place: Place) -> None:
+        Path(place.name, "more").write_text("mine")
+
     def overwrite(self, place: Place, path: str, content: bytes | None) -> None:
         _overwrite(Path(place.name, path), content)
 
@@ -51,6 +54,9 @@ class TestMemoryPlace(PlaceTests):
 
     def put_foreign(self, place: Place) -> None:
         cast(MemoryPlace, place).store.current = Content({"precious": b"mine"})
+
+    def change_foreign(self, place: Place) -> None:
+        cast(MemoryPlace, place).store.current = Content({"precious": b"mine", "more": b"mine"})
 
     def overwrite(self, place: Place, path: str, content: bytes | None) -> None:
         current = cast(MemoryPlace, place).store.current

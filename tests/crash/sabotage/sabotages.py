@@ -11,6 +11,8 @@ SYNC_ORDER = "tests/crash/test_sync_order.py"
 FALSE_ANSWERS = "tests/crash/test_false_answers.py"
 FAULTS = "tests/crash/test_fault_matrix.py"
 ZOMBIES = "tests/crash/test_zombies.py"
+PLACES = "tests/core/places/test_place_suite.py"
+OPEN_CLAIMS = "tests/core/places/test_open_claims.py"
 RUNS = "tests/core/places/test_runs.py"
 CONTROL_FILES = "tests/core/places/test_control_files.py"
 CLEAN_UP = "tests/core/upkeep/test_clean_up.py"
@@ -63,6 +65,97 @@ SABOTAGES = [
         "        swap(claim, manifest.snapshot)\n"
         "        control.write_fence(fence, rows_after(attempt, fence, current, manifest.snapshot))\n",
         killed("replacement"),
+    ),
+    Sabotage(
+        "an attempt commits twice, by two of its processes",
+        "places/directory/commit.py",
+        "        refuse_ended(str(control.target), attempt, fence, current)\n",
+        "",
+        f"{OPEN_CLAIMS} -k 'wakes or both_awake'",
+    ),
+    Sabotage(
+        "a claim that was left open is taken for dead",
+        "places/directory/recovery.py",
+        "        if not is_dead(is_at_work=False, until=until, now=time.time()):\n",
+        "        if False:\n",
+        f"{OPEN_CLAIMS} -k dies",
+    ),
+    Sabotage(
+        "an attempt is taken though another process of it is at work",
+        "places/directory/recovery.py",
+        "                left(area, lock)\n                return None\n",
+        "                continue\n",
+        f"{OPEN_CLAIMS} -k keeps_what",
+    ),
+    Sabotage(
+        "who goes on with a claim is not told that a newer try has begun",
+        "places/directory/resuming.py",
+        "        refuse_superseded(place, attempt, fence)\n",
+        "",
+        f"{PLACES} -k TestDirectoryPlace -k newer_try",
+    ),
+    Sabotage(
+        "a claim stays open for the next try of its run",
+        "rules/ownership.py",
+        "        open=False,\n",
+        "",
+        "tests/core/test_rules.py -k is_not_open",
+    ),
+    Sabotage(
+        "a claim that has committed counts as open",
+        "rules/ownership.py",
+        "    if row is None or not row.open or has_committed(row, current):\n",
+        "    if row is None or not row.open:\n",
+        f"{OPEN_CLAIMS} -k both_awake",
+    ),
+    Sabotage(
+        "the base of a claim that was left open is not kept",
+        "places/directory/retention.py",
+        "                if id_in(path.name) in in_use:\n                    continue\n",
+        "",
+        f"{PLACES} -k its_base_is_kept",
+    ),
+    Sabotage(
+        "a claim is left open before what it needs is written down",
+        "places/directory/claim.py",
+        "                write_open_claim(control, attempt.id, left)\n",
+        "",
+        f"{OPEN_CLAIMS} -k dies",
+    ),
+    Sabotage(
+        "a permission to replace is for any stage",
+        "format/control.py",
+        "self.stage in (None, stage) and self.is_for(snapshot, changed_ns)",
+        "self.is_for(snapshot, changed_ns)",
+        f"{PLACES} -k TestDirectoryPlace -k stages_snapshot_is_replaced",
+    ),
+    Sabotage(
+        "a permission to replace is for whatever is there",
+        "format/control.py",
+        "            return self.snapshot == snapshot\n",
+        "            return True\n",
+        f"{PLACES} -k snapshot_that_was_there",
+    ),
+    Sabotage(
+        "a permission to replace a directory outlives what was in it",
+        "format/control.py",
+        "self.changed_ns is not None and self.changed_ns == changed_ns",
+        "self.changed_ns is not None",
+        f"{PLACES} -k directory_as_it_was",
+    ),
+    Sabotage(
+        "a permission to replace is for ever",
+        "places/directory/commit.py",
+        "            _use_up_adoption(claim)\n",
+        "            pass\n",
+        f"{PLACES} -k moved_aside_once",
+    ),
+    Sabotage(
+        "a permission to replace outlives the snapshot that it is for",
+        "places/directory/claim.py",
+        "            control.forget_adoption()\n            adoption = None\n",
+        "            adoption = None\n",
+        "tests/core/places/test_adoption.py -k outlived",
     ),
     Sabotage(
         "the target's lock is not taken",

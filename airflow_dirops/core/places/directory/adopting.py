@@ -9,7 +9,7 @@ from airflow_dirops.core.format.control import Adoption
 from airflow_dirops.core.format.manifest import Manifest
 from airflow_dirops.core.places.directory.control import ControlDirectory
 from airflow_dirops.core.places.directory.header import read_manifest
-from airflow_dirops.core.places.directory.preflight import check_can_be_moved_aside, is_vacant
+from airflow_dirops.core.places.directory.preflight import check_can_be_moved_aside, is_vacant, last_changed
 
 
 def adopt(control: ControlDirectory, stage: str | None) -> Adoption:
@@ -25,7 +25,7 @@ def adopt(control: ControlDirectory, stage: str | None) -> Adoption:
         check_can_be_moved_aside(control.target)
     elif current.stage == stage:
         raise ArgumentRefused(f"{where!r} is stage {stage!r}'s own already; run the stage, nothing is in its way")
-    adoption = Adoption(stage, current.snapshot if current else None)
+    adoption = Adoption(stage, current.snapshot) if current else Adoption(stage, None, last_changed(control.target))
     control.create()
     with control.locked("adopt"):
         control.write_adoption(adoption)
@@ -35,8 +35,8 @@ def adopt(control: ControlDirectory, stage: str | None) -> Adoption:
 def adoption_of(control: ControlDirectory) -> Adoption | None:
     """The permission, if it is for what is at the target now."""
     adoption, current = control.read_adoption(), _current(control)
-    holds = adoption is not None and adoption.snapshot == (current.snapshot if current else None)
-    return adoption if holds else None
+    is_for_it = adoption and adoption.is_for(current.snapshot if current else None, last_changed(control.target))
+    return adoption if is_for_it else None
 
 
 def _current(control: ControlDirectory) -> Manifest | None:

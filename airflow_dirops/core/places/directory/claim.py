@@ -23,7 +23,7 @@ from airflow_dirops.core.places.directory.areas import areas_of
 from airflow_dirops.core.places.directory.control import ControlDirectory
 from airflow_dirops.core.places.directory.dead import DeadAttempt, LeftArea, release_all
 from airflow_dirops.core.places.directory.open_claims import current_of, write_open_claim
-from airflow_dirops.core.places.directory.preflight import check_same_device, is_vacant, read_base
+from airflow_dirops.core.places.directory.preflight import check_same_device, is_vacant, last_changed, read_base
 from airflow_dirops.core.places.directory.recovery import (
     finish_swap,
     sort_out,
@@ -173,7 +173,7 @@ def claim_target(control: ControlDirectory, attempt: Attempt, terms: Terms) -> C
         base = read_base(control.target, terms, adoption)
         control.forget_outlived_removal(base.snapshot if base else None)
         replaces_unmanaged = base is None and not is_vacant(control.target)
-        if adoption and not (adoption.snapshot == base.snapshot if base else replaces_unmanaged):
+        if adoption and not adoption.is_for(base.snapshot if base else None, last_changed(control.target)):
             # What it was for is not there any more, as after a commit that died before it could remove it.
             control.forget_adoption()
             adoption = None

@@ -81,7 +81,7 @@ def read_base(target: Path, terms: Terms, adoption: Adoption | None = None) -> M
         base = read_manifest(target)
     except (ManifestMissing, ManifestDamaged) as error:
         if not is_vacant(target):
-            refuse_unmanaged(str(target), error, terms, adoption)
+            refuse_unmanaged(str(target), error, terms, adoption, last_changed(target))
             check_can_be_moved_aside(target)
         return None
     refuse_foreign(str(target), base, terms, adoption)
@@ -95,6 +95,14 @@ def is_vacant(target: Path) -> bool:
             return next(entries, None) is None
     except FileNotFoundError:
         return True
+
+
+def last_changed(target: Path) -> int | None:
+    """When something was last put into the directory at the target, or taken out; None where there is none."""
+    try:
+        return target.stat().st_mtime_ns
+    except FileNotFoundError:
+        return None
 
 
 def check_can_be_moved_aside(target: Path) -> None:

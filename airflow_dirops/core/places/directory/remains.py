@@ -15,6 +15,7 @@ from airflow_dirops.core.place.place import FailedInTry, FailedTry
 from airflow_dirops.core.places.directory.areas import list_attempts
 from airflow_dirops.core.places.directory.control import ControlDirectory
 from airflow_dirops.core.places.directory.header import snapshot_in
+from airflow_dirops.core.places.directory.preflight import last_changed
 from airflow_dirops.core.places.directory.retention import list_retired
 from airflow_dirops.core.staging.journal import read_journal
 
@@ -47,7 +48,7 @@ def what_is_left(target: str | os.PathLike[str]) -> str:
     """
     control = ControlDirectory(Path(os.path.realpath(target)))
     with suppress(DiropsError, OSError):
-        if (adoption := control.read_adoption()) and adoption.snapshot is None:
+        if (adoption := control.read_adoption()) and adoption.is_for(None, last_changed(control.target)):
             return f"; {adoption}"
     with suppress(DiropsError, OSError):
         if found := newest_failed_try(control):

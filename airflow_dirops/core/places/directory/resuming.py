@@ -15,6 +15,7 @@ from airflow_dirops.core.places.directory.control import ControlDirectory
 from airflow_dirops.core.places.directory.dead import LeftArea
 from airflow_dirops.core.places.directory.holding import hold_pinned
 from airflow_dirops.core.places.directory.open_claims import current_of, given_up_at, read_open_claim
+from airflow_dirops.core.places.directory.preflight import last_changed
 from airflow_dirops.core.places.directory.recovery import finish_swap
 from airflow_dirops.core.rules.ownership import refuse_ended, refuse_superseded, refuse_to_go_on
 
@@ -74,4 +75,5 @@ def _base(control: ControlDirectory, left: OpenClaim, current: Manifest | None) 
 def _adoption(control: ControlDirectory, base: Manifest | None) -> Adoption | None:
     """The permission that the commit uses up."""
     adoption = control.read_adoption()
-    return adoption if adoption and adoption.snapshot == (base.snapshot if base else None) else None
+    is_for_it = adoption and adoption.is_for(base.snapshot if base else None, last_changed(control.target))
+    return adoption if is_for_it else None
