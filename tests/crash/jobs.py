@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from airflow_dirops.core import Attempt, LogicalRun, Retention, open_snapshot, read_directory, upkeep
-from airflow_dirops.core.errors import ArgumentRefused, DiropsError, TooManyRemoved
+from airflow_dirops.core.errors import ArgumentRefused, AttemptSuperseded, DiropsError, TooManyRemoved
 from airflow_dirops.core.places.directory import control
 from airflow_dirops.core.places.directory.place import DirectoryPlace
 from airflow_dirops.testing.places.driving import Driven, attempt_of, terms
@@ -130,16 +130,22 @@ def plan(*, source: str, target: str, mark: str, run: str, **_: Any) -> dict[str
 def go_on(*, source: str, target: str, mark: str, attempt: str, **_: Any) -> dict[str, Any]:
     """Go on with a claim that was left open, and commit; a try before may have come to any point of that."""
     place = DirectoryPlace(target)
-    if place.read_header().attempt.id != attempt:
-        driven = Driven(place.resume(attempt, terms(STAGE)), terms(STAGE))
-        made = set()
-        for other in driven.claim.others:
-            for line in other.finished():
-                if line.input.path not in made and driven.staging.reuse(line, other):
-                    made.add(line.input.path)
-        driven.put({path: value for path, value in _values(source, mark).items() if path not in made}).finish()
+    try:
+        _finish(Driven(place.resume(attempt, terms(STAGE)), terms(STAGE)), _values(source, mark))
+    except AttemptSuperseded:
+        if place.read_header().attempt.id != attempt:
+            raise
     upkeep.clean(target)
     return {"snapshot": place.read_header().snapshot}
+
+
+def _finish(driven: Driven, values: dict[str, bytes]) -> None:
+    made = set()
+    for other in driven.claim.others:
+        for line in other.finished():
+            if line.input.path not in made and driven.staging.reuse(line, other):
+                made.add(line.input.path)
+    driven.put({path: value for path, value in values.items() if path not in made}).finish()
 
 
 def _values(source: str, mark: str) -> dict[str, bytes]:

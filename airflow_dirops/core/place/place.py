@@ -53,7 +53,7 @@ class Place(Protocol):
         :param terms: those of the claim; only ``stage`` and ``fingerprint`` are compared.
         :raises ArgumentRefused: if that is no id.
         :raises AttemptSuperseded: if a newer try of the same run has claimed the target since, or the claim has been
-            committed or given up.
+            committed or given up. If the target's header names the attempt, that commit stands.
         :raises TargetRefused: if it was made by another stage, or for other code.
         :raises SnapshotExpired: if somebody has removed its base.
         :raises TargetBusy: if somebody else keeps the target locked.
