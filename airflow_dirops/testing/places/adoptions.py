@@ -52,8 +52,9 @@ class AdoptionTests(Promises):
 
     def test_it_is_for_the_snapshot_that_was_there(self, place: Place) -> None:
         committed(place, {"a.bin": b"1"}, attempt_of("first"))
+        at_work = Driven.begin(place, attempt_of("second")).put({"a.bin": b"2"})
         place.adopt("other")
-        committed(place, {"a.bin": b"2"}, attempt_of("second"))
+        at_work.finish()
         expect(place.adoption() is None, "it is outlived")
         with pytest.raises(TargetRefused):
             place.claim(attempt_of("other"), terms("other"))

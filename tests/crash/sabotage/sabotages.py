@@ -148,7 +148,7 @@ SABOTAGES = [
         "places/directory/commit.py",
         "            _use_up_adoption(claim)\n",
         "            pass\n",
-        f"{PLACES} -k moved_aside_once",
+        "tests/core/places/test_adoption.py -k replaced_once",
     ),
     Sabotage(
         "a permission to replace outlives the snapshot that it is for",
