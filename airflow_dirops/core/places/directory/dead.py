@@ -85,7 +85,8 @@ class DeadAttempt:
 
     def discard(self, found: Concerns | None = None) -> bool:
         """Move all of it out of sight; returns whether it is."""
-        return all([discard(self.control, area.where, found) for area in self.areas])
+        moved = [discard(self.control, area.where, found) for area in self.areas]
+        return all(moved)
 
     def release(self) -> None:
         """Leave it to whoever comes next."""
