@@ -87,6 +87,24 @@ _OPTIONS = {
         "example": "/data",
         "default": None,
     },
+    "workers": {
+        "description": (
+            "How many processes of a task work on files, or auto: one for each CPU. Operators may say otherwise."
+        ),
+        "version_added": "0.1.0",
+        "type": "string",
+        "example": "auto",
+        "default": "1",
+    },
+    "durability": {
+        "description": (
+            "What a commit survives: full, a power loss; process, a crash of the process. Operators may say otherwise."
+        ),
+        "version_added": "0.1.0",
+        "type": "string",
+        "example": "process",
+        "default": "full",
+    },
     "keep_snapshots": {
         "description": "How many replaced snapshots of a target are kept at least. Operators may say otherwise.",
         "version_added": "0.1.0",

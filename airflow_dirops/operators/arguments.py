@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import json
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from airflow_dirops.calendar.checks import FROM_SCHEDULE
@@ -56,7 +57,16 @@ class OperatorArguments:
 
 
 _OWN = options_of(OperatorArguments)
-_ARGUMENTS = {**_OWN, **{name: each for name, each in OPTIONS.items() if name not in _OWN}}
+_AS_CONFIGURED = {
+    name: replace(
+        OPTIONS[name],
+        type=f"{OPTIONS[name].type} | None",
+        default=None,
+        text=f"{OPTIONS[name].text}. ``None`` is as ``[dirops]`` says, else ``{json.dumps(OPTIONS[name].default)}``",
+    )
+    for name in ("workers", "durability")
+}
+_ARGUMENTS = {**_OWN, **{name: each for name, each in OPTIONS.items() if name not in _OWN}, **_AS_CONFIGURED}
 
 ARGUMENTS: dict[str, Option] = {
     name: argument

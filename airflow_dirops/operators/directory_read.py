@@ -48,7 +48,7 @@ class DirectoryReadOperator(StageOperator):
     :param source_codec: how the source's files become values. Needed for pickles and for codecs that are not
         registered.
     :param workers: how many processes work on files, or ``"auto"``: one for each CPU that may be used. With one, and
-        without ``file_timeout``, none is started.
+        without ``file_timeout``, none is started. ``None`` is as ``[dirops]`` says, else ``1``.
     :param redo: which files to compute: those ``"needed"``, as they or the code are new, changed or missing in the
         target; with ``"damaged"`` also those whose results no longer have their digests; or ``"all"``.
     :param empty: when no file matches, the source's folder is missing though what it lies in, the deepest folder that
@@ -63,7 +63,8 @@ class DirectoryReadOperator(StageOperator):
     :param file_timeout: the seconds that one file may take; then the process that works on it is killed.
     :param on_conflict: when another run committed meanwhile: ``"fail"``, or let the ``"newest"`` or the ``"last"`` win.
     :param stage: the stage's name in the manifest: by default the function's, in Airflow ``dag_id.task_id``.
-    :param durability: ``"full"`` survives a power loss, ``"process"`` a crash of the process.
+    :param durability: ``"full"`` survives a power loss, ``"process"`` a crash of the process. ``None`` is as
+        ``[dirops]`` says, else ``"full"``.
     :param version: stands for the function's code: change it when the outputs must be made again.
     :param retention: how long to keep replaced snapshots, such as ``Retention(keep_snapshots=3, keep_hours=48)``: at
         least so many, each at least for so long. What is left out is 1 and 24, in Airflow as ``[dirops]`` says;
@@ -86,7 +87,7 @@ class DirectoryReadOperator(StageOperator):
         pattern: str | Sequence[str] = "**/*",
         codec: str | Codec = "npy",
         source_codec: str | Codec | None = None,
-        workers: int | Literal["auto"] = 1,
+        workers: int | Literal["auto"] | None = None,
         redo: Literal["needed", "damaged", "all"] = "needed",
         empty: Literal["fail", "skip", "commit"] = "fail",
         on_error: Literal["fail", "quarantine"] = "fail",
@@ -96,7 +97,7 @@ class DirectoryReadOperator(StageOperator):
         file_timeout: float | None = None,
         on_conflict: Literal["fail", "newest", "last"] = "fail",
         stage: str | None = None,
-        durability: Literal["full", "process"] = "full",
+        durability: Literal["full", "process"] | None = None,
         version: str | None = None,
         retention: Retention | None = None,
         follow_symlinks: bool = False,

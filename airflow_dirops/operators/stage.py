@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from inspect import signature
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from airflow.sdk.definitions._internal.contextmanager import TaskGroupContext
 
@@ -39,6 +39,7 @@ class StageOperator(StageTask):
     ui_color: str = "#dcefe6"
 
     stage: str | None
+    workers: int | Literal["auto"] | None
 
     def __init__(self, **kwargs: Any) -> None:
         _refuse_what_is_for_one_run(kwargs)
@@ -69,9 +70,14 @@ class StageOperator(StageTask):
             "stage": self.stage or f"{self.dag_id}.{self.task_id}",
             "params": function_params(context),
             "retention": settings.retention(given["retention"]),
+            "workers": self._workers(),
+            "durability": settings.durability(given["durability"]),
             "attempt": attempt_of(context, self.partition),
             **form_choices(context, given),
         }
+
+    def _workers(self) -> int | Literal["auto"]:
+        return settings.workers(self.workers)
 
 
 def _own_arguments(operator: type) -> set[str]:

@@ -50,7 +50,7 @@ class StagedTransformOperator(StageOperator):
     :param source_codec: how the source's files become values. Needed for pickles and for codecs that are not
         registered.
     :param workers: how many processes work on files, or ``"auto"``: one for each CPU that may be used. With one, and
-        without ``file_timeout``, none is started.
+        without ``file_timeout``, none is started. ``None`` is as ``[dirops]`` says, else ``1``.
     :param join: how a list of sources is matched by key: ``"inner"`` takes the keys that all of them have, ``"outer"``
         those that any has, ``"strict"`` expects each in all. ``transform`` gets a positional argument from each source.
     :param batch_size: give ``transform`` a list of so many values, and expect as many results.
@@ -68,7 +68,8 @@ class StagedTransformOperator(StageOperator):
     :param file_timeout: the seconds that one file may take; then the process that works on it is killed.
     :param on_conflict: when another run committed meanwhile: ``"fail"``, or let the ``"newest"`` or the ``"last"`` win.
     :param stage: the stage's name in the manifest: by default the function's, in Airflow ``dag_id.task_id``.
-    :param durability: ``"full"`` survives a power loss, ``"process"`` a crash of the process.
+    :param durability: ``"full"`` survives a power loss, ``"process"`` a crash of the process. ``None`` is as
+        ``[dirops]`` says, else ``"full"``.
     :param version: stands for the function's code: change it when the outputs must be made again.
     :param retention: how long to keep replaced snapshots, such as ``Retention(keep_snapshots=3, keep_hours=48)``: at
         least so many, each at least for so long. What is left out is 1 and 24, in Airflow as ``[dirops]`` says;
@@ -93,7 +94,7 @@ class StagedTransformOperator(StageOperator):
         pattern: str | Sequence[str] = "**/*",
         codec: str | Codec = "npy",
         source_codec: str | Codec | None = None,
-        workers: int | Literal["auto"] = 1,
+        workers: int | Literal["auto"] | None = None,
         join: Literal["inner", "outer", "strict"] | None = None,
         batch_size: int | None = None,
         redo: Literal["needed", "damaged", "all"] = "needed",
@@ -105,7 +106,7 @@ class StagedTransformOperator(StageOperator):
         file_timeout: float | None = None,
         on_conflict: Literal["fail", "newest", "last"] = "fail",
         stage: str | None = None,
-        durability: Literal["full", "process"] = "full",
+        durability: Literal["full", "process"] | None = None,
         version: str | None = None,
         retention: Retention | None = None,
         follow_symlinks: bool = False,
@@ -141,6 +142,11 @@ class StagedTransformOperator(StageOperator):
         self.read = read
         self.takes_all_partitions = aggregate is not None
         self._check_own_arguments()
+
+    def _workers(self) -> int | Literal["auto"]:
+        if self.aggregate is not None and self.workers is None:
+            return 1  # it is one call, whatever other stages have
+        return super()._workers()
 
     def run_stage(self, **options: Any) -> Outcome:
         """Transform the snapshot."""

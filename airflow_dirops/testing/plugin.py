@@ -28,9 +28,10 @@ def stages(tmp_path: Path) -> Stages:
 
 
 @pytest.fixture(scope="session")
-def airflow_database(request: pytest.FixtureRequest) -> Path:
-    """A database as Airflow makes it; kept in pytest's cache."""
-    return migrated_database(request.config.cache.mkdir("airflow-database"))
+def airflow_database(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A database as Airflow makes it; kept in pytest's cache, where that is on."""
+    cache = getattr(request.config, "cache", None)
+    return migrated_database(cache.mkdir("airflow-database") if cache else tmp_path_factory.mktemp("airflow-database"))
 
 
 @pytest.fixture

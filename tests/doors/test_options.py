@@ -25,6 +25,7 @@ KINDS = {DirectoryReadOperator: "read", StagedTransformOperator: "transform"}
 UNUSUAL = {
     "partition": "2026-11-01",
     "partition_format": None,
+    "dimensions": {"site": "berlin"},
     "retention": Retention(keep_snapshots=3),
     "max_failures": 2,
 }
@@ -146,6 +147,7 @@ def test_what_the_refusal_advises_steers_the_run_and_the_form_can_choose_otherwi
 
 
 def test_options_of_one_run_and_of_scripts_are_no_arguments() -> None:
-    assert {name for name, each in OPTIONS.items() if each.where in (Where.ONE_RUN, Where.SCRIPTS)} - {"partition"} == (
-        OPTIONS.keys() - ARGUMENTS.keys()
-    )
+    assert {name for name, each in OPTIONS.items() if each.where in (Where.ONE_RUN, Where.SCRIPTS)} - {
+        "partition",
+        "dimensions",
+    } == (OPTIONS.keys() - ARGUMENTS.keys())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import os
 import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -299,6 +300,73 @@ def test_replaced_snapshots_are_kept_as_configured_or_as_the_operator_says(
         runs(dag, conf={"partition": DAY})
     kept = [list((root / folder / ".dirops" / DAY / "retired").iterdir()) for folder in ("interim", "other")]
     assert [len(snapshots) for snapshots in kept] == [2, 0]
+
+
+@pytest.mark.parametrize(("configured", "are_many"), [("1", False), ("2", True), (" auto ", True)])
+def test_who_works_is_as_configured_or_as_the_operator_says(
+    runs: Runs, root: Path, monkeypatch: pytest.MonkeyPatch, configured: str, are_many: bool
+) -> None:
+    monkeypatch.setenv("AIRFLOW__DIROPS__WORKERS", configured)
+    monkeypatch.setattr("airflow_dirops.core.work.crew.available_cpus", lambda: 2)
+    write(root / "raw" / DAY, one="a", two="b")
+    with DAG("crews", schedule=None, params=dirops_params()) as dag:
+        stages = {
+            name: upper(task_id=name, target=f"{name}/{{partition}}", read=lambda path: str(os.getpid()), **said)
+            for name, said in {"configured": {}, "one": {"workers": 1}, "two": {"workers": 2}}.items()
+        }
+        StagedTransformOperator(
+            task_id="all",
+            source=stages["two"].output,
+            target="final/{partition}",
+            aggregate=lambda records: f"{os.getpid()} {len(list(records))}",
+            codec="text",
+        )
+    run = runs(dag, conf={"partition": DAY})
+    mine = str(os.getpid())
+    assert run.state("all") == "success"
+    assert list(values(root / "final" / DAY).values()) == [f"{mine} 2"]
+    assert set(values(root / "one" / DAY).values()) == {mine}
+    assert mine not in values(root / "two" / DAY).values()
+    assert (mine not in values(root / "configured" / DAY).values()) is are_many
+
+
+def test_what_a_commit_survives_is_as_configured_or_as_the_operator_says(
+    runs: Runs, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AIRFLOW__DIROPS__DURABILITY", "process")
+    write(root / "raw" / DAY, one="a")
+    with DAG("lasting", schedule=None, params=dirops_params()) as dag:
+        upper()
+        upper(task_id="full", target="full/{partition}", durability="full")
+    runs(dag, conf={"partition": DAY})
+    durabilities = [read_manifest(root / folder / DAY).durability for folder in ("interim", "full")]
+    assert durabilities == ["process", "full"]
+
+
+@pytest.mark.parametrize(
+    ("name", "wrong", "advised"),
+    [("workers", wrong, "auto") for wrong in ("0", "-1", "two", "1.5", "²", "")]
+    + [("durability", wrong, "process") for wrong in ("Full", "none", "")],
+)
+def test_a_setting_that_cannot_be_used_is_told_and_what_is_advised_works(
+    runs: Runs,
+    root: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    name: str,
+    wrong: str,
+    advised: str,
+) -> None:
+    write(root / "raw" / DAY, one="a")
+    with DAG("misled", schedule=None, params=dirops_params()) as dag:
+        upper()
+    monkeypatch.setenv(f"AIRFLOW__DIROPS__{name.upper()}", wrong)
+    assert runs(dag, conf={"partition": DAY}).state("upper") == "failed"
+    told = capfd.readouterr().out
+    assert f"[dirops] {name} is {wrong!r}; set it to " in told
+    (variable,) = set(re.findall(r"in (AIRFLOW__DIROPS__\w+)", told))
+    monkeypatch.setenv(variable, advised)
+    assert runs(dag, conf={"partition": DAY}).state("upper") == "success"
 
 
 def test_a_new_version_makes_everything_again_and_redo_what_is_damaged(runs: Runs, root: Path) -> None:
