@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 
 from airflow_dirops.core import read_directory
-from tests.doors.conftest import HOME
+from airflow_dirops.testing.airflow_home import isolated_home
 from tests.text_files import damage, read_text, write
 
 
 def run(program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", *program.split(), *arguments]
-    return subprocess.run(command, cwd=HOME, text=True, capture_output=True)
+    return subprocess.run(command, cwd=isolated_home(), text=True, capture_output=True)
 
 
 @pytest.fixture

@@ -42,4 +42,4 @@ def test_a_stage_without_its_source_says_what_failed_there_and_below_which_root_
     assert runs(dag).state("after") == "failed"
     said = "".join(capfd.readouterr())
     assert f"'a.txt' (ValueError), listed with tracebacks by: dirops failures {root / 'interim'}" in said
-    assert f"[dirops] root, which is {str(root)!r}" in said
+    assert f"[dirops] root is {str(root)!r}" in said
