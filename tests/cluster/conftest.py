@@ -1,14 +1,16 @@
-"""One real Airflow for all tests in this folder."""
+"""One real Airflow for all tests in this folder: on SQLite, or with ``DIROPS_DATABASE=postgresql`` on that."""
 
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from demo.cluster import Cluster
+from tests.celery.servers import need_servers, postgres
 from tests.cluster.statsd import Receiver
 
 if TYPE_CHECKING:
@@ -81,12 +83,29 @@ def statsd() -> Iterator[Receiver]:
 
 
 @pytest.fixture(scope="session")
-def cluster(tmp_path_factory: pytest.TempPathFactory, statsd: Receiver) -> Iterator[Cluster]:
+def database() -> Iterator[dict[str, str]]:
+    """What Airflow is told of its database; without a word it is SQLite."""
+    if (chosen := os.environ.get("DIROPS_DATABASE", "sqlite")) == "sqlite":
+        yield {}
+        return
+    assert chosen == "postgresql", f"DIROPS_DATABASE={chosen!r} is none of: sqlite, postgresql"
+    need_servers()
+    with postgres() as url:
+        yield {"sql_alchemy_conn": url}
+
+
+@pytest.fixture(scope="session")
+def cluster(tmp_path_factory: pytest.TempPathFactory, statsd: Receiver, database: dict[str, str]) -> Iterator[Cluster]:
     home = tmp_path_factory.mktemp("airflow")
     data = tmp_path_factory.mktemp("data")
     metrics = {"statsd_on": "True", "statsd_host": "127.0.0.1", "statsd_port": str(statsd.port)}
     events = {"type": "file", "log_file_path": str(home / LINEAGE), "append": True}
-    settings = {**SETTINGS, "metrics": metrics, "openlineage": {"transport": json.dumps(events)}}
+    settings = {
+        **SETTINGS,
+        "database": database,
+        "metrics": metrics,
+        "openlineage": {"transport": json.dumps(events)},
+    }
     with Cluster(home, dags=DAGS, data=data, settings=settings) as running:
         running.wait_for_dags(DAG_IDS)
         yield running
