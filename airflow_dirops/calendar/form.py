@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 from airflow_dirops.calendar.formats import DAILY, example_name, tells_hours
@@ -15,6 +16,21 @@ if TYPE_CHECKING:
 
 FORM_MARK = "x-dirops"
 """A member of the schema of each of the form's fields, which tells it from an author's own of the same name."""
+
+# How names look, by the directives of strftime that write digits only.
+_DIGITS = {
+    **dict.fromkeys("YG", "[0-9]{4}"),
+    **dict.fromkeys("ymdHIMSVUW", "[0-9]{2}"),
+    "j": "[0-9]{3}",
+    "f": "[0-9]{6}",
+    "u": "[1-7]",
+    "w": "[0-6]",
+    "z": "[+-][0-9]{4}",
+    "%": "%",
+}
+_DATE = "[0-9]{4}-[0-9]{2}-[0-9]{2}"
+_SAFE_NAME = "[^./ ][^/]*(/[^./][^/]*)*"
+_SPECIAL = re.compile(r"([\\.^$*+?()\[\]{}|])")  # re.escape does so for more, which browsers refuse
 
 DRY_RUN = "Dry run: only planned, nothing was written"
 """How a run, a task and a log say so."""
@@ -92,6 +108,22 @@ def _instead(option: Option | None) -> str:
     if option.where.is_in_dags:
         return f"To say what the stages of this DAG do by default, write default_args={{{option.name!r}: ...}}"
     return "The field is for one run, and has no default"
+
+
+def form_pattern(partition_format: str | None) -> str | None:
+    """What the form's field for the partition must look like, so that a wrong one is refused before there is a run.
+
+    :param partition_format: the form of the names; None for any.
+    :returns: a regular expression, or None where names have words in them, such as those of months.
+    """
+    if partition_format is None:
+        return f"^({_SAFE_NAME})?$"
+    parts = re.findall("%.?|[^%]+", partition_format, re.DOTALL)
+    known = [_DIGITS.get(part[1:]) if part[0] == "%" else _SPECIAL.sub(r"\\\1", part) for part in parts]
+    if None in known:
+        return None
+    name = "".join(filter(None, known))
+    return f"^({name})?$" if tells_hours(partition_format) else f"^({name}|{_DATE})?$"
 
 
 def form_description(partition_format: str | None = DAILY) -> str:

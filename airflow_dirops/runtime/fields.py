@@ -14,7 +14,7 @@ from airflow.sdk.definitions.param import ParamsDict
 from jinja2 import UndefinedError
 
 from airflow_dirops.calendar.checks import FROM_SCHEDULE, check_format, check_partition, check_same_format
-from airflow_dirops.calendar.form import check_form, form_description, is_form_field
+from airflow_dirops.calendar.form import check_form, form_description, form_pattern, is_form_field
 from airflow_dirops.calendar.formats import DAILY
 from airflow_dirops.calendar.windows import PartitionWindow
 from airflow_dirops.core import errors
@@ -295,7 +295,12 @@ def _fit_form(dag: DAG, partition_format: str | None) -> None:
     for owner in owners:  # each task has a copy, and checks the run's params with it
         if is_form_field(owner.params, "partition"):
             field = owner.params.get_param("partition")
-            field.schema.pop("format", None)
+            is_first = field.schema.pop("format", None) is not None
+            pattern = form_pattern(partition_format)
+            if is_first and pattern:
+                field.schema["pattern"] = pattern
+            elif field.schema.get("pattern") != pattern:  # stages of one DAG whose folders are named differently
+                field.schema.pop("pattern", None)
             field.description = form_description(partition_format)
 
 

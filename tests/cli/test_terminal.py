@@ -68,6 +68,11 @@ def test_a_reader_that_has_enough(place: Path) -> None:
     assert running.returncode == 128 + signal.SIGPIPE
 
 
+def take_sigint() -> None:
+    """A shell that started the tests with "&" has it ignored, in their children too."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 def test_ctrl_c(place: Path, tmp_path: Path) -> None:
     with subprocess.Popen(
         [*COMMAND, "plan", "raw", "fresh"],
@@ -75,6 +80,7 @@ def test_ctrl_c(place: Path, tmp_path: Path) -> None:
         env=environment(TMPDIR=str(tmp_path / "few")),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
+        preexec_fn=take_sigint,
     ) as running:
         assert running.stdout is not None
         assert running.stderr is not None
