@@ -21,7 +21,17 @@ if TYPE_CHECKING:
 HERE = Path(__file__).parent
 CHECKOUT = HERE.parents[1]
 WITH_ASSETS = [CHECKOUT / "tests" / "cluster" / "dags" / name for name in ("chain.py", "days.py")]
-DAG_IDS = ("counts", "clean", "days", "days_started", "example_curves", "example_images", "example_previews", "totals")
+DAG_IDS = (
+    "counts",
+    "clean",
+    "days",
+    "days_started",
+    "example_curves",
+    "example_images",
+    "example_previews",
+    "months",
+    "totals",
+)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

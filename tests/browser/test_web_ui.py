@@ -46,6 +46,30 @@ def test_the_trigger_form_asks_for_a_day_and_its_run_commits_that_day(
     assert read_manifest(data / "final/red_channel" / day).partition == day
 
 
+def test_the_form_of_a_dag_for_months_takes_a_month_and_nothing_that_is_none(
+    visitor: Visitor, cluster: Cluster, data: Path
+) -> None:
+    raw = data / "raw/months/2026/10"
+    raw.mkdir(parents=True)
+    (raw / "one.txt").write_text("one")
+    visitor.enlarge_window(height=1300)
+    visitor.open("dags", "months")
+    visitor.press("Trigger Dag")
+    visitor.sees("such as 2026/11, or a date in it")
+    visitor.fill("partition", "2026/1")
+    visitor.press("Trigger")
+    visitor.sees("Invalid input for param partition: '2026/1' does not match")
+    visitor.shoot("trigger-form-refused")
+    assert cluster.api.get("dags", "months", "dagRuns")["dag_runs"] == []
+
+    visitor.fill("partition", "2026-10-31")
+    visitor.press("Trigger")
+    visitor.page.wait_for_url("**/runs/*")
+    (run,) = cluster.api.get("dags", "months", "dagRuns")["dag_runs"]
+    visitor.sees(f"{run['dag_run_id']} Success")
+    assert read_manifest(data / "interim/months/2026/10").partition == "2026/10"
+
+
 def test_the_grid_leads_to_runs_and_their_tasks(visitor: Visitor, run: Run) -> None:
     visitor.open("dags", "example_images")
     visitor.widen_grid()
