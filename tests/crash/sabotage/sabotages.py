@@ -223,7 +223,7 @@ SABOTAGES = [
     Sabotage(
         "no intent is written before two renames",
         "places/directory/swap.py",
-        "    control.write_intent(Intent(attempt=attempt, snapshot=snapshot, retired=place.name))\n",
+        "    control.write_intent(Intent(attempt=area, snapshot=snapshot, retired=place.name))\n",
         "",
         killed("replacement_plain"),
     ),
@@ -237,8 +237,8 @@ SABOTAGES = [
     Sabotage(
         "the tree is collected though it holds the replaced snapshot",
         "places/directory/claim.py",
-        "        if swapped_out(self.directory) is None:\n",
-        "        if True:\n",
+        "            if swapped_out(area) is None:\n",
+        "            if True:\n",
         f"{FAULTS} -k [replacement]",
     ),
     Sabotage(
@@ -343,8 +343,8 @@ SABOTAGES = [
     Sabotage(
         "a directory of somebody else's is taken for a dead attempt",
         "places/directory/recovery.py",
-        "                if _is_foreign(directory):\n                    continue\n",
-        "",
+        "[area for area in areas if not _is_foreign(area)], left)\n",
+        "areas, left)\n",
         f"{CLEAN_UP} -k stay",
     ),
     Sabotage(
@@ -371,8 +371,8 @@ SABOTAGES = [
     Sabotage(
         "what a dead attempt swapped out is not kept",
         "places/directory/recovery.py",
-        "                    keep_swapped_out(control, directory)\n",
-        "                    pass\n",
+        "            keep_swapped_out(control, area)\n",
+        "            pass\n",
         killed("take_over"),
     ),
     Sabotage(
