@@ -10,11 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
 from airflow.sdk.definitions._internal.contextmanager import DagContext
-from airflow.sdk.definitions.param import ParamsDict
 from jinja2 import UndefinedError
 
 from airflow_dirops.calendar.checks import FROM_SCHEDULE, check_format, check_partition, check_same_format
-from airflow_dirops.calendar.form import check_form, form_description, form_pattern, is_form_field
+from airflow_dirops.calendar.form import check_form
 from airflow_dirops.calendar.formats import DAILY
 from airflow_dirops.calendar.windows import PartitionWindow
 from airflow_dirops.core import errors
@@ -30,6 +29,7 @@ from airflow_dirops.runtime.dimensions import (
     refuse_unanswered,
     settled,
 )
+from airflow_dirops.runtime.form import fit_form, params_of
 from airflow_dirops.runtime.macro import let_templates_ask
 from airflow_dirops.runtime.mapping import checked_partial
 from airflow_dirops.runtime.paths import absolute_path, pairs, path_text, pinned_source, refuse_nothing
@@ -146,9 +146,9 @@ class PathFields(BaseOperator):
         partition = arguments.get("partition")
         if isinstance(partition, str) and "{" not in partition:
             check_partition(partition, "partition", used)
-        check_form(_params_of(dag, arguments.get("params") or {}))
+        check_form(params_of(dag, arguments.get("params") or {}))
         if dag and used != DAILY:
-            _fit_form(dag, used)
+            fit_form(dag, used)
         if dag:
             let_templates_ask(dag)
         check_given(arguments.get("dimensions"))
@@ -280,28 +280,6 @@ class PathFields(BaseOperator):
                 "on the operator to the one that the target is for"
             )
         return absolute_path(name, filled(path, self._values), self.root.path)
-
-
-def _params_of(dag: DAG | None, own: Mapping[str, Any]) -> ParamsDict:
-    """The params of a task: Airflow puts those of the DAG among an operator's, but not yet where it is a partial."""
-    if isinstance(own, ParamsDict) or dag is None:
-        return ParamsDict(own)
-    return ParamsDict({**{name: dag.params.get_param(name) for name in dag.params}, **own})
-
-
-def _fit_form(dag: DAG, partition_format: str | None) -> None:
-    """Let the trigger form take names as this DAG's folders have them, where it would ask for a date."""
-    owners: tuple[Any, ...] = (dag, *dag.tasks)
-    for owner in owners:  # each task has a copy, and checks the run's params with it
-        if is_form_field(owner.params, "partition"):
-            field = owner.params.get_param("partition")
-            is_first = field.schema.pop("format", None) is not None
-            pattern = form_pattern(partition_format)
-            if is_first and pattern:
-                field.schema["pattern"] = pattern
-            elif field.schema.get("pattern") != pattern:  # stages of one DAG whose folders are named differently
-                field.schema.pop("pattern", None)
-            field.description = form_description(partition_format)
 
 
 def _undefined(templates: Mapping[str, Any], context: Context, error: Exception) -> str:
