@@ -6,7 +6,7 @@ from contextlib import suppress
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from airflow_dirops.core.errors import AttemptSuperseded, DiropsError, TargetConflict, TargetRefused
@@ -232,6 +232,7 @@ class TestCommits:
 
 class TestOpenClaims:
     @given(attempts, st.none() | rows)
+    @example(Attempt(run=RUN, try_number=2, ti_id=IDS[1]), FencedRun(1, IDS[0], IDS[0], open=True))
     def test_a_new_claim_is_not_open(self, attempt: Attempt, before: FencedRun | None) -> None:
         row = ownership.next_row(attempt, before)
         assert row is None or not row.open

@@ -239,7 +239,7 @@ SABOTAGES = [
         "places/directory/claim.py",
         "            if swapped_out(area) is None:\n",
         "            if True:\n",
-        f"{FAULTS} -k [replacement]",
+        f"{FAULTS} --crash-full -k [replacement]",
     ),
     Sabotage(
         "a mapped instance replaces what another one of its run has committed",
