@@ -132,7 +132,7 @@ def repair(target: Path, output: Output) -> int:
 @command(_MEND)
 def rollback(
     target: Target,
-    snapshot: Annotated[str | None, typer.Option(help="Its id; by default the one replaced last.")] = None,
+    snapshot: Annotated[str | None, typer.Option(help="Its id; by default what the current one replaced.")] = None,
     json: AsJson = False,
 ) -> int:
     """Make a retired snapshot the current one again, in one commit."""

@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.sdk.bases.decorator import DecoratedOperator
 
+from airflow_dirops.core.stage.functions import BY_NAME
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
 
     from airflow.sdk import Context
-
-BY_FILE = ("key", "path", "record", "params", "partition", "dimensions")
-"""What a function gets by keyword for each file, so that the DAG need not give it."""
 
 _POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 
@@ -70,5 +69,5 @@ def _given_by_dag(signature: inspect.Signature) -> list[inspect.Parameter]:
     return [
         p.replace(kind=p.KEYWORD_ONLY) if p.kind in _POSITIONAL else p
         for p in parameters
-        if p is not value and p.name not in BY_FILE and p.kind is not p.VAR_POSITIONAL
+        if p is not value and p.name not in BY_NAME and p.kind is not p.VAR_POSITIONAL
     ]

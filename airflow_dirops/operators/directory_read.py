@@ -31,8 +31,8 @@ class DirectoryReadOperator(StageOperator):
         )
 
     :param read: gets the path of a file; returns a value, ``(path, value)``, or None to skip the file; or
-        yields ``(key, value)`` pairs. By keyword it gets what it names among key, path, record, params and
-        partition.
+        yields ``(key, value)`` pairs. By keyword it gets what it names among key, path, record, params,
+        partition and dimensions.
     :param source: a path; or an upstream's ``.output``, which pins the snapshot that it committed, or the files that a
         sensor saw; or several partitions of a target, as ``partitions("interim/csv/{partition}", last=7)``.
     :param target: the directory that readers see, as a path or as ``target_asset(path)``, which is the stage's outlet
@@ -51,12 +51,12 @@ class DirectoryReadOperator(StageOperator):
         without ``file_timeout``, none is started. ``None`` is as ``[dirops]`` says, else ``1``.
     :param redo: which files to compute: those ``"needed"``, as they or the code are new, changed or missing in the
         target; with ``"damaged"`` also those whose results no longer have their digests; or ``"all"``.
-    :param empty: when no file matches, the source's folder is missing though what it lies in, the deepest folder that
-        the partition has no part in, is there, or all that was read gave nothing: ``"fail"``, ``"skip"`` the stage, or
-        ``"commit"`` an empty snapshot.
+    :param empty: what to do where there is nothing to publish: no file matches, all that was read gave nothing, or the
+        source's folder is missing, while the deepest folder above it that the partition's name has no part in is there:
+        ``"fail"``, ``"skip"`` the stage, or ``"commit"`` an empty snapshot.
     :param on_error: ``"fail"`` at the first file that fails, or put it into ``"quarantine"`` and go on.
-    :param max_failures: how many files may be quarantined: a count, or a percentage such as ``"1%"``, rounded down.
-        ``None``: any number, as long as one input succeeds.
+    :param max_failures: how many files may be quarantined, with ``on_error="quarantine"``: a count, or a percentage
+        such as ``"1%"``, rounded down. ``None``: any number, as long as one input succeeds.
     :param max_removed: how many of the results that are there may go in one run: a count, or a percentage. ``None`` is
         half, where there are 20 or more; ``"100%"`` lets everything go.
     :param file_retries: how often a file that failed is tried again within the same run, after all others.

@@ -25,11 +25,11 @@ if TYPE_CHECKING:
 class StageOperator(StageTask):
     """Runs one stage: a directory in, a new snapshot of another directory out, whole or not at all.
 
-    Relative paths are below ``[dirops] root``. ``{partition}`` in ``source`` and ``target`` stands for the
-    run's partition: its partition key, else ``params["partition"]``, else the logical date in the timezone of the
-    schedule, else, in a run by hand, the last one that has ended. What is filled in in the trigger form
-    (``dirops_params()``) goes before the arguments, for that run. The user's function gets the run's other params if it
-    takes ``params`` by keyword.
+    Relative paths are below ``[dirops] root``, or the root that ``root_conn_id`` names. ``{partition}`` in ``source``
+    and ``target`` stands for the run's partition: its partition key, else ``params["partition"]``, else the logical
+    date in the timezone of the schedule, else, in a run by hand, the last one that has ended. What is filled in in the
+    trigger form (``dirops_params()``) goes before the arguments, for that run. The user's function gets the run's other
+    params if it takes ``params`` by keyword.
     """
 
     template_fields: Sequence[str] = TEMPLATED

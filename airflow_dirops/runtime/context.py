@@ -1,8 +1,4 @@
-"""The one place that reads Airflow's context: who runs, for which partition, below which root.
-
-What goes the other way is here too: the asset events a stage leaves behind, and which of the core's
-errors are worth another try.
-"""
+"""Reads Airflow's context: who runs, for which partition, with which params, and what the form says."""
 
 from __future__ import annotations
 

@@ -50,7 +50,7 @@ def lineage_of(source: Any, outcome: Outcome | None) -> OperatorLineage:
     """
     manifest = _committed(outcome)
     if outcome is None or manifest is None:
-        return OperatorLineage(inputs=[InputDataset(_NAMESPACE, path) for path, _ in _named(source)])
+        return OperatorLineage(inputs=[InputDataset(_NAMESPACE, path) for path in _named(source)])
     inputs = [*_read(Path(outcome.target).parent, manifest)]
     return OperatorLineage(inputs=inputs, outputs=[_written(outcome, manifest)])
 
@@ -115,14 +115,14 @@ def _facets(snapshot: str, manifest: Manifest | None, stage: str | None = None) 
     return {"version": DatasetVersionDatasetFacet(snapshot), "dirops_snapshot": own}
 
 
-def _named(source: Any) -> Iterator[tuple[str, str | None]]:
-    """The directories that a field names, each with the snapshot that it pins."""
+def _named(source: Any) -> Iterator[str]:
+    """The directories that a field names."""
     if isinstance(source, (list, tuple)):
         for each in source:
             yield from _named(each)
     elif isinstance(source, Mapping):
-        yield str(source.get("target") or source.get("directory")), source.get("snapshot")
+        yield str(source.get("target") or source.get("directory"))
     elif isinstance(source, PartitionsLike):
-        yield from ((path, None) for _, path in source.settle())
+        yield from (path for _, path in source.settle())
     elif source:
-        yield os.fspath(source), None
+        yield os.fspath(source)

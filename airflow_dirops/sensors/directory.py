@@ -45,7 +45,7 @@ class DirectorySensor(WaitingSensor):
     :param partition_format: how partitions are named, as in ``strftime``: by default as the schedule says, else
         ``%Y-%m-%d``. None takes any safe relative name.
     :param dimensions: what else names folders besides the partition, as ``{"site": "berlin"}``: ``{site}`` in paths and
-        in ``marker``, ``expected`` and ``pattern``. Left out, it is what the run's param of that name.
+        in ``marker``, ``expected`` and ``pattern``. Left out, it is the run's param of that name.
     :param poke_interval: seconds between two looks. While a marker is not there, a look is one call; else it lists the
         folder.
     :param deferrable: wait in the triggerer, which must see the same file system, and leave the worker free.

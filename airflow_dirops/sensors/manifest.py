@@ -32,7 +32,7 @@ class ManifestSensor(WaitingSensor):
     :param partition_format: how partitions are named, as in ``strftime``: by default as the schedule says, else
         ``%Y-%m-%d``. None takes any safe relative name.
     :param dimensions: what else names folders besides the partition, as ``{"site": "berlin"}``: ``{site}`` in
-        ``target``. Left out, it is what the run's param of that name.
+        ``target``. Left out, it is the run's param of that name.
     :param min_files: how many files the snapshot must have.
     :param newer_than: when it must have been committed: after a datetime, an ISO string, or "run", the start
         of this sensor's DAG run.

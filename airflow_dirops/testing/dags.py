@@ -76,11 +76,11 @@ class DagRun:
 class Dags:
     """Runs DAGs in this process, with Airflow's task runner, on a database of its own::
 
-    def test_the_images_of_a_day(dags):
-        dags.write("raw/images/2026-11-01", {"a.png": np.zeros((2, 3, 4), np.uint8)})
-        run = dags.run("dags/images.py", partition="2026-11-01")
-        assert run.states == {"to_numpy": "success", "red_channel": "success"}
-        assert_same_snapshot(run.stage("red_channel"), {"a": np.zeros((2, 3), np.uint8)})
+        def test_the_images_of_a_day(dags):
+            dags.write("raw/images/2026-11-01", {"a.png": np.zeros((2, 3, 4), np.uint8)})
+            run = dags.run("dags/images.py", partition="2026-11-01")
+            assert run.states == {"to_numpy": "success", "red_channel": "success"}
+            assert_same_snapshot(run.stage("red_channel"), {"a": np.zeros((2, 3), np.uint8)})
 
     :param root: ``[dirops] root``, which relative paths in the DAGs are below.
     """

@@ -23,9 +23,9 @@ Values = Mapping[str, Any] | Made | str | os.PathLike[str]
 class Stages:
     """Runs stages in a folder, as the operators do and without Airflow::
 
-    def test_the_red_channel(stages):
-        made = stages.transform({"a": np.zeros((2, 3, 4), np.uint8)}, red_channel)
-        assert_same_snapshot(made, {"a": np.zeros((2, 3), np.uint8)})
+        def test_the_red_channel(stages):
+            made = stages.transform({"a": np.zeros((2, 3, 4), np.uint8)}, red_channel)
+            assert_same_snapshot(made, {"a": np.zeros((2, 3), np.uint8)})
 
     A second run with the same ``target`` is a rerun: its plan says what it computes again, and why.
 

@@ -15,6 +15,14 @@ def open_descriptors() -> list[int]:
         os.close(listing)
 
 
+def left_open(before: list[int]) -> list[int]:
+    """What was opened since, and is open still. What another test left to be collected may be closed meanwhile.
+
+    :param before: what was open then.
+    """
+    return sorted(set(open_descriptors()) - set(before))
+
+
 def limit_that_leaves(free: int) -> int:
     """The ``RLIMIT_NOFILE`` under which so many more can be opened, whatever is open, and under which numbers."""
     taken = set(open_descriptors())

@@ -38,12 +38,12 @@ class StageKeywords(TypedDict, total=False):
     :param attempt: the same, whole, from a scheduler.
     :param redo: which files to compute: those ``"needed"``, as they or the code are new, changed or missing in the
         target; with ``"damaged"`` also those whose results no longer have their digests; or ``"all"``.
-    :param empty: when no file matches, the source's folder is missing though what it lies in, the deepest folder that
-        the partition has no part in, is there, or all that was read gave nothing: ``"fail"``, ``"skip"`` the stage, or
-        ``"commit"`` an empty snapshot.
+    :param empty: what to do where there is nothing to publish: no file matches, all that was read gave nothing, or the
+        source's folder is missing, while the deepest folder above it that the partition's name has no part in is there:
+        ``"fail"``, ``"skip"`` the stage, or ``"commit"`` an empty snapshot.
     :param on_error: ``"fail"`` at the first file that fails, or put it into ``"quarantine"`` and go on.
-    :param max_failures: how many files may be quarantined: a count, or a percentage such as ``"1%"``, rounded down.
-        ``None``: any number, as long as one input succeeds.
+    :param max_failures: how many files may be quarantined, with ``on_error="quarantine"``: a count, or a percentage
+        such as ``"1%"``, rounded down. ``None``: any number, as long as one input succeeds.
     :param max_removed: how many of the results that are there may go in one run: a count, or a percentage. ``None`` is
         half, where there are 20 or more; ``"100%"`` lets everything go.
     :param file_retries: how often a file that failed is tried again within the same run, after all others.

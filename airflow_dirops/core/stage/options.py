@@ -98,8 +98,9 @@ class StageOptions:
     empty: Empty = option(
         "fail",
         Where.WHEN_WRONG,
-        "when no file matches, the source's folder is missing though what it lies in, the deepest folder that the "
-        "partition has no part in, is there, or all that was read gave nothing: "
+        "what to do where there is nothing to publish: no file matches, all that was read gave nothing, or the "
+        "source's folder is missing, while the deepest folder above it that the partition's name has no part in is "
+        "there: "
         '``"fail"``, ``"skip"`` the stage, or ``"commit"`` an empty snapshot',
         is_planned=True,
     )
@@ -118,8 +119,8 @@ class StageOptions:
     max_failures: int | str | None = option(
         None,
         Where.WHEN_WRONG,
-        'how many files may be quarantined: a count, or a percentage such as ``"1%"``, rounded down. ``None``: any '
-        "number, as long as one input succeeds",
+        'how many files may be quarantined, with ``on_error="quarantine"``: a count, or a percentage such as ``"1%"``, '
+        "rounded down. ``None``: any number, as long as one input succeeds",
         form=FormField(
             title="How many may fail",
             text="A count such as 20, or a percentage such as 5%, of files to set aside. Empty: as the DAG says.",

@@ -16,7 +16,7 @@ from airflow_dirops.core.disk.fsync_pool import FsyncPool
 from airflow_dirops.core.errors import DiropsError
 from airflow_dirops.core.processes.process import children
 from tests.core.children import limit_to, limited
-from tests.core.descriptors import limit_that_leaves
+from tests.core.descriptors import left_open, limit_that_leaves, open_descriptors
 from tests.core.directories import assert_whole, values_of, write_texts
 
 FULL = {"workers": 1, "durability": "full"}
@@ -36,15 +36,15 @@ def read(path: str) -> str:
 
 def run(place: Path, **options: Any) -> str:
     """How a stage ends, and what it has left open or running besides."""
-    before, others = set(os.listdir("/proc/self/fd")), set(children())
+    before, others = open_descriptors(), set(children())
     try:
         usual = {"source": place / "texts", "target": place / "target", "read": read, "codec": "text"}
         outcome = read_directory(**usual | {"stage": "copy", "version": "1"} | options)
         ended = f"{outcome.outcome} {outcome.counts['reused'] > 0}"
     except DiropsError as error:
         ended = f"{type(error).__name__}: {error}"
-    after = set(os.listdir("/proc/self/fd"))
-    return ended if (after, set(children())) == (before, others) else f"{ended}, and left {after - before} open"
+    left = left_open(before)
+    return ended if (left, set(children())) == ([], others) else f"{ended}, and left {left} open"
 
 
 class TestNoProcessLeft:

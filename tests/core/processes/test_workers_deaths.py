@@ -21,6 +21,7 @@ from airflow_dirops.core.processes.handle import Handle
 from airflow_dirops.core.processes.ledger import make_pages
 from airflow_dirops.core.processes.process import children
 from tests.core.children import ROOT, run_python
+from tests.core.descriptors import left_open, open_descriptors
 
 Function = Callable[[bytes], bytes]
 
@@ -50,10 +51,10 @@ def hang_in_native_code() -> None:
 @pytest.fixture(autouse=True)
 def nothing_left() -> Iterator[None]:
     """No process, zombie or file descriptor stays."""
-    descriptors, processes = set(os.listdir("/proc/self/fd")), set(children())
+    descriptors, processes = open_descriptors(), set(children())
     yield
     assert set(children()) == processes
-    assert len(os.listdir("/proc/self/fd")) == len(descriptors)
+    assert left_open(descriptors) == []
 
 
 ITEMS = [f"item {number}".encode() for number in range(60)]

@@ -20,7 +20,7 @@ from airflow_dirops.core.format.runs import new_id
 from airflow_dirops.core.messages.shown import logger
 from airflow_dirops.core.stage.retention import Retention
 from tests.core.conftest import Run
-from tests.core.descriptors import limit_that_leaves, open_descriptors
+from tests.core.descriptors import left_open, limit_that_leaves, open_descriptors
 from tests.core.directories import assert_whole, control_of, orphans_of, retired_of, values_of, write_texts
 
 MANY = 150
@@ -35,7 +35,7 @@ def few_descriptors() -> Iterator[None]:
     resource.setrlimit(resource.RLIMIT_NOFILE, (limit_that_leaves(FEW_DESCRIPTORS), hard))
     yield
     resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-    assert open_descriptors() == before
+    assert left_open(before) == []
 
 
 def fail(run: Run, **changes: Any) -> None:

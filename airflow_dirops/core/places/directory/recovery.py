@@ -24,7 +24,8 @@ from airflow_dirops.core.places.directory.open_claims import given_up_at
 from airflow_dirops.core.places.directory.retention import retire
 from airflow_dirops.core.rules.ownership import is_dead
 
-# So many dead attempts are kept: a retry takes over what the try before had taken over, so the last has the most.
+# So many dead attempts are kept besides the latest: a retry takes over what the try before had taken over, so the
+# last has the most.
 MOST_KEPT = 4
 
 log = logger(__name__)
