@@ -123,7 +123,18 @@ class TestClaims:
         if row and (before is None or before.try_number >= attempt.try_number):
             assert (row.committed, row.done) == ({}, 0)
         elif row and before:
-            assert (row.committed, row.done, row.began) == (before.committed, before.done, before.began or before.ti_id)
+            assert row.began == (before.began or before.ti_id)
+            assert row.committed.items() <= before.committed.items()
+            assert row.done in (0, before.done)
+            if max(before.done, *before.committed.values(), 0) <= before.try_number:
+                assert (row.committed, row.done) == (before.committed, before.done)
+
+    @given(attempts, st.none() | rows, st.none() | manifests)
+    def test_nothing_that_a_line_says_ends_a_try_that_only_begins(
+        self, attempt: Attempt, before: FencedRun | None, current: Manifest | None
+    ) -> None:
+        row = ownership.next_row(attempt, before)
+        assert row is None or not ownership.has_committed(row, current)
 
     @given(st.integers(0, 3), st.none() | rows)
     def test_tries_are_counted_only_where_nobody_else_counts(self, number: int, before: FencedRun | None) -> None:
@@ -283,7 +294,7 @@ class TestOpenClaims:
         self, stage: str, code: str, mine: str | None, until: float | None, now: float
     ) -> None:
         attempt = Attempt(run=RUN)
-        claim = OpenClaim.of(attempt, stage=stage, fingerprint=code, base=None, full=False)
+        claim = OpenClaim.of(attempt, stage=stage, fingerprint=code, base=None, full=False, dimensions={})
         answer = refused(
             ownership.refuse_to_go_on, "target", attempt, claim, Terms(stage="copy", fingerprint=mine), until, now
         )

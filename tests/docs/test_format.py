@@ -189,17 +189,20 @@ def test_members_of_an_open_claim(tmp_path: Path) -> None:
     place = DirectoryPlace(tmp_path / "target")
     (tmp_path / "target").mkdir()
     (tmp_path / "target" / "precious").touch()
-    on = terms(full=True, may_replace={"unmanaged"})
+    on = terms(full=True, may_replace={"unmanaged"}, dimensions={"site": "berlin"})
     Driven.begin(place, attempt_of("run", order="1"), on).finish()
     open_one = Driven.begin(place, attempt_of("next", order="2"), on)
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "precious").touch()
-    unmanaged = Driven.begin(DirectoryPlace(tmp_path / "other"), attempt_of(), on)
+    other = DirectoryPlace(tmp_path / "other")
+    other.adopt(None)
+    unmanaged = Driven.begin(other, attempt_of(), terms(full=True))
     for driven in (open_one, unmanaged):
         driven.leave()
     found = [json.loads(path.read_bytes()) for path in tmp_path.glob(".dirops/*/attempts/*/claim.json")]
     members_of_run = {"dag_id", "run_id", "task_id", "map_index"}
-    assert {name for one in found for name in one} == documented("`attempts/<attempt>/claim.json`")
+    named = {f"{name}.{FREE_NAMES[name]}" if name in FREE_NAMES else name for one in found for name in one}
+    assert named == documented("`attempts/<attempt>/claim.json`")
     assert all(set(one["run"]) <= members_of_run for one in found)
 
 

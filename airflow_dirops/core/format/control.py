@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import msgspec
 
 from airflow_dirops.core.format.members import AreaName, Id, Number, RetiredName, Text
@@ -80,7 +82,9 @@ class OpenClaim(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     :param stage: whose it is, and with ``fingerprint`` what its files are made by.
     :param base: the snapshot that was there when the claim was made.
     :param full: everything is made anew.
+    :param dimensions: which site, camera and so on the target is for.
     :param replaces_unmanaged: there was a directory that no stage wrote, which it may move aside.
+    :param changed_ns: when something was last put into that directory or taken out, where it was let only as it was.
     """
 
     run: LogicalRun
@@ -92,7 +96,9 @@ class OpenClaim(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     fingerprint: Text
     base: Id | None = None
     full: bool = False
+    dimensions: dict[Text, Text] = {}
     replaces_unmanaged: bool = False
+    changed_ns: Number | None = None
 
     @classmethod
     def of(
@@ -103,7 +109,9 @@ class OpenClaim(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         fingerprint: str,
         base: str | None,
         full: bool,
+        dimensions: Mapping[str, str],
         replaces_unmanaged: bool = False,
+        changed_ns: int | None = None,
     ) -> OpenClaim:
         return cls(
             run=attempt.run,
@@ -115,7 +123,9 @@ class OpenClaim(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
             fingerprint=fingerprint,
             base=base,
             full=full,
+            dimensions=dict(dimensions),
             replaces_unmanaged=replaces_unmanaged,
+            changed_ns=changed_ns,
         )
 
     def attempt(self, attempt: str) -> Attempt:

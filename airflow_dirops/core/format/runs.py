@@ -50,8 +50,17 @@ def new_id() -> str:
 
 def time_of(made: str) -> str:
     """When :func:`new_id` made an id: UTC, ISO 8601."""
-    milliseconds = UUID(made).int >> 80  # RFC 9562, 5.7
-    return datetime.fromtimestamp(milliseconds / 1000, UTC).isoformat(timespec="seconds")
+    return shown_time((UUID(made).int >> 80) / 1000)  # RFC 9562, 5.7
+
+
+def shown_time(seconds: float) -> str:
+    """A time for messages: UTC, ISO 8601; in words where no calendar has it, as of an id that somebody else made.
+
+    :param seconds: since the epoch.
+    """
+    with suppress(ValueError, OverflowError, OSError):
+        return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")
+    return "a time that cannot be told"
 
 
 class Attempt(msgspec.Struct, frozen=True, kw_only=True):

@@ -28,11 +28,15 @@ def next_row(attempt: Attempt, before: FencedRun | None) -> FencedRun | None:
     # An older try with a newer id is another incarnation: the run was deleted and made again.
     if before is None or before.try_number >= attempt.try_number:
         before = FencedRun(attempt.try_number, attempt.ti_id, attempt.id)
+    # No try has committed that has not claimed yet; a line that says so would end every later one.
+    known = {snapshot: made for snapshot, made in before.committed.items() if made <= before.try_number}
     return msgspec.structs.replace(
         before,
         try_number=attempt.try_number,
         ti_id=attempt.ti_id,
         attempt=attempt.id,
+        committed=known,
+        done=before.done if before.done <= before.try_number else 0,
         began=before.began or before.ti_id,
         open=False,
     )
@@ -122,7 +126,8 @@ def refuse_superseded(place: str, attempt: Attempt, fence: Mapping[str, FencedRu
     :raises AttemptSuperseded: unless the newest claim of this run is this very attempt's.
     """
     newest = fence.get(attempt.run.fence_key)
-    if newest is None or newest.attempt != attempt.id:
+    mine = (attempt.id, attempt.try_number, attempt.ti_id)
+    if newest is None or (newest.attempt, newest.try_number, newest.ti_id) != mine:
         raise AttemptSuperseded(_superseded(place, attempt, newest))
 
 
@@ -181,6 +186,11 @@ def refuse_to_go_on(
         raise AttemptSuperseded(f"{who} {why}, so nobody can go on with it; run the stage from its beginning")
     if claim.stage != terms.stage:
         raise TargetRefused(f"{who} is of stage {claim.stage!r}, and stage {terms.stage!r} cannot go on with it")
+    if claim.dimensions != dict(terms.dimensions):
+        raise TargetRefused(
+            f"{who} is for {claim.dimensions or 'no dimensions'}, and this process is for "
+            f"{dict(terms.dimensions) or 'none'}; go on with what the claim is for"
+        )
     if claim.fingerprint != (terms.fingerprint or ""):
         raise TargetRefused(
             f"{who} was made with other code than this process has, and one snapshot is made by one code; give every "

@@ -98,7 +98,7 @@ def refuse_foreign(place: str, found: Manifest, terms: Terms, adoption: Adoption
             f"target, or let this stage replace that snapshot, once: {adopt_command(place, terms.stage)}"
             f"{_outlived(adoption, terms)}"
         )
-    refuse_other_dimensions(place, found, terms)
+    refuse_other_dimensions(place, found, terms.dimensions)
     if terms.limit is not None and found.limit is None:
         raise TargetRefused(
             f"the target {place!r} holds a full snapshot, and limit={terms.limit} is for a trial run; "
@@ -106,19 +106,18 @@ def refuse_foreign(place: str, found: Manifest, terms: Terms, adoption: Adoption
         )
 
 
-def refuse_other_dimensions(place: str, found: Manifest, terms: Terms) -> None:
+def refuse_other_dimensions(place: str, found: Manifest, dimensions: Mapping[str, str]) -> None:
     """Refuse to replace what another site made, or another camera.
 
     :param place: the target, for messages.
     :param found: the snapshot that would be replaced.
+    :param dimensions: those of who would replace it.
     :raises TargetRefused: if it has another value in a dimension that both have.
     """
-    names = [name for name, value in terms.dimensions.items() if found.dimensions.get(name, value) != value]
+    names = [name for name, value in dimensions.items() if found.dimensions.get(name, value) != value]
     if not names:
         return
-    theirs, mine = (
-        ", ".join(f"{name}={given[name]!r}" for name in names) for given in (found.dimensions, terms.dimensions)
-    )
+    theirs, mine = (", ".join(f"{name}={given[name]!r}" for name in names) for given in (found.dimensions, dimensions))
     raise TargetRefused(
         f"the target {place!r} holds the snapshot of {theirs}, and this run is for {mine}: each would replace what the "
         "other made. Give each a target of its own, with its name in the path; where the file system takes upper and "
@@ -146,10 +145,12 @@ def refuse_conflict(
     :param base: what was there when the claim was made.
     :param current: what is there now.
     :param sealed: what would replace it.
+    :raises TargetRefused: if what is there now is another site's, whatever ``on_conflict`` says.
     :raises TargetConflict: if this attempt loses.
     """
     if current is None:
         return
+    refuse_other_dimensions(place, current, sealed.dimensions)
     if on_conflict == "newest" and current.attempt.order > attempt.order:
         raise TargetConflict(_conflict(place, current, "it stands for a later time than this run"))
     if base is not None and current.snapshot == base.snapshot:

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 from airflow_dirops.core.errors import ArgumentRefused
 from airflow_dirops.core.format.pins import Pin, pin_of
+from airflow_dirops.core.messages.shown import shown
 
 SourceLike = str | os.PathLike[str] | Mapping[str, Any] | Pin
 """A path; or a pin, such as the plain values that a stage or a sensor returned."""
@@ -24,6 +25,8 @@ class _Leftover(NamedTuple):
 
 
 _VARIABLE = "an environment variable, and none is filled in here: write os.environ['NAME'] or os.path.expandvars()"
+_LONGEST = 4096  # PATH_MAX of Linux
+
 _LEFTOVERS = (
     _Leftover(
         re.compile(r"^[A-Za-z][A-Za-z0-9+.-]*:[/\\]|(?<=/)[A-Za-z][A-Za-z0-9+.-]+://"),
@@ -68,6 +71,8 @@ def checked_path(name: str, value: object) -> str:
     """
     if not (isinstance(value, os.PathLike | str) and (text := os.fsdecode(value)).strip() and "\0" not in text):
         raise ArgumentRefused(f"{name}= must be the path of a directory, and it is {value!r}")
+    if len(os.fsencode(text)) >= _LONGEST:
+        raise ArgumentRefused(f"{name}={shown(repr(text), 100)} is longer than a path can be, {_LONGEST:,} bytes")
     expanded = os.path.expanduser(text)
     if expanded.startswith("~") and not os.path.lexists(expanded.split("/")[0]):
         raise ArgumentRefused(

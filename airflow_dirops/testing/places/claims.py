@@ -13,6 +13,7 @@ from airflow_dirops.testing.places.promises import Promises, expect
 
 if TYPE_CHECKING:
     from airflow_dirops.core.place.place import Place
+    from airflow_dirops.core.stage.policies import OnConflict
 
 
 class ClaimTests(Promises):
@@ -75,6 +76,17 @@ class ClaimTests(Promises):
         expect(place.read_header() == made, "a refused claim changes nothing")
         committed(place, {"a.bin": b"2"}, attempt_of("again"), terms(dimensions={"site": "Berlin", "camera": "left"}))
         expect(place.read_header().dimensions["camera"] == "left", "only a name that both have can contradict")
+
+    @pytest.mark.parametrize("on_conflict", ["fail", "newest", "last"])
+    def test_two_sites_at_once_do_not_replace_each_other(self, place: Place, on_conflict: OnConflict) -> None:
+        one, other = (
+            Driven.begin(place, attempt_of(site, order="1"), terms(dimensions={"site": site})).put({"a.bin": b"1"})
+            for site in ("berlin", "hamburg")
+        )
+        made = one.finish()
+        with pytest.raises(TargetRefused, match=r"site='berlin'.*site='hamburg'"):
+            other.finish(on_conflict)
+        expect(place.read_header() == made, "what one site committed stays")
 
     def test_a_trial_does_not_replace_a_full_snapshot(self, place: Place) -> None:
         committed(place, {"a.bin": b"trial"}, attempt_of("trial"), terms(limit=1))

@@ -85,6 +85,7 @@ class MemoryClaim:
             fingerprint=self._terms.fingerprint or "",
             base=self.base.snapshot if self.base else None,
             full=self.full,
+            dimensions=self._terms.dimensions,
         )
         self._place.leave_open(self.attempt, claim)
         self._goes_on = True

@@ -42,6 +42,32 @@ def test_a_directory_that_no_stage_wrote_is_moved_aside_once(run: Run, foreign: 
     assert not permission_at(foreign).exists()
 
 
+@pytest.mark.parametrize("change", ["another directory", "a file more"])
+def test_it_is_for_the_directory_as_it_was_until_the_commit(
+    run: Run, foreign: Path, tmp_path: Path, change: str
+) -> None:
+    upkeep.adopt(foreign)
+
+    def read(path: str) -> str:
+        if change == "a file more":
+            (foreign / f"{Path(path).stem}-more.txt").write_text("paper")
+        elif not (tmp_path / "elsewhere").exists():
+            foreign.rename(tmp_path / "elsewhere")
+            write_texts(foreign, paper="another's")
+        return read_text(path)
+
+    with pytest.raises(errors.TargetConflict, match="appeared or changed"):
+        run(read=read)
+    assert foreign.is_dir()
+    assert retired_of(foreign) == []
+
+
+def test_where_there_is_nothing_to_adopt_nothing_is_made(tmp_path: Path) -> None:
+    with pytest.raises(errors.ArgumentRefused, match="nothing at"):
+        upkeep.adopt(tmp_path / "a/b/target")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_it_is_for_one_stage(run: Run, target: Path, foreign: Path) -> None:
     upkeep.adopt(foreign, "other")
     with nothing_lost(target), pytest.raises(errors.TargetRefused):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -12,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from airflow_dirops.core import errors, open_snapshot, upkeep
+from airflow_dirops.core.places.directory.areas import is_own_name
 from airflow_dirops.core.places.directory.place import DirectoryPlace
 from airflow_dirops.testing.places.driving import Driven, attempt_of, committed, seen_in, terms
 from tests.core.children import ROOT
@@ -21,6 +23,7 @@ from tests.core.directories import control_of, orphans_of
 PLAN = """
 import sys
 from airflow_dirops.core.place.claim import Won
+from airflow_dirops.core.places.directory.areas import is_own_name
 from airflow_dirops.core.places.directory.place import DirectoryPlace
 from airflow_dirops.testing.places.driving import Driven, attempt_of
 
@@ -38,6 +41,7 @@ print("won" if answer == Won() else type(answer.error).__name__, flush=True)
 GO_ON = """
 import sys
 from airflow_dirops.core.errors import DiropsError
+from airflow_dirops.core.places.directory.areas import is_own_name
 from airflow_dirops.core.places.directory.place import DirectoryPlace
 from airflow_dirops.testing.places.driving import Driven, terms
 
@@ -136,7 +140,54 @@ def test_a_planner_that_is_stopped_commits_nothing_once_it_wakes(
     planner.signal(signal.SIGCONT)
     assert planner.go_on() == "AttemptSuperseded"
     assert place.read_header().snapshot == snapshot
+    assert upkeep.clean(place.name).orphans == [planner.attempt]
     assert orphans_of(Path(place.name)) == []
+
+
+def test_a_process_that_writes_yet_when_another_one_has_committed_learns_that(
+    place: DirectoryPlace, planner: Child, successor: Child
+) -> None:
+    late = Driven(place.resume(planner.attempt, terms()), terms()).put({"late.bin": b"late"})
+    snapshot = successor.go_on()
+    late.put({"later.bin": b"later"})
+    with pytest.raises(errors.AttemptSuperseded, match="by another of its processes"):
+        late.finish()
+    assert place.read_header().snapshot == snapshot
+
+
+def test_whoever_goes_on_is_for_the_same_site(place: DirectoryPlace) -> None:
+    on = terms(dimensions={"site": "berlin"})
+    Driven.begin(place, attempt_of("run"), on).leave()
+    (claimed,) = {area.name for area in (control_of(Path(place.name)) / "attempts").iterdir()}
+    with pytest.raises(errors.TargetRefused, match="'berlin'.*'hamburg'"):
+        place.resume(claimed, terms(dimensions={"site": "hamburg"}))
+    Driven(place.resume(claimed, on), on).put({"a.bin": b"1"}).finish()
+
+
+@pytest.mark.parametrize("name", ["-999999999", "-1000000", "-2", "-0"])
+@pytest.mark.parametrize("kind", ["directory", "file", "dangling link"])
+def test_what_lies_under_a_name_of_a_staging_area_is_gone_round(place: DirectoryPlace, name: str, kind: str) -> None:
+    Driven.begin(place, attempt_of("run")).put({"a.bin": b"1"}).leave()
+    (area,) = (control_of(Path(place.name)) / "attempts").iterdir()
+    stray = area.with_name(area.name + name)
+    {"directory": stray.mkdir, "file": stray.touch, "dangling link": lambda: stray.symlink_to("nowhere")}[kind]()
+    for _ in range(2):
+        driven = Driven(place.resume(area.name, terms()), terms())
+        assert is_own_name(driven.claim.area)
+        assert driven.claim.area not in (area.name, stray.name)
+        driven.leave()
+    Driven(place.resume(area.name, terms()), terms()).take_others(area.name).finish()
+    assert seen_in(place) == {"a.bin": b"1"}
+
+
+def test_a_claim_that_says_another_try_than_the_fence_is_not_gone_on_with(place: DirectoryPlace) -> None:
+    Driven.begin(place, attempt_of("run")).leave()
+    (area,) = (control_of(Path(place.name)) / "attempts").iterdir()
+    claim = json.loads((area / "claim.json").read_text())
+    (area / "claim.json").write_text(json.dumps(claim | {"try_number": 2**62}))
+    with pytest.raises(errors.AttemptSuperseded):
+        place.resume(area.name, terms())
+    committed(place, {"b.bin": b"2"}, attempt_of("run", 2))
 
 
 def test_of_a_planner_and_a_successor_that_are_both_awake_one_commits(

@@ -97,7 +97,7 @@ class TestRivals:
         assert found == [1]
 
     def test_a_directory_that_appears_meanwhile(self, meanwhile: Callable[..., Outcome], target: Path) -> None:
-        with pytest.raises(errors.TargetConflict, match="appeared while this attempt was at work"):
+        with pytest.raises(errors.TargetConflict, match="appeared or changed while this attempt was at work"):
             meanwhile(lambda: write_texts(target, precious="thesis"))
         assert (target / "precious.txt").read_text() == "thesis"
 

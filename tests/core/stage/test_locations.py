@@ -19,6 +19,13 @@ from tests.core.conftest import Run
 from tests.core.directories import values_of, write_texts
 from tests.core.seed import read_text
 
+
+def test_a_path_longer_than_any_is_refused_at_once() -> None:
+    for path in ("/" + "{x}" * 100_000, "~" + "a/" * 3_000):
+        with pytest.raises(errors.ArgumentRefused, match="longer than a path can be"):
+            checked_path("source", path)
+
+
 LEFT_OVER = [
     ("$DATA/raw", "environment variable"),
     ("raw/${DAY}", "environment variable"),

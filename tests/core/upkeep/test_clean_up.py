@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import resource
 import shutil
@@ -296,3 +297,23 @@ def test_clean_up_never_stops_a_run_and_warns_of_a_few(
     assert 0 < len(warnings) <= 4
     assert "and 17 more" in caplog.text
     assert values_of(target)["a"] == "alpha"
+
+
+@pytest.mark.parametrize("touched", [None, 300_000_000_000])
+def test_an_attempt_whose_times_no_calendar_has_is_left_alone_and_told(
+    run: Run, target: Path, touched: int | None, caplog: pytest.LogCaptureFixture
+) -> None:
+    run()
+    attempt = control_of(target) / "attempts" / "f47ac10b-58cc-4372-a567-0e02b2c3d479"
+    attempt.mkdir()
+    (attempt / "owner.json").write_text(json.dumps({"host": "elsewhere", "boot": "b", "process": 1, "fingerprint": ""}))
+    (attempt / "alive").touch()
+    if touched:
+        os.utime(attempt / "alive", (touched, touched))
+        if os.stat(attempt / "alive").st_mtime < touched:
+            pytest.skip("needs a file system that keeps such times")
+    (told,) = upkeep.clean(target).left
+    assert "begun a time that cannot be told" in told
+    assert run(redo="all").outcome == "committed"
+    assert "begun a time that cannot be told" in caplog.text
+    assert attempt.exists()

@@ -237,8 +237,8 @@ SABOTAGES = [
     Sabotage(
         "the tree is collected though it holds the replaced snapshot",
         "places/directory/claim.py",
-        "            if swapped_out(area) is None:\n",
-        "            if True:\n",
+        "        if swapped_out(area) is None:\n",
+        "        if True:\n",
         f"{FAULTS} --crash-full -k [replacement]",
     ),
     Sabotage(

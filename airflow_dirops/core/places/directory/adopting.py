@@ -9,7 +9,12 @@ from airflow_dirops.core.format.control import Adoption
 from airflow_dirops.core.format.manifest import Manifest
 from airflow_dirops.core.places.directory.control import ControlDirectory
 from airflow_dirops.core.places.directory.header import read_manifest
-from airflow_dirops.core.places.directory.preflight import check_can_be_moved_aside, is_vacant, last_changed
+from airflow_dirops.core.places.directory.preflight import (
+    check_can_be_moved_aside,
+    is_vacant,
+    last_changed,
+    make_writable,
+)
 
 
 def adopt(control: ControlDirectory, stage: str | None) -> Adoption:
@@ -26,6 +31,7 @@ def adopt(control: ControlDirectory, stage: str | None) -> Adoption:
     elif current.stage == stage:
         raise ArgumentRefused(f"{where!r} is stage {stage!r}'s own already; run the stage, nothing is in its way")
     adoption = Adoption(stage, current.snapshot) if current else Adoption(stage, None, last_changed(control.target))
+    make_writable(control.target)
     control.create()
     with control.locked("adopt"):
         control.write_adoption(adoption)

@@ -9,12 +9,13 @@ from __future__ import annotations
 import os
 import re
 from contextlib import suppress
-from itertools import groupby
+from itertools import count, groupby
 from pathlib import Path
 
 from airflow_dirops.core.format.members import is_id
 
 _ID_LENGTH = 36
+_MOST = 1_000_000  # a number beyond is somebody else's, and would lead to names that are none of ours
 _NUMBER = re.compile(r"(-[0-9]{1,9})?", re.ASCII)
 
 
@@ -49,8 +50,10 @@ def areas_of(directory: Path, attempt: str) -> list[Path]:
 
 def next_area(directory: Path, attempt: str) -> Path:
     """Where one more process of an attempt stages. Under the target's lock."""
-    areas = areas_of(directory, attempt)
-    return directory / (f"{attempt}-{_number_of(areas[-1]) + 1}" if areas else attempt)
+    taken = [number for area in areas_of(directory, attempt) if (number := _number_of(area)) <= _MOST]
+    numbers = count(max(taken, default=0) + 1)
+    names = (directory / (attempt if number == 1 else f"{attempt}-{number}") for number in numbers)
+    return next(path for path in names if not os.path.lexists(path))  # whatever it is
 
 
 def _number_of(area: Path) -> int:

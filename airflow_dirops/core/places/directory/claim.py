@@ -12,7 +12,7 @@ from typing import Self
 import msgspec
 
 from airflow_dirops.core.disk.permissions import make_shared_directory
-from airflow_dirops.core.errors import AttemptSuperseded, storage_errors
+from airflow_dirops.core.errors import AttemptSuperseded, DiropsError, storage_errors
 from airflow_dirops.core.format.control import Adoption, FencedRun, OpenClaim
 from airflow_dirops.core.format.manifest import Manifest
 from airflow_dirops.core.format.runs import Attempt
@@ -59,6 +59,7 @@ class ClaimedTarget:
     :param fenced: this claim's line in the fence.
     :param alive: says that this process is at work.
     :param full: everything is made anew: the stage says so, or a user cleared a task that had committed.
+    :param let_as_of: when a directory that no stage wrote was last changed, where it may be replaced only as it was.
     :param adoption: the permission, for once, that a commit uses up.
     :param found_dead: what earlier attempts left; ours while we hold their locks.
     :param others: what other processes have in their staging areas under this claim.
@@ -73,6 +74,7 @@ class ClaimedTarget:
     alive: AliveLock
     full: bool = False
     replaces_unmanaged: bool = False
+    let_as_of: int | None = None
     adoption: Adoption | None = None
     found_dead: list[DeadAttempt] = field(default_factory=list)
     others: list[LeftArea] = field(default_factory=list)
@@ -140,7 +142,9 @@ class ClaimedTarget:
                     fingerprint=self.terms.fingerprint or "",
                     base=self.base.snapshot if self.base else None,
                     full=self.full,
+                    dimensions=self.terms.dimensions,
                     replaces_unmanaged=self.replaces_unmanaged,
+                    changed_ns=self.let_as_of,
                 )
                 write_open_claim(control, attempt.id, left)
                 control.write_fence(fence, {attempt.run.fence_key: msgspec.structs.replace(row, open=True)})
@@ -148,12 +152,28 @@ class ClaimedTarget:
         self._goes_on = True
 
     def _discard(self) -> None:
-        for area in areas_of(self.control.attempts, self.attempt.id):
-            # A replaced snapshot that could not be retired stays: the next run does it.
-            if swapped_out(area) is None:
-                discard(self.control, area)
+        self._discard_area(self.directory)
+        others = [area for area in areas_of(self.control.attempts, self.attempt.id) if area != self.directory]
+        if others:
+            self._discard_others(others)
         for attempt in self.found_dead:
             attempt.discard()
+
+    def _discard_area(self, area: Path) -> None:
+        # A replaced snapshot that could not be retired stays: the next run does it.
+        if swapped_out(area) is None:
+            discard(self.control, area)
+
+    def _discard_others(self, areas: list[Path]) -> None:
+        """What other processes of this attempt left; where one is at work yet, the next claim or clean-up does it."""
+        try:
+            with self.control.locked(f"{self.attempt.run}, try {self.attempt.try_number}"):
+                for area in areas:
+                    if not isinstance(lock := AliveLock.take(area), LeftAlone):
+                        self._discard_area(area)
+                        lock.release()
+        except DiropsError as error:
+            log.warning("%s; the next run of this stage removes what is left of this one", error)
 
 
 def claim_target(control: ControlDirectory, attempt: Attempt, terms: Terms) -> ClaimedTarget:
@@ -177,6 +197,7 @@ def claim_target(control: ControlDirectory, attempt: Attempt, terms: Terms) -> C
             # What it was for is not there any more, as after a commit that died before it could remove it.
             control.forget_adoption()
             adoption = None
+        let_as_of = adoption.changed_ns if adoption and "unmanaged" not in terms.may_replace else None
         fence = control.read_fence()
         refuse_sibling(str(control.target), attempt.run, base.attempt if base else None, fence)
         attempt = numbered(attempt, fence)
@@ -202,6 +223,7 @@ def claim_target(control: ControlDirectory, attempt: Attempt, terms: Terms) -> C
         alive=alive,
         full=full,
         replaces_unmanaged=replaces_unmanaged,
+        let_as_of=let_as_of,
         adoption=adoption,
         found_dead=dead,
     )
@@ -231,5 +253,9 @@ def begin_in(directory: Path, attempt: Attempt, terms: Terms, *, full: bool) -> 
     alive = AliveLock.take(directory)
     if isinstance(alive, LeftAlone):
         raise AttemptSuperseded(f"another process already works in {str(directory)!r}")
-    write_owner(directory, owner_here(attempt, terms.fingerprint or "", full=full))
+    try:
+        write_owner(directory, owner_here(attempt, terms.fingerprint or "", full=full))
+    except BaseException:
+        alive.release()
+        raise
     return alive

@@ -27,7 +27,7 @@ def commit(claim: ClaimedTarget, manifest: Manifest, on_conflict: OnConflict = "
     :param manifest: the header that was sealed into the tree.
     :raises AttemptSuperseded: if a newer try of the same run has claimed the target, or another process of this one has
         committed.
-    :raises TargetRefused: if another mapped instance of the same run has committed there.
+    :raises TargetRefused: if another mapped instance of the same run has committed there, or another site.
     :raises TargetConflict: if another run committed since the claim, and ``on_conflict`` lets it win.
     :raises StorageError: if the file system refused; the target is as it was.
     """

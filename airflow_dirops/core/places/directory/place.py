@@ -83,7 +83,6 @@ class DirectoryPlace:
 
     def adopt(self, stage: str | None) -> Adoption:
         self.check(())
-        make_writable(self._control.target)
         return adopt(self._control, stage)
 
     def adoption(self) -> Adoption | None:

@@ -6,14 +6,13 @@ import os
 import time
 from collections.abc import Callable, Generator
 from contextlib import ExitStack, closing, suppress
-from datetime import UTC, datetime
 from pathlib import Path
 
 from airflow_dirops.core.disk.durable import sync_directory
 from airflow_dirops.core.disk.removal import concerns
 from airflow_dirops.core.errors import DiropsError, ManifestDamaged, ManifestMissing, ManifestTooNew, storage_errors
 from airflow_dirops.core.format.control import Intent, Owner
-from airflow_dirops.core.format.runs import time_of
+from airflow_dirops.core.format.runs import shown_time, time_of
 from airflow_dirops.core.messages.shown import logger
 from airflow_dirops.core.places.directory.alive import AliveLock, LeftAlone, read_owner
 from airflow_dirops.core.places.directory.areas import id_in, list_attempts, list_own
@@ -129,7 +128,7 @@ def describe_left(directory: Path, left: LeftAlone) -> str:
     since = time_of(id_in(directory.name))
     if left.until is None:
         return f"{who} is at work on this target too, since {since}; only one of the two can commit"
-    until = datetime.fromtimestamp(left.until, UTC).isoformat(timespec="seconds")
+    until = shown_time(left.until)
     if left.is_open:
         return (
             f"{who}, begun {since}, has left its claim open for its other processes; what it finished is theirs until "

@@ -46,6 +46,7 @@ def resume_claim(control: ControlDirectory, attempt_id: str, terms: Terms) -> Cl
         refuse_ended(place, attempt, fence, current)
         refuse_to_go_on(place, attempt, left, terms, given_up_at(control, attempt_id), time.time())
         base = _base(control, left, current)
+        adoption = _adoption(control, base)
         others = [LeftArea(area) for area in areas_of(control.attempts, attempt_id)]
         directory = next_area(control.attempts, attempt_id)
         alive = begin_in(directory, attempt, terms, full=left.full)
@@ -59,7 +60,8 @@ def resume_claim(control: ControlDirectory, attempt_id: str, terms: Terms) -> Cl
         alive=alive,
         full=left.full,
         replaces_unmanaged=left.replaces_unmanaged,
-        adoption=_adoption(control, base),
+        let_as_of=left.changed_ns,
+        adoption=adoption,
         others=others,
     )
 

@@ -17,7 +17,7 @@ from airflow_dirops.core.messages.shown import logger
 from airflow_dirops.core.places.directory.claim import ClaimedTarget
 from airflow_dirops.core.places.directory.control import ControlDirectory
 from airflow_dirops.core.places.directory.header import snapshot_in
-from airflow_dirops.core.places.directory.preflight import is_vacant
+from airflow_dirops.core.places.directory.preflight import is_vacant, last_changed
 from airflow_dirops.core.places.directory.recovery import mark_of_unmanaged
 from airflow_dirops.core.places.directory.retention import retire, retirement_place
 
@@ -74,15 +74,16 @@ def keep_replaced(claim: ClaimedTarget, before: Manifest | None) -> None:
 def _refused(target: Path, error: OSError) -> Exception:
     if error.errno in (errno.ENOTEMPTY, errno.EEXIST):
         return TargetConflict(
-            f"the target {str(target)!r} appeared while this attempt was at work, and nothing of it was touched; "
-            "see who made it, then run the task again"
+            f"the target {str(target)!r} appeared or changed while this attempt was at work, and nothing of it was "
+            "touched; see who did that, then run the task again"
         )
     return StorageError("putting the new snapshot in place of", target, error)
 
 
 def _replace(claim: ClaimedTarget, tree: Path, snapshot: str) -> None:
     if snapshot_in(claim.target) is None:
-        if not claim.replaces_unmanaged:
+        was_changed = claim.let_as_of is not None and last_changed(claim.target) != claim.let_as_of
+        if was_changed or not claim.replaces_unmanaged:
             raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(claim.target))
         write_file(mark_of_unmanaged(claim.directory), b"")
         sync_directory(claim.directory)
