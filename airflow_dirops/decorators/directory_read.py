@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk.bases.decorator import task_decorator_factory
-
-from airflow_dirops.decorators.stage import PerFileTask
+from airflow_dirops.decorators.stage import PerFileTask, stage_decorator
 from airflow_dirops.operators.directory_read import DirectoryReadOperator
 
 if TYPE_CHECKING:
@@ -36,4 +34,4 @@ def directory_read_task(python_callable: Callable[..., Any] | None = None, **kwa
 
     :param python_callable: the decorated function.
     """
-    return task_decorator_factory(python_callable=python_callable, decorated_operator_class=DirectoryReadTask, **kwargs)
+    return stage_decorator(python_callable, DirectoryReadTask, kwargs)

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import inspect
+from copy import copy
 from functools import partial, wraps
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
-from airflow.sdk.bases.decorator import DecoratedOperator
+from airflow.sdk.bases.decorator import DecoratedOperator, _TaskDecorator
 
 from airflow_dirops.core.stage.functions import BY_NAME
+from airflow_dirops.runtime.mapping import ToBeMapped
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
 
     from airflow.sdk import Context
+    from airflow.sdk.bases.decorator import TaskDecorator
 
 _POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 
@@ -44,6 +47,41 @@ class PerFileTask(DecoratedOperator):
         """Run the stage with the function as the DAG called it."""
         setattr(self, self.role, self.python_callable(**self.op_kwargs))
         return super().execute(context)
+
+
+class StageDecorator(_TaskDecorator[Any, Any, Any]):
+    """A decorated function in a DAG file; mapped, it is looked at as the operator is, which Airflow makes later."""
+
+    def expand(self, **mapped: Any) -> Any:
+        """Map over arguments of the function."""
+        return super(StageDecorator, self._looked_at()).expand(**mapped)
+
+    def expand_kwargs(self, kwargs: Any, *, strict: bool = True) -> Any:
+        """Map over dicts of arguments of the function."""
+        return super(StageDecorator, self._looked_at()).expand_kwargs(kwargs, strict=strict)
+
+    def _looked_at(self) -> StageDecorator:
+        mapping = ToBeMapped.of(self.operator_class, self.kwargs)
+        mapping.check()
+        mapping.check_instance(mapping.arguments)
+        ready = copy(self)
+        ready.kwargs = mapping.arguments
+        return ready
+
+
+def stage_decorator(function: Callable[..., Any] | None, operator: Any, kwargs: dict[str, Any]) -> TaskDecorator:
+    """What ``@task.…`` puts in the place of a function.
+
+    :param function: the decorated one; None where the decorator has arguments, and gets it next.
+    :param kwargs: the operator's arguments.
+    """
+
+    def decorate(decorated: Callable[..., Any]) -> Any:
+        if not callable(decorated):
+            raise TypeError("a decorator's arguments are given by name, as in target=...")
+        return StageDecorator(function=decorated, multiple_outputs=False, operator_class=operator, kwargs=dict(kwargs))
+
+    return cast("TaskDecorator", decorate if function is None else decorate(function))
 
 
 def per_file(function: Callable[..., Any]) -> Callable[..., Callable[..., Any]]:

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk.bases.decorator import task_decorator_factory
-
-from airflow_dirops.decorators.stage import PerFileTask
+from airflow_dirops.decorators.stage import PerFileTask, stage_decorator
 from airflow_dirops.operators.staged_transform import StagedTransformOperator
 
 if TYPE_CHECKING:
@@ -36,6 +34,4 @@ def staged_transform_task(python_callable: Callable[..., Any] | None = None, **k
 
     :param python_callable: the decorated function.
     """
-    return task_decorator_factory(
-        python_callable=python_callable, decorated_operator_class=StagedTransformTask, **kwargs
-    )
+    return stage_decorator(python_callable, StagedTransformTask, kwargs)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from inspect import signature
 from typing import TYPE_CHECKING, Any, Literal
 
 from airflow.sdk.definitions._internal.contextmanager import TaskGroupContext
@@ -16,6 +15,7 @@ from airflow_dirops.operators.task import StageTask
 from airflow_dirops.runtime import settings
 from airflow_dirops.runtime.choices import form_choices
 from airflow_dirops.runtime.context import attempt_of, function_params
+from airflow_dirops.runtime.mapping import own_arguments
 from airflow_dirops.runtime.several_sources import known_to_be_several
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ class StageOperator(StageTask):
     def check_arguments(cls, arguments: Mapping[str, Any], dag: DAG | None) -> None:
         """Refuse while the DAG file is read what no run could use."""
         super().check_arguments(arguments, dag)
-        _refuse_what_is_for_one_run({name: arguments[name] for name in arguments.keys() - _own_arguments(cls)})
+        _refuse_what_is_for_one_run({name: arguments[name] for name in arguments.keys() - own_arguments(cls)})
         if arguments.get("retention") is not None:
             settings.retention(arguments["retention"])
         group = arguments.get("task_group") or TaskGroupContext.get_current(dag)
@@ -78,12 +78,6 @@ class StageOperator(StageTask):
 
     def _workers(self) -> int | Literal["auto"]:
         return settings.workers(self.workers)
-
-
-def _own_arguments(operator: type) -> set[str]:
-    """The names that an operator gives its arguments, or one derived from it."""
-    inits = [vars(each)["__init__"] for each in operator.__mro__ if "__init__" in vars(each)]
-    return {name for init in inits for name in signature(init).parameters}
 
 
 def _refuse_what_is_for_one_run(arguments: Mapping[str, Any]) -> None:

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import contextmanager
 from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
-from airflow.sdk.definitions._internal.contextmanager import DagContext
 from jinja2 import UndefinedError
 
 from airflow_dirops.calendar.checks import FROM_SCHEDULE, check_format, check_partition, check_same_format
 from airflow_dirops.calendar.form import check_form
-from airflow_dirops.calendar.formats import DAILY
 from airflow_dirops.calendar.windows import PartitionWindow
 from airflow_dirops.core import errors
 from airflow_dirops.core.stage.patterns import literal
@@ -31,14 +28,14 @@ from airflow_dirops.runtime.dimensions import (
 )
 from airflow_dirops.runtime.form import fit_form, params_of
 from airflow_dirops.runtime.macro import let_templates_ask
-from airflow_dirops.runtime.mapping import checked_partial
+from airflow_dirops.runtime.mapping import ToBeMapped, checked_partial, naming_the_task
 from airflow_dirops.runtime.paths import absolute_path, pairs, path_text, pinned_source, refuse_nothing
 from airflow_dirops.runtime.retries import RETRY_POLICY
 from airflow_dirops.runtime.roots import Root, check_root_conn_id, root_of
 from airflow_dirops.runtime.templates import DATES, PLACEHOLDER, mentions_partition, names_used, other_date
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     import jinja2
     from airflow.sdk import DAG, Context
@@ -52,16 +49,6 @@ LABEL = "{{ dirops_label | default('') }}"
 """What the UI calls an instance of a task: its partition, and whether it was a dry run or a trial."""
 
 
-@contextmanager
-def _naming_the_task(task_id: str | None) -> Iterator[None]:
-    """The page of import errors cuts the traceback off before the line of the DAG file."""
-    try:
-        yield
-    except errors.ArgumentRefused as error:
-        error.args = (f"task {task_id!r}: {error}", *error.args[1:])
-        raise
-
-
 class _CheckedPartial:
     """``.partial`` of an operator, which looks at its arguments as the operator itself does."""
 
@@ -69,16 +56,9 @@ class _CheckedPartial:
         partial = vars(BaseOperator)["partial"].__get__(task, operator)
 
         def checked(**arguments: Any) -> Any:
-            arguments = operator.plain_arguments(arguments)
-            dag = arguments.get("dag") or DagContext.get_current()
-
-            def check_instance(instance: Mapping[str, Any]) -> None:
-                with _naming_the_task(arguments.get("task_id")):
-                    operator.check_names(instance, dag)
-
-            with _naming_the_task(arguments.get("task_id")):
-                operator.check_arguments(arguments, dag)
-            return checked_partial(partial(**arguments), check_instance)
+            mapping = ToBeMapped.of(operator, arguments)
+            mapping.check()
+            return checked_partial(partial(**mapping.arguments), mapping.check_instance)
 
         return checked
 
@@ -147,8 +127,8 @@ class PathFields(BaseOperator):
         if isinstance(partition, str) and "{" not in partition:
             check_partition(partition, "partition", used)
         check_form(params_of(dag, arguments.get("params") or {}))
-        if dag and used != DAILY:
-            fit_form(dag, used)
+        if dag and partition is None:
+            fit_form(dag, used if schedules == FROM_SCHEDULE else schedules)
         if dag:
             let_templates_ask(dag)
         check_given(arguments.get("dimensions"))
@@ -171,7 +151,7 @@ class PathFields(BaseOperator):
         for name, value in self.plain_arguments(vars(self)).items():
             if vars(self).get(name) is not value:
                 setattr(self, name, value)
-        with _naming_the_task(self.task_id):
+        with naming_the_task(self.task_id):
             self.check_arguments(vars(self), self.get_dag())
             self.check_names(vars(self), self.get_dag())
 

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.definitions.param import ParamsDict
 
 from airflow_dirops.calendar.form import form_description, form_pattern, is_form_field
+from airflow_dirops.calendar.formats import DAILY
 
 if TYPE_CHECKING:
-    from airflow.sdk import DAG
+    from airflow.sdk import DAG, Param
+
+_FORMATS = "x-dirops-formats"
 
 
 def params_of(dag: DAG | None, own: Mapping[str, Any]) -> ParamsDict:
@@ -27,16 +31,26 @@ def params_of(dag: DAG | None, own: Mapping[str, Any]) -> ParamsDict:
 def fit_form(dag: DAG, partition_format: str | None) -> None:
     """Let the trigger form take names as this DAG's folders have them, where it would ask for a date.
 
-    :param partition_format: the form of the names; None for any.
+    :param partition_format: how one of its stages names them, or its schedule; None for any name.
     """
     owners: tuple[Any, ...] = (dag, *dag.tasks)
     for owner in owners:  # each task has a copy, and checks the run's params with it
         if is_form_field(owner.params, "partition"):
-            field = owner.params.get_param("partition")
-            is_first = field.schema.pop("format", None) is not None
-            pattern = form_pattern(partition_format)
-            if is_first and pattern:
-                field.schema["pattern"] = pattern
-            elif field.schema.get("pattern") != pattern:  # stages of one DAG whose folders are named differently
-                field.schema.pop("pattern", None)
-            field.description = form_description(partition_format)
+            # Another DAG may have been given the same fields.
+            field = deepcopy(owner.params.get_param("partition"))
+            _fit(field, partition_format)
+            owner.params["partition"] = field
+
+
+def _fit(field: Param, partition_format: str | None) -> None:
+    formats = {*field.schema.get(_FORMATS, ()), partition_format or ""}
+    field.schema[_FORMATS] = sorted(formats)
+    if formats == {DAILY}:
+        return
+    # Where the stages of one DAG name folders differently, each looks at the name itself.
+    is_one = len(formats) == 1
+    field.schema.pop("format", None)
+    field.schema.pop("pattern", None)
+    if is_one and (pattern := form_pattern(partition_format)):
+        field.schema["pattern"] = pattern
+    field.description = form_description(partition_format if is_one else None)

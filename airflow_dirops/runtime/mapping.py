@@ -3,18 +3,98 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from inspect import signature
 from itertools import islice, product
 from typing import TYPE_CHECKING, Any
 
+from airflow.sdk.bases.operator import get_merged_defaults
+from airflow.sdk.definitions._internal.contextmanager import DagContext, TaskGroupContext
 from airflow.sdk.definitions.mappedoperator import OperatorPartial
 
+from airflow_dirops.core.errors import ArgumentRefused
+from airflow_dirops.runtime.assets import TargetAsset, plain_path
+
 if TYPE_CHECKING:
+    from airflow.sdk import DAG
     from airflow.sdk.definitions.mappedoperator import MappedOperator
 
 _MOST_LOOKED_AT = 2000  # a DAG file is read every few seconds
 
 Check = Callable[[Mapping[str, Any]], None]
 """Refuses the arguments of one instance."""
+
+
+@contextmanager
+def naming_the_task(task_id: str | None) -> Iterator[None]:
+    """The page of import errors cuts the traceback off before the line of the DAG file."""
+    try:
+        yield
+    except ArgumentRefused as error:
+        error.args = (f"task {task_id!r}: {error}", *error.args[1:])
+        raise
+
+
+def own_arguments(operator: type) -> set[str]:
+    """The names that an operator gives its arguments, or one derived from it."""
+    inits = [vars(each)["__init__"] for each in operator.__mro__ if "__init__" in vars(each)]
+    return {name for init in inits for name in signature(init).parameters}
+
+
+@dataclass(frozen=True)
+class ToBeMapped:
+    """The arguments that all instances of a mapped task share, as its operator takes them.
+
+    :param operator: its class.
+    :param given: what the DAG file says.
+    :param defaults: what ``default_args`` say of the operator's arguments.
+    """
+
+    operator: Any
+    given: Mapping[str, Any]
+    defaults: Mapping[str, Any]
+    dag: DAG | None
+
+    @classmethod
+    def of(cls, operator: Any, given: Mapping[str, Any]) -> ToBeMapped:
+        dag = given.get("dag") or DagContext.get_current()
+        group = given.get("task_group") or TaskGroupContext.get_current(dag)
+        merged, _ = get_merged_defaults(dag, group, None, given.get("default_args"))
+        own = own_arguments(operator)
+        return cls(operator, given, {name: value for name, value in merged.items() if name in own}, dag)
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """Those that were given, as Airflow takes them: paths for assets, which are outlets."""
+        plain = self._plain
+        return {name: value for name, value in plain.items() if value is not self.defaults.get(name, plain)}
+
+    @property
+    def _plain(self) -> dict[str, Any]:
+        plain: dict[str, Any] = self.operator.plain_arguments({**self.defaults, **self.given})
+        return plain
+
+    def check(self) -> None:
+        """Refuse what no instance could use."""
+        with naming_the_task(self.given.get("task_id")):
+            self.operator.check_arguments(self._plain, self.dag)
+
+    def check_instance(self, instance: Mapping[str, Any]) -> None:
+        """Refuse the arguments of one instance.
+
+        :param instance: what is mapped over, with what all share.
+        """
+        with naming_the_task(self.given.get("task_id")):
+            for name in self.operator.path_fields:
+                plain_path(self.given.get(name), instance.get("root_conn_id", self.defaults.get("root_conn_id")))
+            if isinstance(asset := instance.get("target"), TargetAsset):
+                raise ArgumentRefused(
+                    f"target= is mapped over, and {asset.path!r} in it is an asset: Airflow would not know of what "
+                    "these instances write. Make a stage for each, in a loop of the DAG file; or give paths, where no "
+                    "DAG starts by these targets"
+                )
+            self.operator.check_names({**self.defaults, **instance}, self.dag)
 
 
 class CheckedPartial(OperatorPartial):

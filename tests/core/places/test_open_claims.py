@@ -159,7 +159,7 @@ def test_whoever_goes_on_is_for_the_same_site(place: DirectoryPlace) -> None:
     on = terms(dimensions={"site": "berlin"})
     Driven.begin(place, attempt_of("run"), on).leave()
     (claimed,) = {area.name for area in (control_of(Path(place.name)) / "attempts").iterdir()}
-    with pytest.raises(errors.TargetRefused, match="'berlin'.*'hamburg'"):
+    with pytest.raises(errors.TargetRefused, match=r"'berlin'.*'hamburg'"):
         place.resume(claimed, terms(dimensions={"site": "hamburg"}))
     Driven(place.resume(claimed, on), on).put({"a.bin": b"1"}).finish()
 
