@@ -18,7 +18,7 @@ REQUIREMENTS := --constraint constraints.txt --group dev --editable .
 WITH :=
 
 # Half of the time of these tests is waiting; what ARGS selects runs one after the other.
-SIDE_BY_SIDE := -n 3 --dist loadfile
+SIDE_BY_SIDE := -n 4 --dist loadfile
 
 # The first Python that runs and is new enough; `make PYTHON=/path/to/python3.12 test` chooses another.
 PYTHON = $(shell for python in python3.13 python3.12 python3.11 python3 python; do \

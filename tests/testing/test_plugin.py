@@ -105,11 +105,6 @@ def test_a_project_that_asks_for_the_plugin(tmp_path: Path, kept: str) -> None:
     assert "9 passed" in done.stdout
 
 
-def test_a_project_that_keeps_no_cache(tmp_path: Path) -> None:
-    done = run_pytest(tmp_path, ASKS, "-p", "no:cacheprovider", "-k", "test_a_dag")
-    assert done.returncode == 0, done.stdout + done.stderr
-
-
 def test_a_project_that_does_not_ask_has_no_such_fixtures(tmp_path: Path) -> None:
     done = run_pytest(tmp_path, "")
     assert "fixture 'dags' not found" in done.stdout
