@@ -39,7 +39,7 @@ class BareDirectory:
     def __init__(
         self,
         path: Path,
-        pattern: str,
+        selection: Selection,
         *,
         follow_symlinks: bool = False,
         is_missing: bool = False,
@@ -47,7 +47,7 @@ class BareDirectory:
     ) -> None:
         self.path = path
         self.is_missing = is_missing
-        self.selection = Selection(pattern)
+        self.selection = selection
         self._listing = Listing(path, self.selection, follow_symlinks, apart_from)
         self._prefix = os.path.join(os.fspath(path), "")
 

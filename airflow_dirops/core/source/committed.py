@@ -27,11 +27,11 @@ class SnapshotSource(Inputs):
     ignored = 0
     is_missing = False
 
-    def __init__(self, snapshot: Snapshot, pattern: str) -> None:
+    def __init__(self, snapshot: Snapshot, selection: Selection) -> None:
         self.snapshot: Snapshot | None = snapshot
         self._held = snapshot
         self.path = Path(snapshot.name)
-        self.selection = Selection(pattern)
+        self.selection = selection
         self._is_listed = False
 
     @property

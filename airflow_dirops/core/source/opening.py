@@ -20,6 +20,7 @@ from airflow_dirops.core.source.partitions import open_partitions
 from airflow_dirops.core.source.pinned import open_pinned
 from airflow_dirops.core.source.source import Source
 from airflow_dirops.core.stage.partitions import Partitions
+from airflow_dirops.core.stage.patterns import Selection
 from airflow_dirops.core.stage.stage import Stage
 
 
@@ -33,7 +34,7 @@ def open_sources(stage: Stage) -> Source:
         return open_partitions(
             together,
             lambda path: _open_single(stage, path, stage.patterns[0]),
-            pattern=stage.patterns[0],
+            selection=Selection(stage.patterns[0]),
             absence=Absence(stage),
         )
     with ExitStack() as opened:
@@ -72,7 +73,7 @@ def check_readable(stage: Stage, source: Source) -> None:
 def _open_single(stage: Stage, location: str | Pin, pattern: str) -> Source:
     source = open_source(
         location,
-        pattern=pattern,
+        selection=Selection(pattern),
         codec=stage.source_codec,
         follow_symlinks=stage.follow_symlinks,
         apart_from=Path(stage.target),
@@ -102,7 +103,7 @@ def _check_missing(stage: Stage, singles: list[Source]) -> None:
 def open_source(
     source: str | Pin,
     *,
-    pattern: str,
+    selection: Selection,
     codec: str | Codec | None = None,
     follow_symlinks: bool = False,
     apart_from: Path | None = None,
@@ -118,16 +119,16 @@ def open_source(
     :raises ListingChanged: if a directory is gone that was pinned as it was.
     """
     if isinstance(source, ListingPin):
-        return open_pinned(source, pattern=pattern, apart_from=apart_from)
+        return open_pinned(source, selection=selection, apart_from=apart_from)
     if isinstance(source, Pin):
-        return SnapshotSource(open_snapshot(source, codec=codec), pattern)
+        return SnapshotSource(open_snapshot(source, codec=codec), selection)
     path = Path(source)
     with storage_errors("opening the source", path):
         if not is_there(path):
             absence.check(path)
-            return BareDirectory(path, pattern, is_missing=True)
+            return BareDirectory(path, selection, is_missing=True)
         if not path.is_dir():
             raise SourceMissing(f"the source {str(path)!r} is a file; a stage reads a directory")
         if (path / HEADER).exists():
-            return SnapshotSource(open_snapshot(path, codec=codec), pattern)
-    return BareDirectory(path, pattern, follow_symlinks=follow_symlinks, apart_from=apart_from)
+            return SnapshotSource(open_snapshot(path, codec=codec), selection)
+    return BareDirectory(path, selection, follow_symlinks=follow_symlinks, apart_from=apart_from)

@@ -17,13 +17,16 @@ from airflow_dirops.core.source.bare import BareDirectory
 from airflow_dirops.core.source.rollup import Member, Rollup
 from airflow_dirops.core.source.source import Source
 from airflow_dirops.core.stage.partitions import Partition, Partitions
+from airflow_dirops.core.stage.patterns import Selection
 
 log = logger(__name__)
 
 _MAX_TOLD = 10
 
 
-def open_partitions(asked: Partitions, open_one: Callable[[str], Source], *, pattern: str, absence: Absence) -> Source:
+def open_partitions(
+    asked: Partitions, open_one: Callable[[str], Source], *, selection: Selection, absence: Absence
+) -> Source:
     """All the partitions, held open as one source.
 
     :param open_one: opens one that a stage committed.
@@ -50,8 +53,8 @@ def open_partitions(asked: Partitions, open_one: Callable[[str], Source], *, pat
         told = first_few(names, _MAX_TOLD).phrase()
         log.warning("%d of %d partitions are missing: %s", len(missing), len(asked), told)
     if not members:
-        members = [Member(each.name, BareDirectory(Path(each.path), pattern, is_missing=True)) for each in missing]
-    return Rollup(asked, members, names, pattern)
+        members = [Member(each.name, BareDirectory(Path(each.path), selection, is_missing=True)) for each in missing]
+    return Rollup(asked, members, names, selection)
 
 
 def _refuse_bare(asked: Partitions, missing: Sequence[Partition]) -> None:

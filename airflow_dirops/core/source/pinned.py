@@ -22,10 +22,10 @@ from airflow_dirops.core.stage.patterns import Selection
 log = logger(__name__)
 
 
-def open_pinned(pin: ListingPin, *, pattern: str, apart_from: Path | None = None) -> PinnedDirectory:
+def open_pinned(pin: ListingPin, *, selection: Selection, apart_from: Path | None = None) -> PinnedDirectory:
     """Open what a look saw.
 
-    :param pattern: which of the files that were seen are inputs.
+    :param selection: which of the files that were seen are inputs.
     :param apart_from: a directory that no link may lead to: the target.
     :raises ListingChanged: if the directory is gone.
     """
@@ -33,18 +33,18 @@ def open_pinned(pin: ListingPin, *, pattern: str, apart_from: Path | None = None
     with storage_errors("opening the source", path):
         if not path.is_dir():
             raise ListingChanged(f"the source {pin.path!r} was there when it was looked at, and is gone; {_REMEDY}")
-    return PinnedDirectory(path, pattern, pin.listing, apart_from=apart_from)
+    return PinnedDirectory(path, selection, pin.listing, apart_from=apart_from)
 
 
 class PinnedDirectory(BareDirectory):
     """A directory that no stage committed, read as one look saw it: what came later is left out.
 
-    :param pattern: which of the files that were seen are inputs.
+    :param selection: which of the files that were seen are inputs.
     :param seen: what the look saw.
     """
 
-    def __init__(self, path: Path, pattern: str, seen: SeenListing, *, apart_from: Path | None = None) -> None:
-        super().__init__(path, pattern)
+    def __init__(self, path: Path, selection: Selection, seen: SeenListing, *, apart_from: Path | None = None) -> None:
+        super().__init__(path, selection)
         self._seen = seen
         self._listing = Listing(path, Selection(seen.pattern), seen.follow_symlinks, apart_from)
 

@@ -42,9 +42,11 @@ class Rollup:
 
     snapshot: Snapshot | None = None
 
-    def __init__(self, asked: Partitions, members: Sequence[Member], missing: Sequence[str], pattern: str) -> None:
+    def __init__(
+        self, asked: Partitions, members: Sequence[Member], missing: Sequence[str], selection: Selection
+    ) -> None:
         self.path = Path(asked.path)
-        self.selection = Selection(pattern)
+        self.selection = selection
         self.singles: tuple[Source, ...] = tuple(member.source for member in members)
         self.missing = tuple(missing)
         self.is_missing = all(single.is_missing for single in self.singles)
