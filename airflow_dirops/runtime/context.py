@@ -12,6 +12,7 @@ from airflow_dirops.calendar.formats import DAILY
 from airflow_dirops.calendar.partitions import Said, due_partition, resolve_partition
 from airflow_dirops.core import errors
 from airflow_dirops.runtime.assets import schedule_format
+from airflow_dirops.runtime.templates import mentions_partition
 
 if TYPE_CHECKING:
     from airflow.sdk import DAG, Context
@@ -28,8 +29,7 @@ def partition_of(context: Context, partition_format: str | None = DAILY) -> str:
     :param partition_format: the form that dates must have; None takes any safe relative name.
     """
     partition, remark = resolve_partition(said_by(context, partition_format), partition_format)
-    if remark:
-        _log.info("%s", f"{remark[0].upper()}{remark[1:]}.")
+    _tell(remark)
     return partition
 
 
@@ -45,12 +45,50 @@ def format_of(dag: DAG | None, partition_format: str | None) -> str | None:
 
 
 def partition_of_run(context: Context) -> str:
-    """The run's partition, for what is no operator of ours: named as the schedule does.
+    """The run's partition, for what is no operator of ours: as the stages and sensors of its DAG take it.
 
     :param context: the task's context.
-    :raises ArgumentRefused: if the run names none.
+    :raises ArgumentRefused: if the run names none, or is for one partition to one of them and for another to another.
     """
-    return partition_of(context, format_of(context["dag"], FROM_SCHEDULE))
+    formats = _formats_asked(context["dag"])
+    found: dict[str, str | None] = {}
+    refusals: list[errors.ArgumentRefused] = []
+    for each in formats:
+        try:
+            name, remark = resolve_partition(said_by(context, each), each)
+        except errors.ArgumentRefused as error:
+            refusals.append(error)
+        else:
+            found[name] = remark
+    if not found:
+        raise refusals[0]
+    if len(found) > 1:
+        raise errors.ArgumentRefused(
+            f"which partition this run is for depends on who asks: the stages of this DAG name theirs in "
+            f"{len(formats)} ways, and here that is {' or '.join(map(repr, found))}. Ask the stage that is meant, "
+            "before this task, for what it returned: {{ ti.xcom_pull('its_task_id')['partition'] }}"
+        )
+    ((name, remark),) = found.items()
+    _tell(remark)
+    return name
+
+
+def _formats_asked(dag: DAG) -> list[str | None]:
+    """How the stages and sensors of a DAG name the partitions of its runs; how its schedule does, if none says more."""
+    asked: dict[str | None, None] = {}
+    for task in dag.tasks:
+        fields, kind = getattr(task, "partial_kwargs", None) or vars(task), getattr(task, "operator_class", type(task))
+        said = fields.get("partition_format", FROM_SCHEDULE)
+        named = (*getattr(kind, "path_fields", ()), *getattr(kind, "name_fields", ()))
+        asks = any(name not in fields or mentions_partition(fields[name]) for name in named)
+        if named and fields.get("partition") is None and (asks or said != FROM_SCHEDULE):
+            asked[format_of(dag, said)] = None
+    return list(asked) or [format_of(dag, FROM_SCHEDULE)]
+
+
+def _tell(remark: str | None) -> None:
+    if remark:
+        _log.info("%s", f"{remark[0].upper()}{remark[1:]}.")
 
 
 def said_by(context: Context, partition_format: str | None) -> Said:

@@ -13,6 +13,7 @@ from jinja2.ext import Extension
 from jinja2.runtime import Context as Names
 from jinja2.utils import missing
 
+from airflow_dirops.core.errors import ArgumentRefused
 from airflow_dirops.runtime.templates import DATES
 
 if TYPE_CHECKING:
@@ -41,6 +42,12 @@ class Dirops:
         from airflow_dirops.runtime.context import partition_of_run
 
         context: Any = self._names.get_all()
+        if "dag" not in context:
+            where = f"the template {self._names.name!r}" if self._names.name else "this template"
+            raise ArgumentRefused(
+                f"{NAME}.partition is asked for in {where}, which was not told of any run; import it as in "
+                f"{{% import 'paths.j2' as paths with context %}}, or hand {NAME}.partition to its macro as an argument"
+            )
         return partition_of_run(context)
 
     def __str__(self) -> str:

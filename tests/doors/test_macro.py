@@ -155,3 +155,78 @@ def test_outside_a_task_they_say_where_they_work() -> None:
         current_partition()
     with pytest.raises(ArgumentRefused, match=r"airflow_dirops\.core\.open_snapshot"):
         open_snapshot("interim/{partition}")
+
+
+def weekly_stage(mapped: bool) -> None:
+    if mapped:
+        partial = DirectoryReadOperator.partial(
+            task_id="read", target="interim/{partition}", partition_format="%G-W%V", read=read_text, codec="text"
+        )
+        partial.expand(source=["raw/{partition}"])
+    else:
+        stage(partition_format="%G-W%V")
+
+
+@pytest.mark.parametrize("mapped", [False, True])
+def test_it_is_what_the_stages_take_as_they_name_it_themselves(runs: Runs, root: Path, mapped: bool) -> None:
+    write(root / "raw/2026-W44", one="1")
+    with DAG("own_names", schedule=None) as dag:
+        weekly_stage(mapped)
+        DirectoryReadOperator(task_id="elsewhere", source="raw", target="fixed", read=read_text, codec="text")
+        Said(task_id="said", text="{{ dirops.partition }}")
+
+        @task
+        def ask() -> str:
+            return current_partition()
+
+        ask()
+    run = runs(dag, key="2026-W44")
+    assert (run.output("said"), run.output("ask")) == ("2026-W44", "2026-W44")
+    by_hand = runs(dag)
+    assert by_hand.output("said").count("-W") == 1
+
+
+def test_any_name_that_a_stage_takes(runs: Runs, root: Path) -> None:
+    write(root / "raw/batch7", one="1")
+    with DAG("any_name", schedule=None, params=dirops_params()) as dag:
+        stage(partition_format=None) >> Said(task_id="said", text="{{ dirops.partition }}")
+    assert runs(dag, conf={"partition": "batch7"}).output("said") == "batch7"
+
+
+def test_where_stages_disagree_it_is_asked_of_one_of_them(
+    runs: Runs, root: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    write(root / "raw", unread="1")
+    advice = "{{ ti.xcom_pull('read')['partition'] }}"
+    with DAG("two_names", schedule=None) as dag:
+        weekly = stage(partition_format="%G-W%V", empty="commit")
+        stage_of_days = DirectoryReadOperator(
+            task_id="days", source="raw/{partition}", target="days/{partition}", read=read_text, empty="commit"
+        )
+        [weekly, stage_of_days] >> Said(task_id="advised", text=advice)
+        Said(task_id="said", text="{{ dirops.partition }}")
+    assert runs(dag, key="2026-W44").output("said") == "2026-W44"  # which cannot be a day
+    run = runs(dag)
+    assert run.state("said") == "failed"
+    assert advice.replace("read", "its_task_id") in "".join(capfd.readouterr())
+    assert run.output("advised") == run.output("read")["partition"]
+
+
+def test_an_import_without_the_run_says_how_to_import(
+    runs: Runs, root: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    write(root / "raw" / DAY, one="1")
+    (tmp_path / "paths.j2").write_text(
+        "{% macro out() %}out/{{ dirops.partition }}{% endmacro %}{% macro of(day) %}out/{{ day }}{% endmacro %}"
+    )
+    with DAG("imports", schedule=daily_partitions("0 2 * * *"), template_searchpath=str(tmp_path)) as dag:
+        stage()
+        Said(task_id="lost", text="{% import 'paths.j2' as paths %}{{ paths.out() }}")
+        Said(task_id="told", text="{% import 'paths.j2' as paths with context %}{{ paths.out() }}")
+        Said(task_id="handed", text="{% import 'paths.j2' as paths %}{{ paths.of(dirops.partition) }}")
+    run = runs(dag, key=DAY)
+    assert run.state("lost") == "failed"
+    said = "".join(capfd.readouterr())
+    assert "the template 'paths.j2', which was not told of any run" in said
+    assert "{% import 'paths.j2' as paths with context %}" in said
+    assert run.output("told") == run.output("handed") == f"out/{DAY}"
