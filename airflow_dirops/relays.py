@@ -14,9 +14,9 @@ from airflow_dirops.calendar.checks import check_partition
 from airflow_dirops.calendar.formats import DAILY
 from airflow_dirops.core.arrival.rules import Rules
 from airflow_dirops.core.errors import ArgumentRefused
+from airflow_dirops.core.stage.partitions import PLACEHOLDER
 from airflow_dirops.operators.relay import NoteToldOperator, TellArrivalsOperator
 from airflow_dirops.runtime.assets import TargetAsset, target_asset
-from airflow_dirops.runtime.templates import PLACEHOLDER
 from airflow_dirops.triggers.arrivals import ArrivalsTrigger
 from airflow_dirops.triggers.watched import Watched
 

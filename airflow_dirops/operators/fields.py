@@ -9,12 +9,13 @@ from airflow_dirops.calendar.checks import check_partition
 from airflow_dirops.calendar.windows import PartitionWindow
 from airflow_dirops.core import errors
 from airflow_dirops.core.format.pins import pin_of
+from airflow_dirops.core.stage.partitions import PLACEHOLDER
 from airflow_dirops.runtime.assets import with_outlet
 from airflow_dirops.runtime.context import is_mapped, overridden_params, said_by
 from airflow_dirops.runtime.dimensions import check_target, names_in
 from airflow_dirops.runtime.fields import PathFields
 from airflow_dirops.runtime.paths import pairs
-from airflow_dirops.runtime.templates import PLACEHOLDER, has_partition, mentions_partition, varies_by
+from airflow_dirops.runtime.templates import has_partition, mentions_partition, varies_by
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -53,11 +54,13 @@ class StageFields(PathFields):
     ) -> None:
         """Refuse a target that another site's task would replace."""
         values = self.dimensions or {}
+        for field in self.name_fields:
+            check_target(templates["target"], names_in(templates[field]), field, templates[field])
         for template, source in sources:
             pin = pin_of(source)
             pinned = pin.dimensions if pin else {}
             names = {name for name in pinned if values[name] not in rendered_target.split("/")}
-            check_target(templates["target"], names | names_in(template), template)
+            check_target(templates["target"], names | names_in(template), "source", template)
 
     def _partition_of_run(self, templates: Mapping[str, Any], context: Context) -> str:
         pinned = {

@@ -11,11 +11,9 @@ from airflow.sdk import Asset, PartitionedAssetTimetable
 from airflow_dirops.calendar.checks import FROM_SCHEDULE, check_format
 from airflow_dirops.calendar.formats import DAILY
 from airflow_dirops.core.errors import ArgumentRefused
+from airflow_dirops.core.stage.partitions import PLACEHOLDER
 from airflow_dirops.runtime.paths import absolute_path
 from airflow_dirops.runtime.settings import root
-from airflow_dirops.runtime.templates import PLACEHOLDER
-
-_STANDS_FOR_ONE = "name-of-a-partition"
 
 
 class TargetAsset(Asset):
@@ -53,9 +51,7 @@ def target_asset(target: str | os.PathLike[str], *, partition_format: str | None
             "runs differ, and no Jinja"
         )
     check_format(partition_format)
-    # What can be wrong with a path is told of one with a name in it.
-    filled = absolute_path("target", path.replace(PLACEHOLDER, _STANDS_FOR_ONE), root())
-    where = filled.replace(_STANDS_FOR_ONE, PLACEHOLDER)
+    where = absolute_path("target", path, root(), kept=PLACEHOLDER)
     made = TargetAsset(path.rstrip("/"), f"file://{where}", **asset)
     made.path, made.partition_format = path, partition_format
     return made

@@ -57,20 +57,22 @@ def check_names(fields: Mapping[str, Any], given: Any, params: Collection[str], 
         for name in sorted(names_in(template) - answered):
             if not (_is_reference(given) or (is_pinned and field != "source")):
                 raise ArgumentRefused(_unanswered(field, template, name))
-    if {"source", "target"} <= fields.keys():
-        check_target(fields["target"], names_in(fields["source"]), fields["source"])
+    if "target" in fields:
+        for field, template in fields.items():
+            check_target(fields["target"], names_in(template), field, template)
 
 
-def check_target(target: Any, names: Iterable[str], source: Any) -> None:
-    """Refuse a target that is the same for two sources.
+def check_target(target: Any, names: Iterable[str], field: str, template: Any) -> None:
+    """Refuse a target that is the same for two sites, of which something else is not.
 
     :param target: its template.
-    :param names: the dimensions by which the source varies, that are not in the target by their values.
-    :param source: its template.
+    :param names: the dimensions by which the field varies, that are not in the target by their values.
+    :param field: what varies: the source, or which of its files are read.
+    :param template: that of the field.
     """
     for name in sorted(set(names) - names_in(target)):
         raise ArgumentRefused(
-            f"source={source!r} is another directory for each {name}, but target={target!r} is the same, so that each "
+            f"{field}={template!r} means other files for each {name}, but target={target!r} is the same, so that each "
             f"would replace the one before; put {{{name}}} into target"
         )
 

@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
 from jinja2 import UndefinedError
+from jinja2.nativetypes import NativeEnvironment
 
 from airflow_dirops.calendar.checks import FROM_SCHEDULE, check_format, check_partition, check_same_format
 from airflow_dirops.calendar.form import check_form
 from airflow_dirops.calendar.windows import PartitionWindow
 from airflow_dirops.core import errors
+from airflow_dirops.core.stage.partitions import PLACEHOLDER
 from airflow_dirops.core.stage.patterns import literal
 from airflow_dirops.runtime.assets import plain_path, schedule_format
 from airflow_dirops.runtime.context import form_of, format_of, function_params, is_mapped, partition_of, zone_of
@@ -32,7 +34,8 @@ from airflow_dirops.runtime.mapping import ToBeMapped, checked_partial, naming_t
 from airflow_dirops.runtime.paths import absolute_path, pairs, path_text, pinned_source, refuse_nothing
 from airflow_dirops.runtime.retries import RETRY_POLICY
 from airflow_dirops.runtime.roots import Root, check_root_conn_id, root_of
-from airflow_dirops.runtime.templates import DATES, PLACEHOLDER, mentions_partition, names_used, other_date
+from airflow_dirops.runtime.templates import DATES, mentions_partition, names_used, other_date
+from airflow_dirops.runtime.texts import kept_as_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,8 +45,6 @@ if TYPE_CHECKING:
     from airflow.sdk.definitions.retry_policy import RetryPolicy
 
     from airflow_dirops.core import Partitions
-
-_STANDS_FOR_ONE = "name-of-a-partition"
 
 LABEL = "{{ dirops_label | default('') }}"
 """What the UI calls an instance of a task: its partition, and whether it was a dry run or a trial."""
@@ -170,6 +171,9 @@ class PathFields(BaseOperator):
         except UndefinedError as error:
             raise errors.ArgumentRefused(_undefined(templates, context, error)) from error
         if parent is self:
+            if isinstance(jinja_env, NativeEnvironment):
+                for name, template in templates.items():
+                    setattr(self, name, kept_as_text(template, getattr(self, name), context))
             self._fill_in(templates, context)
 
     def _fill_in(self, templates: Mapping[str, Any], context: Context) -> None:
@@ -231,13 +235,14 @@ class PathFields(BaseOperator):
     def _several(self, window: PartitionWindow, context: Context) -> Partitions:
         """The partitions that a source stands for in this run."""
         fields = {name: getattr(window, name) for name in ("path", "since", "until")}
-        rendered = {name: self.render_template(value, context) for name, value in fields.items()}
+        rendered = {
+            name: kept_as_text(value, self.render_template(value, context), context) for name, value in fields.items()
+        }
         for name, value in fields.items():
             refuse_nothing(f"source.{name}", value, rendered[name])
         path = path_text("source", window.path, rendered["path"])
-        # What can be wrong with a path is told of one with a name in it.
-        one = filled(path, {**self._values, "partition": _STANDS_FOR_ONE})
-        path = absolute_path("source", one, self.root.path).replace(_STANDS_FOR_ONE, PLACEHOLDER)
+        path = filled(path, {**self._values, "partition": PLACEHOLDER})
+        path = self._absolute("source", path, kept=PLACEHOLDER)
         asked = replace(window, path=path, since=rendered["since"], until=rendered["until"])
         return asked.settle(self.partition, self.partition_format, zone=zone_of(context["dag"]))
 
@@ -259,7 +264,15 @@ class PathFields(BaseOperator):
                 "Airflow's ds is a date in UTC. Write {partition} there; or, if another date is meant, set partition= "
                 "on the operator to the one that the target is for"
             )
-        return absolute_path(name, filled(path, self._values), self.root.path)
+        return self._absolute(name, filled(path, self._values))
+
+    def _absolute(self, name: str, path: str, *, kept: str | None = None) -> str:
+        try:
+            return absolute_path(name, path, self.root.path, kept=kept)
+        except errors.ArgumentRefused as error:
+            if set("{$%").isdisjoint(path):
+                raise
+            raise errors.ArgumentRefused(f"{error}. A DAG's paths may have {{partition}} and Jinja in them") from error
 
 
 def _undefined(templates: Mapping[str, Any], context: Context, error: Exception) -> str:

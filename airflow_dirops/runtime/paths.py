@@ -60,17 +60,18 @@ def path_text(field: str, template: Any, rendered: Any) -> str:
     return rendered
 
 
-def absolute_path(field: str, path: str, root: str | None) -> str:
+def absolute_path(field: str, path: str, root: str | None, *, kept: str | None = None) -> str:
     """Where a path of a DAG lies: as it says, or beneath the root.
 
     :param field: the field's name, for the message.
     :param path: the path, filled in.
     :param root: the setting ``[dirops] root``, if there is one.
+    :param kept: a placeholder in it that is filled in later.
     """
     if "://" in path:
         raise ArgumentRefused(f"{field}={path!r} is a URL; only paths of mounted file systems can be used")
     if path.startswith("~"):
-        return checked_path(field, path)
+        return checked_path(field, path, kept=kept)
     if not os.path.isabs(path):
         if not root:
             raise ArgumentRefused(
@@ -80,10 +81,7 @@ def absolute_path(field: str, path: str, root: str | None) -> str:
                 "or write the path absolute"
             )
         path = _beneath(field, path, root)
-    try:
-        checked_path(field, path)
-    except ArgumentRefused as error:
-        raise ArgumentRefused(f"{error}. A DAG's paths may have {{partition}} and Jinja in them") from error
+    checked_path(field, path, kept=kept)
     return path
 
 

@@ -12,8 +12,7 @@ from jinja2 import Environment, TemplateSyntaxError, meta, nodes
 
 from airflow_dirops.calendar.formats import DAILY, read_name, write_name
 from airflow_dirops.calendar.windows import PartitionWindow
-
-PLACEHOLDER = "{partition}"
+from airflow_dirops.core.stage.partitions import PLACEHOLDER
 
 DATES = frozenset(
     {
@@ -28,6 +27,11 @@ _BY_RUN = DATES | {"dirops", "dag_run", "run_id", "partition_key", "partition_da
 _BY_TASK = frozenset({"ti", "task_instance", "triggering_asset_events", "inlet_events"})
 _JINJA = re.compile(r"\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\}", re.DOTALL)
 _DAY = re.compile(r"(?<!\d)(?:\d{4}-\d{2}-\d{2}|\d{8})(?!\d)")
+
+
+def has_jinja(text: str) -> bool:
+    """Whether a text has anything in it that Jinja would fill in or take out."""
+    return bool(_JINJA.search(text))
 
 
 def template_texts(template: Any) -> list[str]:

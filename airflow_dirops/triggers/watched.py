@@ -11,7 +11,7 @@ from functools import cache
 from typing import Any, Literal
 
 from airflow_dirops.calendar.formats import read_name, unsafe
-from airflow_dirops.runtime.templates import PLACEHOLDER
+from airflow_dirops.core.stage.partitions import PLACEHOLDER
 from airflow_dirops.triggers.conditions import Conditions
 from airflow_dirops.triggers.finding import Awaited, Finding
 from airflow_dirops.triggers.folder import Folder

@@ -11,7 +11,7 @@ import pendulum
 import pytest
 from airflow.sdk import DAG
 
-from airflow_dirops import DirectoryReadOperator, ManifestSensor, StagedTransformOperator
+from airflow_dirops import DirectoryReadOperator, DirectorySensor, ManifestSensor, StagedTransformOperator, partitions
 from airflow_dirops.core.errors import ArgumentRefused
 
 READ = {"read": bytes}
@@ -116,6 +116,61 @@ def test_no_field_may_render_to_none_where_templates_keep_types(native_dag: DAG,
     stage = DirectoryReadOperator(task_id="read", dag=native_dag, **fields, **READ)
     with pytest.raises(ArgumentRefused, match=field):
         rendered(stage, params={"x": None})
+
+
+@pytest.mark.parametrize("name", ["20261101", "007", "2026_11_01", "1e3", "0x10", "True", "[1]", "(1)", "'a'"])
+def test_what_an_author_wrote_is_text_where_templates_keep_types(native_dag: DAG, root: Path, name: str) -> None:
+    stage = DirectoryReadOperator(
+        task_id="read",
+        dag=native_dag,
+        source=name,
+        target="out/{partition}/{camera}",
+        partition=name,
+        partition_format=None,
+        dimensions={"camera": name},
+        pattern=name,
+        stage=name,
+        **READ,
+    )
+    rendered(stage)
+    assert (stage.pattern, stage.stage) == (name, name)
+    assert (stage.source, stage.partition) == (f"{root}/{name}", name)
+    assert stage.target == f"{root}/out/{name}/{name}"
+
+
+@pytest.mark.parametrize("day", ["20261101", "007", "2026_11_01", "1e3"])
+def test_so_is_what_a_template_makes_there(native_dag: DAG, root: Path, day: str) -> None:
+    fields = {"source": ["{{ params.day }}", "b"], "target": "out/{partition}", "partition": "{{ params.day }}"}
+    stage = StagedTransformOperator(
+        task_id="t", dag=native_dag, **fields, partition_format=None, join="inner", pattern=[day, "*"], transform=abs
+    )
+    rendered(stage, params={"day": day})
+    assert stage.source == [f"{root}/{day}", f"{root}/b"]
+    assert (stage.target, stage.pattern) == (f"{root}/out/{day}", [day, "*"])
+
+
+def test_so_are_the_names_of_files_and_what_a_roll_up_ends_with(native_dag: DAG, root: Path) -> None:
+    wait = DirectorySensor(task_id="wait", dag=native_dag, directory="1", expected=["007", "1e3"], marker="42")
+    rendered(wait)
+    assert (wait.directory, list(wait.expected or ()), wait.marker) == (f"{root}/1", ["007", "1e3"], "42")
+    days = partitions("7/{partition}", until="20261101", last=1, partition_format="%Y%m%d")
+    week = StagedTransformOperator(task_id="week", dag=native_dag, source=days, target="week", transform=abs)
+    assert [each.path for each in rendered(week).source] == [f"{root}/7/20261101"]
+
+
+def test_an_upstreams_output_stays_one_where_templates_keep_types(native_dag: DAG, root: Path) -> None:
+    stage = StagedTransformOperator(
+        task_id="t", dag=native_dag, source="{{ params.made }}", target="final/{partition}", transform=abs
+    )
+    assert rendered(stage, partition_key="2026-11-01", params={"made": UPSTREAM}).source == UPSTREAM
+
+
+@pytest.mark.parametrize("taken", ["partition", "name-of-a-partition"])
+def test_no_site_is_taken_for_a_partition(dag: DAG, root: Path, taken: str) -> None:
+    days = partitions("interim/{site}/{partition}", until="2026-11-01", last=1)
+    fields = {"source": days, "target": "final/{site}", "dimensions": {"site": taken}, "transform": abs}
+    stage = rendered(StagedTransformOperator(task_id="t", dag=dag, **fields))
+    assert [each.path for each in stage.source] == [f"{root}/interim/{taken}/2026-11-01"]
 
 
 def test_a_trailing_slash_of_the_dag_is_no_missing_part(dag: DAG) -> None:

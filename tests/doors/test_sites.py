@@ -275,6 +275,19 @@ def test_a_target_that_leaves_the_site_out_is_refused(source: Any, target: str, 
         partial.expand(dimensions=[{"site": "berlin"}])
 
 
+def test_nor_may_a_target_leave_out_what_the_pattern_asks_for() -> None:
+    fields: dict[str, Any] = {"task_id": "t", "source": "raw", "pattern": "{site}_*", **READ}
+    with DAG("left_out", schedule=None), pytest.raises(ArgumentRefused, match=r"pattern=.*put \{site\} into target"):
+        DirectoryReadOperator(target="interim", dimensions={"site": "berlin"}, **fields)
+    with DAG("left_out", schedule=None):
+        partial = DirectoryReadOperator.partial(target="interim", **fields)
+    partial._expand_called = True
+    with pytest.raises(ArgumentRefused, match=r"put \{site\} into target"):
+        partial.expand(dimensions=[{"site": "berlin"}])
+    with DAG("as_advised", schedule=None):
+        DirectoryReadOperator(target="interim/{site}", dimensions={"site": "berlin"}, **fields)
+
+
 def test_nor_may_a_stage_behind_it_leave_it_out(runs: Runs, raw: Path, capfd: pytest.CaptureFixture[str]) -> None:
     with DAG("left_out_later", schedule=None) as dag:
         read = DirectoryReadOperator.partial(task_id="read", **PATHS, **READ).expand(

@@ -62,10 +62,11 @@ def checked_source(name: str, value: object) -> str | Pin:
     return pin.at(checked_path(name, pin.path)) if pin else checked_path(name, value)
 
 
-def checked_path(name: str, value: object) -> str:
+def checked_path(name: str, value: object, *, kept: str | None = None) -> str:
     """A path argument as absolute text; ``~`` and ``~user`` are expanded.
 
     :param name: the argument's, for the message.
+    :param kept: a placeholder that is filled in later.
     :raises ArgumentRefused: if it is empty or no path, since an empty path never means "here" or "everything"; or if
         it holds text that was meant to be replaced, and there is no such directory.
     """
@@ -79,7 +80,7 @@ def checked_path(name: str, value: object) -> str:
             f"{name}={text!r} begins with the home directory of {expanded.split('/')[0][1:] or 'this user'!r}, and "
             "there is none; write the path in full, or './~' for a directory of that name"
         )
-    for leftover in _leftovers(expanded):
+    for leftover in _leftovers(expanded, kept):
         raise ArgumentRefused(f"{name}={text!r} {leftover}; nothing was read or written")
     if os.path.isabs(expanded):
         return os.fspath(Path(expanded))
@@ -92,10 +93,10 @@ def checked_path(name: str, value: object) -> str:
         ) from error
 
 
-def _leftovers(text: str) -> Iterator[str]:
+def _leftovers(text: str, kept: str | None) -> Iterator[str]:
     for pattern, what in _LEFTOVERS:
         for found in pattern.finditer(text):
-            if not _is_there(text, found):
+            if found[0] != kept and not _is_there(text, found):
                 yield f"holds {found[0]!r}, {what}"
 
 
