@@ -12,11 +12,14 @@ from airflow.sdk import DAG, Asset, AssetOrTimeSchedule, AssetWatcher, CronTrigg
 
 from airflow_dirops.calendar.checks import check_partition
 from airflow_dirops.calendar.formats import DAILY
-from airflow_dirops.core.arrival.rules import Rules
+from airflow_dirops.calendar.schedules import check_cron
+from airflow_dirops.core.arrival.rules import Rules, may_be_seconds
 from airflow_dirops.core.errors import ArgumentRefused
 from airflow_dirops.core.stage.partitions import PLACEHOLDER
 from airflow_dirops.operators.relay import NoteToldOperator, TellArrivalsOperator
-from airflow_dirops.runtime.assets import TargetAsset, target_asset
+from airflow_dirops.runtime.assets import TargetAsset, asset_of
+from airflow_dirops.runtime.dimensions import names_in
+from airflow_dirops.runtime.templates import has_jinja
 from airflow_dirops.triggers.arrivals import ArrivalsTrigger
 from airflow_dirops.triggers.watched import Watched
 
@@ -61,7 +64,8 @@ def arrivals(
     :param min_files: how many files there must be; left out, at least one, unless ``marker`` or ``expected`` is given.
     :param min_bytes: how large they must be together.
     :param quiet_for: for how long none of them may have been touched; seconds or a timedelta.
-    :param pattern: which files count: a glob relative to the folder.
+    :param pattern: which files count: a glob relative to the folder. It may have ``{partition}`` in it, as ``marker``
+        and ``expected`` may.
     :param follow_symlinks: descend into links to directories.
     :param since: the first partition that counts. Left out, all that are there when the relay is switched on are told.
     :param poll_interval: seconds between two rounds of the watcher.
@@ -80,7 +84,9 @@ def arrivals(
         "follow_symlinks": follow_symlinks,
     }
     Rules(**rules)  # type: ignore[arg-type]
-    told = target_asset(directory, partition_format=partition_format)
+    for field, text in (("marker", marker), *(("expected", name) for name in expected), ("pattern", pattern)):
+        _refuse_what_nobody_fills_in(field, text)
+    told = asset_of("directory", "arrivals", directory, partition_format=partition_format)
     _relay(told, "folder", rules, since=since, poll_interval=poll_interval, sweep=sweep, dag_id=dag_id)
     return told
 
@@ -118,7 +124,8 @@ def commits(
     rules = {"min_files": min_files, "max_quarantined": max_quarantined, "stage": stage}
     if findings := list(ManifestSensor.unusable(rules)):
         raise ArgumentRefused("these conditions can never be fulfilled", findings)
-    told = target_asset(target, partition_format=partition_format)
+    _refuse_what_nobody_fills_in("stage", stage)
+    told = asset_of("target", "commits", target, partition_format=partition_format)
     _relay(told, "target", rules, since=since, poll_interval=poll_interval, sweep=sweep, dag_id=dag_id)
     return told
 
@@ -135,6 +142,8 @@ def _relay(
 ) -> None:
     """Make the DAG that tells an asset."""
     watched = _watched(told, kind, rules, since, poll_interval)
+    if sweep is not None:
+        check_cron(sweep, "sweep")
     name = f"{told.name} seen"
     trigger = ArrivalsTrigger(watched=watched.as_dict(), asset=name, poll_interval=poll_interval)
     seen = Asset(name, f"x-dirops-seen:{told.uri}", watchers=[AssetWatcher(name=name, trigger=trigger)])
@@ -167,7 +176,7 @@ def _watched(
             f"{told.path!r} has no {PLACEHOLDER} in it, so that there is one folder and no key to tell; put it in, or "
             "wait for that folder with a sensor"
         )
-    if isinstance(poll_interval, bool) or not isinstance(poll_interval, int | float) or not poll_interval > 0:
+    if not may_be_seconds(poll_interval):
         raise ArgumentRefused(f"poll_interval={poll_interval!r} is no time; give seconds above 0")
     if since is not None and told.partition_format is None:
         raise ArgumentRefused(f"since={since!r} needs a partition_format: names that are no dates have no order")
@@ -175,6 +184,16 @@ def _watched(
         check_partition(since, "since", told.partition_format)
     where = told.uri.removeprefix("file://")
     return Watched(directory=where, partition_format=told.partition_format, kind=kind, rules=dict(rules), since=since)
+
+
+def _refuse_what_nobody_fills_in(field: str, text: str | None) -> None:
+    """Refuse names and Jinja: a relay looks at folders of its own accord, and no run says what they stand for."""
+    if text is None or not (names_in(text) or has_jinja(text)):
+        return
+    raise ArgumentRefused(
+        f"{field}={text!r} has something in it that nothing fills in: a relay knows {PLACEHOLDER} and no more. Write "
+        "it out; where it differs from site to site, make an asset for each in a loop of the DAG file"
+    )
 
 
 def _dag_file() -> str:

@@ -37,6 +37,19 @@ def check_format(partition_format: Any) -> None:
         raise ArgumentRefused(f"partition_format={partition_format!r} cannot name partitions: {fault}")
 
 
+def check_own_format(partition_format: Any) -> None:
+    """The same, where no schedule of a DAG is there to be followed.
+
+    :param partition_format: what the DAG file has; None takes any safe relative name.
+    """
+    if partition_format == FROM_SCHEDULE:
+        raise ArgumentRefused(
+            f"partition_format={partition_format!r} is for operators and sensors, which follow the schedule of their "
+            f"DAG; here is none to follow. Write the format itself, such as {DAILY!r}"
+        )
+    check_format(partition_format)
+
+
 def check_same_format(partition_format: str | None, schedules: str) -> None:
     """Refuse a stage whose partitions are named otherwise than those of its schedule.
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from datetime import tzinfo
+from typing import TYPE_CHECKING, Any
 
-from airflow_dirops.calendar.checks import check_format
+from airflow_dirops.calendar.checks import check_own_format
 from airflow_dirops.calendar.formats import DAILY, HOURLY, MONTHLY, WEEKLY, fault_with
+from airflow_dirops.calendar.windows import fault_of_zone
 from airflow_dirops.core.errors import ArgumentRefused
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from pendulum.tz.timezone import FixedTimezone, Timezone
 
     from airflow_dirops.calendar.timetables import PartitionTimetable
@@ -123,7 +127,12 @@ def _partitions(
 ) -> PartitionTimetable:
     from airflow_dirops.calendar.timetables import PartitionTimetable
 
-    check_format(partition_format)
+    if partition_format is None:
+        raise ArgumentRefused("partition_format=None says no names, and a schedule gives one to each run; leave it out")
+    check_own_format(partition_format)
+    if findings := list(_unusable(timezone, run_offset, run_immediately)):
+        raise ArgumentRefused("this schedule cannot be used", findings)
+    check_cron(cron, "cron")
     timetable = PartitionTimetable(
         cron,
         timezone=timezone or _default_timezone(),
@@ -135,6 +144,41 @@ def _partitions(
     if fault := fault_with(partition_format, timetable.calendar):
         raise ArgumentRefused(f"partition_format={partition_format!r} cannot name the folders of {period}s: {fault}")
     return timetable
+
+
+def check_cron(cron: Any, argument: str) -> None:
+    """Refuse what cannot say when to run.
+
+    :param cron: what the DAG file has.
+    :param argument: its name, for the message.
+    :raises ArgumentRefused: if it is no cron expression, or one that never comes true.
+    """
+    from airflow.exceptions import AirflowTimetableInvalid
+
+    from airflow_dirops.calendar.timetables import PartitionTimetable
+
+    fault = "" if isinstance(cron, str) else f"it is a {type(cron).__name__}"
+    try:
+        if not fault:
+            PartitionTimetable(cron, timezone="UTC").validate()
+    except AirflowTimetableInvalid as error:
+        fault = str(error).rstrip(".")
+    if fault:
+        raise ArgumentRefused(
+            f"{argument}={cron!r} cannot say when to run: {fault}. Write the five fields of cron, such as '0 2 * * *' "
+            "for two at night, or a preset such as '@hourly'"
+        )
+
+
+def _unusable(timezone: Any, run_offset: Any, run_immediately: Any) -> Iterator[str]:
+    if isinstance(timezone, str) and timezone and (fault := fault_of_zone(timezone)):
+        yield f"timezone={timezone!r} is not known: {fault}; give a name such as 'Europe/Berlin'"
+    elif timezone is not None and not isinstance(timezone, str | tzinfo):
+        yield f"timezone={timezone!r} is a {type(timezone).__name__}; give a name such as 'Europe/Berlin'"
+    if isinstance(run_offset, bool) or not isinstance(run_offset, int):
+        yield f"run_offset={run_offset!r} is no number of periods; -1 is the one that has ended, 0 the one that begins"
+    if not isinstance(run_immediately, bool):
+        yield f"run_immediately={run_immediately!r} is neither True nor False"
 
 
 def _default_timezone() -> str | Timezone | FixedTimezone:

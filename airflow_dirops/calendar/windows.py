@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta, tzinfo
 from itertools import islice
 from typing import Any, Literal
@@ -16,7 +16,13 @@ from zoneinfo import ZoneInfo
 from airflow_dirops.calendar.formats import DAILY, example_name, fault_of, has_offset, read_name, write_name
 from airflow_dirops.calendar.hours import AN_HOUR, iter_hours, iter_hours_back
 from airflow_dirops.core.errors import ArgumentRefused
-from airflow_dirops.core.stage.partitions import MAX_PARTITIONS, PLACEHOLDER, Partitions, PartitionsLike
+from airflow_dirops.core.stage.partitions import (
+    MAX_PARTITIONS,
+    PLACEHOLDER,
+    Partitions,
+    PartitionsLike,
+    problems_of_names,
+)
 
 Span = Literal["day", "week", "month", "year"]
 
@@ -45,13 +51,17 @@ class PartitionWindow(PartitionsLike):
     missing: Literal["fail", "allow", "wait"] = "fail"
     partition_format: str | None = None
     timezone: str | None = None
+    given: Any = field(default=None, compare=False)
+    """What the path was taken from, which may be an asset: that says what it is below."""
 
     def __post_init__(self) -> None:
         if findings := list(self._problems()):
             raise ArgumentRefused("these partitions cannot be a source", findings)
 
     def __repr__(self) -> str:
-        given = ", ".join(f"{name}={value!r}" for name, value in vars(self).items() if name != "path" and value)
+        given = ", ".join(
+            f"{name}={value!r}" for name, value in vars(self).items() if name not in ("path", "given") and value
+        )
         return f"partitions({self.path!r}, {given})"
 
     @property
@@ -148,13 +158,34 @@ class PartitionWindow(PartitionsLike):
             yield f"last={self.last!r} is no number of partitions; the least is 1"
         if self.of is not None and self.of not in _FLOORS:
             yield f"of={self.of!r} is none of {', '.join(map(repr, _FLOORS))}"
-        if self.timezone is not None and (fault := _fault_of_zone(self.timezone)):
+        if self.timezone is not None and (fault := fault_of_zone(self.timezone)):
             yield f"timezone={self.timezone!r} is not known: {fault}; give a name such as 'Europe/Berlin'"
         if sum(each is not None for each in (self.last, self.of, self.since, self.names)) > 1:
             yield "it can have one of last=, of=, since= and names="
-        form = self.partition_format
-        if form is not None and (fault := fault_of(form)):
-            yield f"partition_format={form!r} cannot name folders: {fault}"
+        if self.names is not None:
+            yield from problems_of_names(self.names)
+        yield from self._problems_of_ends()
+
+    def _problems_of_ends(self) -> Iterator[str]:
+        """What is wrong with what they begin and end with, as far as no run has to say it."""
+        form: Any = self.partition_format
+        if form is not None and (fault := fault_of(form) if isinstance(form, str) else "it is no text"):
+            yield (
+                f"partition_format={form!r} cannot name folders: {fault}; leave it out where they are named as the "
+                "run's own partition is"
+            )
+            return
+        for bound in ("since", "until"):
+            name: Any = getattr(self, bound)
+            if name is None or (isinstance(name, str) and "{" in name):
+                continue
+            if not isinstance(name, str):
+                yield f"{bound}={name!r} is a {type(name).__name__}; write it as its folder is named"
+            elif form is not None:
+                try:
+                    _read(name, form)
+                except ArgumentRefused as error:
+                    yield f"{bound}={error}"
 
 
 def partitions(
@@ -199,8 +230,9 @@ def partitions(
         until=until,
         names=None if names is None else tuple(names),
         missing=missing,
-        partition_format=partition_format or getattr(path, "partition_format", None),
+        partition_format=getattr(path, "partition_format", None) if partition_format is None else partition_format,
         timezone=timezone,
+        given=path,
     )
 
 
@@ -230,7 +262,8 @@ def _instant(begin: datetime) -> datetime:
     return begin if begin.tzinfo else begin.replace(tzinfo=UTC) - _FARTHEST_AHEAD
 
 
-def _fault_of_zone(name: str) -> str | None:
+def fault_of_zone(name: str) -> str | None:
+    """Why a name is that of no zone, if so."""
     try:
         ZoneInfo(name)
     except (KeyError, ValueError, TypeError, OSError) as error:

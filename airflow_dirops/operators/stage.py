@@ -15,7 +15,7 @@ from airflow_dirops.operators.task import StageTask
 from airflow_dirops.runtime import settings
 from airflow_dirops.runtime.choices import form_choices
 from airflow_dirops.runtime.context import attempt_of, function_params
-from airflow_dirops.runtime.mapping import own_arguments
+from airflow_dirops.runtime.mapping import naming_the_task, own_arguments
 from airflow_dirops.runtime.several_sources import known_to_be_several
 
 if TYPE_CHECKING:
@@ -42,8 +42,22 @@ class StageOperator(StageTask):
     workers: int | Literal["auto"] | None
 
     def __init__(self, **kwargs: Any) -> None:
-        _refuse_what_is_for_one_run(kwargs)
+        with naming_the_task(kwargs.get("task_id")):
+            _refuse_what_is_for_one_run(kwargs)
+            self.check_defaults(kwargs.get("default_args") or {})
         super().__init__(**kwargs)
+
+    @classmethod
+    def check_defaults(cls, defaults: Mapping[str, Any]) -> None:
+        """Refuse what is for one run: Airflow passes over defaults that an operator does not take."""
+        for option in OPTIONS.values():
+            form, name = option.form, option.field_name
+            if form and name in defaults and (option.where is Where.ONE_RUN or name != option.name):
+                raise errors.ArgumentRefused(
+                    f"default_args has {name!r}, which is for one run, and no stage follows it there: leave it out, "
+                    f"give the DAG params=dirops_params(), and fill in {form.title!r} in the trigger form. Where "
+                    f"another operator of this DAG takes {name}=, give it to that one"
+                )
 
     @classmethod
     def check_arguments(cls, arguments: Mapping[str, Any], dag: DAG | None) -> None:

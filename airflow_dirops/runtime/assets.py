@@ -8,10 +8,12 @@ from typing import Any
 
 from airflow.sdk import Asset, PartitionedAssetTimetable
 
-from airflow_dirops.calendar.checks import FROM_SCHEDULE, check_format
+from airflow_dirops.calendar.checks import FROM_SCHEDULE, check_own_format
 from airflow_dirops.calendar.formats import DAILY
+from airflow_dirops.calendar.windows import PartitionWindow
 from airflow_dirops.core.errors import ArgumentRefused
 from airflow_dirops.core.stage.partitions import PLACEHOLDER
+from airflow_dirops.runtime.dimensions import names_in
 from airflow_dirops.runtime.paths import absolute_path
 from airflow_dirops.runtime.settings import root
 
@@ -42,16 +44,33 @@ def target_asset(target: str | os.PathLike[str], *, partition_format: str | None
         here, and its URI the absolute one.
     :raises ArgumentRefused: if it is no path of a target.
     """
-    path = os.fsdecode(target)
-    if not path.strip():
-        raise ArgumentRefused(f"target={target!r} names nothing; give the path of the target that is the asset")
+    return asset_of("target", "target_asset", target, partition_format=partition_format, **asset)
+
+
+def asset_of(
+    argument: str, maker: str, target: str | os.PathLike[str], *, partition_format: str | None, **asset: Any
+) -> TargetAsset:
+    """What :func:`target_asset` makes, for whatever makes such assets.
+
+    :param argument: what the path is called there, for messages.
+    :param maker: the function that was called, likewise.
+    """
+    given: Any = target
+    if not isinstance(given, str | os.PathLike) or not (path := os.fsdecode(given)).strip():
+        raise ArgumentRefused(f"{argument}={target!r} names nothing; give the path of the target that is the asset")
     if "{{" in path or "{%" in path:
         raise ArgumentRefused(
-            f"target={target!r} cannot be an asset: an asset has one name for all runs; write {PLACEHOLDER} where "
+            f"{argument}={path!r} cannot be an asset: an asset has one name for all runs; write {PLACEHOLDER} where "
             "runs differ, and no Jinja"
         )
-    check_format(partition_format)
-    where = absolute_path("target", path, root(), kept=PLACEHOLDER)
+    for name in sorted(names_in(path)):
+        each = path.replace(PLACEHOLDER, f"{{{PLACEHOLDER}}}")
+        raise ArgumentRefused(
+            f"{argument}={path!r} has {{{name}}} in it, and an asset is of one {name}: make one for each, as in "
+            f"[{maker}(f{each!r}) for {name} in ('berlin', 'hamburg')]"
+        )
+    check_own_format(partition_format)
+    where = absolute_path(argument, path, root(), kept=PLACEHOLDER)
     made = TargetAsset(path.rstrip("/"), f"file://{where}", **asset)
     made.path, made.partition_format = path, partition_format
     return made
@@ -66,9 +85,10 @@ def plain_path(given: Any, root_conn_id: Any = None) -> Any:
     """
     if isinstance(given, list):
         return [plain_path(each, root_conn_id) for each in given]
-    if isinstance(given, TargetAsset) and root_conn_id is not None and not os.path.isabs(given.path):
+    asset = given.given if isinstance(given, PartitionWindow) else given
+    if isinstance(asset, TargetAsset) and root_conn_id is not None and not os.path.isabs(asset.path):
         raise ArgumentRefused(
-            f"the asset {given.path!r} is of a directory below [dirops] root, and root_conn_id={root_conn_id!r} says "
+            f"the asset {asset.path!r} is of a directory below [dirops] root, and root_conn_id={root_conn_id!r} says "
             "another root; leave that out, or write the path of the asset absolute"
         )
     return os.fspath(given) if isinstance(given, TargetAsset) else given

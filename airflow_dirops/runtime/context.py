@@ -6,6 +6,8 @@ import logging
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from airflow.sdk.bases.operator import get_merged_defaults
+
 from airflow_dirops.calendar.checks import FROM_SCHEDULE
 from airflow_dirops.calendar.form import is_form_field
 from airflow_dirops.calendar.formats import DAILY
@@ -77,13 +79,20 @@ def _formats_asked(dag: DAG) -> list[str | None]:
     """How the stages and sensors of a DAG name the partitions of its runs; how its schedule does, if none says more."""
     asked: dict[str | None, None] = {}
     for task in dag.tasks:
-        fields, kind = getattr(task, "partial_kwargs", None) or vars(task), getattr(task, "operator_class", type(task))
+        fields, kind = _fields_of(task, dag), getattr(task, "operator_class", type(task))
         said = fields.get("partition_format", FROM_SCHEDULE)
         named = (*getattr(kind, "path_fields", ()), *getattr(kind, "name_fields", ()))
         asks = any(name not in fields or mentions_partition(fields[name]) for name in named)
         if named and fields.get("partition") is None and (asks or said != FROM_SCHEDULE):
             asked[format_of(dag, said)] = None
     return list(asked) or [format_of(dag, FROM_SCHEDULE)]
+
+
+def _fields_of(task: Any, dag: DAG) -> dict[str, Any]:
+    """What a DAG file says of a task's arguments; of a mapped one as far as its instances share them."""
+    said: dict[str, Any] = task.partial_kwargs if task.is_mapped else vars(task)
+    defaults, _ = get_merged_defaults(dag, task.task_group, None, None)
+    return {**defaults, **said}
 
 
 def _tell(remark: str | None) -> None:

@@ -111,6 +111,13 @@ class PathFields(BaseOperator):
         }
 
     @classmethod
+    def check_defaults(cls, defaults: Mapping[str, Any]) -> None:
+        """Refuse while the DAG file is read what ``default_args`` cannot say.
+
+        :param defaults: all of those that hold for this task, its own and others'.
+        """
+
+    @classmethod
     def check_arguments(cls, arguments: Mapping[str, Any], dag: DAG | None) -> None:
         """Refuse while the DAG file is read what no run could use.
 

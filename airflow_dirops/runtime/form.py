@@ -42,6 +42,15 @@ def fit_form(dag: DAG, partition_format: str | None) -> None:
             owner.params["partition"] = field
 
 
+def follow_form(params: Any, dag: DAG) -> None:
+    """Let the params of a task, made from those that its DAG had then, have the form as it is by now.
+
+    :param params: those of the task; None for none.
+    """
+    if params and is_form_field(params, "partition") and is_form_field(dag.params, "partition"):
+        params["partition"] = deepcopy(dag.params.get_param("partition"))
+
+
 def _fit(field: Param, partition_format: str | None) -> None:
     formats = {*field.schema.get(_FORMATS, ()), partition_format or ""}
     field.schema[_FORMATS] = sorted(formats)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from inspect import signature
 from itertools import islice, product
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,7 @@ from airflow.sdk.definitions.mappedoperator import OperatorPartial
 
 from airflow_dirops.core.errors import ArgumentRefused
 from airflow_dirops.runtime.assets import TargetAsset, plain_path
+from airflow_dirops.runtime.form import follow_form
 
 if TYPE_CHECKING:
     from airflow.sdk import DAG
@@ -48,12 +50,12 @@ class ToBeMapped:
 
     :param operator: its class.
     :param given: what the DAG file says.
-    :param defaults: what ``default_args`` say of the operator's arguments.
+    :param all_defaults: what ``default_args`` say, of other operators' arguments too.
     """
 
     operator: Any
     given: Mapping[str, Any]
-    defaults: Mapping[str, Any]
+    all_defaults: Mapping[str, Any]
     dag: DAG | None
 
     @classmethod
@@ -61,8 +63,13 @@ class ToBeMapped:
         dag = given.get("dag") or DagContext.get_current()
         group = given.get("task_group") or TaskGroupContext.get_current(dag)
         merged, _ = get_merged_defaults(dag, group, None, given.get("default_args"))
-        own = own_arguments(operator)
-        return cls(operator, given, {name: value for name, value in merged.items() if name in own}, dag)
+        return cls(operator, given, merged, dag)
+
+    @cached_property
+    def defaults(self) -> dict[str, Any]:
+        """What ``default_args`` say of the operator's own arguments."""
+        own = own_arguments(self.operator)
+        return {name: value for name, value in self.all_defaults.items() if name in own}
 
     @property
     def arguments(self) -> dict[str, Any]:
@@ -78,6 +85,7 @@ class ToBeMapped:
     def check(self) -> None:
         """Refuse what no instance could use."""
         with naming_the_task(self.given.get("task_id")):
+            self.operator.check_defaults(self.all_defaults)
             self.operator.check_arguments(self._plain, self.dag)
 
     def check_instance(self, instance: Mapping[str, Any]) -> None:
@@ -86,8 +94,9 @@ class ToBeMapped:
         :param instance: what is mapped over, with what all share.
         """
         with naming_the_task(self.given.get("task_id")):
+            root_conn_id = instance.get("root_conn_id", self.defaults.get("root_conn_id"))
             for name in self.operator.path_fields:
-                plain_path(self.given.get(name), instance.get("root_conn_id", self.defaults.get("root_conn_id")))
+                plain_path([self.given.get(name), instance.get(name)], root_conn_id)
             if isinstance(asset := instance.get("target"), TargetAsset):
                 raise ArgumentRefused(
                     f"target= is mapped over, and {asset.path!r} in it is an asset: Airflow would not know of what "
@@ -105,13 +114,20 @@ class CheckedPartial(OperatorPartial):
     def expand(self, **mapped_kwargs: Any) -> MappedOperator:
         """Map over lists, each with each."""
         self._look(_product(mapped_kwargs))
+        self._take_form()
         return super().expand(**mapped_kwargs)
 
     def expand_kwargs(self, kwargs: Any, *, strict: bool = True) -> MappedOperator:
         """Map over dicts of arguments."""
         if isinstance(kwargs, Sequence):
             self._look(iter(each for each in kwargs if isinstance(each, Mapping)))
+        self._take_form()
         return super().expand_kwargs(kwargs, strict=strict)
+
+    def _take_form(self) -> None:
+        """Stages that were written meanwhile may have made the DAG's form fit other names, or more of them."""
+        if (dag := self.kwargs.get("dag")) is not None:
+            follow_form(self.params, dag)
 
     def _look(self, instances: Iterator[Mapping[str, Any]]) -> None:
         for instance in islice(instances, _MOST_LOOKED_AT):

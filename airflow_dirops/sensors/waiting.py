@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from airflow.sdk import BaseSensorOperator, PokeReturnValue
 
 from airflow_dirops.core import errors
+from airflow_dirops.core.arrival.rules import may_be_seconds
 from airflow_dirops.core.messages.shown import shown
 from airflow_dirops.runtime import fields
+from airflow_dirops.runtime.mapping import naming_the_task
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -33,6 +35,11 @@ class WaitingSensor(fields.PathFields, BaseSensorOperator):
     """Whether what one look saw counts at the next one."""
     _memory: dict[str, Any] | None = None
 
+    def __init__(self, **kwargs: Any) -> None:
+        with naming_the_task(kwargs.get("task_id")):
+            _refuse_times(kwargs)
+        super().__init__(**kwargs)
+
     @abstractmethod
     def awaited(self, context: Context) -> Awaited:
         """What this run waits for."""
@@ -53,6 +60,7 @@ class WaitingSensor(fields.PathFields, BaseSensorOperator):
     def check_arguments(cls, arguments: Mapping[str, Any], dag: DAG | None) -> None:
         """Refuse while the DAG file is read what could never come true."""
         super().check_arguments(arguments, dag)
+        _refuse_times(arguments)
         if findings := list(cls.unusable(arguments)):
             raise errors.ArgumentRefused("this sensor cannot wait", findings)
 
@@ -111,3 +119,16 @@ class WaitingSensor(fields.PathFields, BaseSensorOperator):
             method_name="execute_complete",
             timeout=timedelta(seconds=self.timeout),
         )
+
+
+def _refuse_times(arguments: Mapping[str, Any]) -> None:
+    """Refuse times between looks, and up to the end of them, that are none."""
+    given = {name: arguments[name] for name in ("poke_interval", "timeout") if arguments.get(name) is not None}
+    seconds = {name: each.total_seconds() if isinstance(each, timedelta) else each for name, each in given.items()}
+    # No time at all is one look, or one after the other, which the triggerer could do nothing else beside.
+    is_time = {
+        name: may_be_seconds(each) or (each == 0 and not (name == "poke_interval" and arguments.get("deferrable")))
+        for name, each in seconds.items()
+    }
+    if findings := [f"{name}={given[name]!r} is no time; give seconds above 0" for name in given if not is_time[name]]:
+        raise errors.ArgumentRefused("this sensor cannot wait", findings)

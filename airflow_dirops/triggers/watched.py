@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from airflow_dirops.calendar.formats import read_name, unsafe
 from airflow_dirops.core.stage.partitions import PLACEHOLDER
+from airflow_dirops.core.stage.patterns import literal
 from airflow_dirops.triggers.conditions import Conditions
 from airflow_dirops.triggers.finding import Awaited, Finding
 from airflow_dirops.triggers.folder import Folder
@@ -96,8 +97,9 @@ class Watched:
         if self.kind == "target":
             return Conditions(target=self.path_of(partition), **self.rules)
         rules = {**self.rules, "expected": [n.replace(PLACEHOLDER, partition) for n in self.rules.get("expected", ())]}
-        if marker := self.rules.get("marker"):
-            rules["marker"] = marker.replace(PLACEHOLDER, partition)
+        for name, stands_for in (("marker", partition), ("pattern", literal(partition))):
+            if text := self.rules.get(name):
+                rules[name] = text.replace(PLACEHOLDER, stands_for)
         return Folder(directory=self.path_of(partition), partition=partition, **rules)
 
     def _names(self) -> Iterator[str]:

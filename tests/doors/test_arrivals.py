@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -310,13 +312,45 @@ def test_one_line_makes_an_asset_and_the_dag_that_tells_it(root: Path, runs: Run
         ({"marker": "_READY", "since": "November"}, "since is 'November'"),
         ({"marker": "_READY", "since": "a", "partition_format": None}, "needs a partition_format"),
         ({"marker": "_READY", "partition_format": "%d"}, "cannot name partitions"),
-        ({"marker": "_READY", "poll_interval": 0}, "give seconds above 0"),
+        *(
+            ({"marker": "_READY", "poll_interval": none}, "give seconds above 0")
+            for none in (0, -1, math.inf, math.nan, "5", True, None)
+        ),
+        *(
+            ({"marker": "_READY", "sweep": never}, f"sweep={never!r} cannot say when to run")
+            for never in ("every day", "", "@once", "0 0 30 2 *", 7)
+        ),
+        ({"marker": "_READY", "partition_format": "schedule"}, "Write the format itself, such as '%Y-%m-%d'"),
+        ({"marker": "{site}.done"}, "marker='{site}.done' has something in it that nothing fills in"),
+        ({"marker": "{{ ds }}.done"}, "nothing fills in"),
+        ({"expected": ["a", "{site}/b"]}, "expected='{site}/b' has something in it"),
+        ({"marker": "_READY", "pattern": "{site}_*"}, "pattern='{site}_*' has something in it"),
+        ({"directory": "raw/{{ ds }}/{partition}", "marker": "_READY"}, "directory='raw/{{ ds }}/{partition}'"),
     ],
 )
 def test_what_could_never_be_told_is_refused(root: Path, given: dict[str, Any], says: str) -> None:
     with pytest.raises(ArgumentRefused) as refused:
         arrivals(**{"directory": "raw/{partition}", **given})
     assert says in str(refused.value)
+
+
+@pytest.mark.parametrize("maker", [arrivals, commits, target_asset])
+def test_an_asset_is_of_one_site_and_the_advice_works(root: Path, maker: Any) -> None:
+    rules = {"marker": "_READY"} if maker is arrivals else {}
+    with pytest.raises(ArgumentRefused, match=r"'raw/\{site\}/\{partition\}' has \{site\} in it") as refused:
+        maker("raw/{site}/{partition}", **rules)
+    (advice,) = re.findall(r"as in (\[.*\])", str(refused.value))
+    made = eval(advice, {maker.__name__: lambda path: maker(path, **rules)})
+    assert [asset.name for asset in made] == ["raw/berlin/{partition}", "raw/hamburg/{partition}"]
+    with pytest.raises(ArgumentRefused, match="stage="):
+        commits("made/{partition}", stage="{{ ds }}")
+
+
+def test_the_pattern_of_arrivals_may_have_the_partition_in_it(root: Path) -> None:
+    for day in DAYS[:2]:
+        write(root / "raw" / day, **{f"{DAYS[0]}_x": "a"})
+    named = watched(root, rules={"pattern": "{partition}_*", "min_files": 1})
+    assert asyncio.run(first_events(named, [])) == [DAYS[:1]]
 
 
 def test_conditions_of_commits_that_can_never_be_fulfilled_are_refused(root: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -128,6 +129,13 @@ def test_the_same_path_is_the_same_asset(root: Path) -> None:
 def test_what_is_no_path_of_a_target_is_refused(root: Path, target: str, says: str) -> None:
     with pytest.raises(ArgumentRefused, match="(?s)" + says.replace("$", r"\$")):
         target_asset(target)
+
+
+def test_the_schedule_s_format_is_no_format_of_an_asset(root: Path) -> None:
+    with pytest.raises(ArgumentRefused, match="which follow the schedule") as refused:
+        target_asset("interim/{partition}", partition_format="schedule")
+    (advised,) = re.findall(r"such as '(.+?)'", str(refused.value))
+    assert target_asset("interim/{partition}", partition_format=advised).partition_format == advised
 
 
 def test_a_relative_path_without_a_root_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -157,21 +157,29 @@ def test_outside_a_task_they_say_where_they_work() -> None:
         open_snapshot("interim/{partition}")
 
 
-def weekly_stage(mapped: bool) -> None:
-    if mapped:
+def weekly_stage(how: str) -> None:
+    if how == "mapped":
         partial = DirectoryReadOperator.partial(
             task_id="read", target="interim/{partition}", partition_format="%G-W%V", read=read_text, codec="text"
         )
         partial.expand(source=["raw/{partition}"])
+    elif how == "mapped, default_args":
+        partial = DirectoryReadOperator.partial(
+            task_id="read", target="interim/{partition}", read=read_text, codec="text"
+        )
+        partial.expand(source=["raw/{partition}"])
+    elif how == "default_args":
+        stage()
     else:
         stage(partition_format="%G-W%V")
 
 
-@pytest.mark.parametrize("mapped", [False, True])
-def test_it_is_what_the_stages_take_as_they_name_it_themselves(runs: Runs, root: Path, mapped: bool) -> None:
+@pytest.mark.parametrize("how", ["mapped", "mapped, default_args", "default_args", "alone"])
+def test_it_is_what_the_stages_take_as_they_name_it_themselves(runs: Runs, root: Path, how: str) -> None:
     write(root / "raw/2026-W44", one="1")
-    with DAG("own_names", schedule=None) as dag:
-        weekly_stage(mapped)
+    defaults = {"partition_format": "%G-W%V"} if "default_args" in how else {}
+    with DAG("own_names", schedule=None, default_args=defaults) as dag:
+        weekly_stage(how)
         DirectoryReadOperator(task_id="elsewhere", source="raw", target="fixed", read=read_text, codec="text")
         Said(task_id="said", text="{{ dirops.partition }}")
 

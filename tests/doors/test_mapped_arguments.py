@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from airflow.sdk import DAG, task
+from airflow.sdk import DAG, TaskGroup, task
 from airflow.sdk.exceptions import ParamValidationError
 
 from airflow_dirops import (
@@ -101,6 +101,44 @@ def test_the_form_and_templates_know_the_stage(runs: Runs, root: Path, make: Cal
         dag.params["partition"] = "2026-11"
     assert runs(dag, conf={"partition": "2026-W44"}).state("read", 0) == "success"
     assert values(root / "made/2026-W44") == {"one": "a"}
+
+
+@pytest.mark.parametrize("expand", [lambda p: p.expand(source=["a"]), lambda p: p.expand_kwargs([{"source": "a"}])])
+def test_a_partial_that_is_mapped_later_has_the_form_as_it_is_then(expand: Callable[[Any], Any]) -> None:
+    with DAG("later", schedule=None, params=dirops_params()) as dag:
+        partial = DirectoryReadOperator.partial(task_id="mapped", target="b", **READ)
+        DirectoryReadOperator(task_id="weeks", source="a", target="c/{partition}", partition_format="%G-W%V", **READ)
+        expand(partial)
+    for task_id in ("mapped", "weeks"):
+        dag.get_task(task_id).params["partition"] = "2026-W44"
+        dag.get_task(task_id).params["partition"] = "2026-11-01"
+
+
+@pytest.mark.parametrize(
+    "given", [{"limit": 3}, {"dry_run": True}, {"accept_code_change": True}, {"accept_removal": 1}]
+)
+@pytest.mark.parametrize("where", ["dag", "group", "task"])
+def test_default_args_that_are_for_one_run_are_refused(given: dict[str, Any], where: str) -> None:
+    (name,) = given
+    at = {where: given}
+
+    @task.directory_read(source="raw", target="made", codec="text", default_args=at.get("task"))
+    def decorated(path: str, by: str = "x") -> str:
+        return path
+
+    fields = {"task_id": "read", "target": "made", "default_args": at.get("task"), **READ}
+    for make in (
+        lambda: DirectoryReadOperator(source="raw", **fields),
+        lambda: DirectoryReadOperator.partial(**fields).expand(source=["raw"]),
+        decorated,
+        lambda: decorated.expand(by=["a"]),
+    ):
+        with (
+            DAG("defaults", schedule=None, default_args=at.get("dag") or {}),
+            TaskGroup("group", default_args=at.get("group") or {}),
+            pytest.raises(ArgumentRefused, match=rf"task '\w+': default_args has '{name}'.*params=dirops_params\(\)"),
+        ):
+            make()
 
 
 @pytest.mark.parametrize(

@@ -155,6 +155,26 @@ def test_a_window_that_no_run_could_use_is_refused(window: Any, message: str) ->
 
 
 @pytest.mark.parametrize(
+    ("window", "message"),
+    [
+        ({"names": []}, "not one of them"),
+        ({"names": ["../x"]}, "'../x' cannot be a folder"),
+        ({"names": [3]}, "the name 3 cannot be a folder"),
+        ({"names": ["a", "a/b"]}, "'a/b' lies in 'a'"),
+        ({"until": "2026-1-1", "partition_format": "%Y-%m-%d"}, "until='2026-1-1' names no partition"),
+        ({"since": "November", "partition_format": "%Y-%m"}, "since='November' names no partition"),
+        ({"since": 7}, "since=7 is a int"),
+        ({"partition_format": 7}, "it is no text"),
+        ({"partition_format": ""}, "it is empty"),
+        ({"partition_format": "schedule"}, "leave it out"),
+    ],
+)
+def test_what_needs_no_run_to_be_seen_is_refused_when_the_dag_is_read(window: Any, message: str) -> None:
+    with pytest.raises(errors.ArgumentRefused, match=message):
+        partitions(PATH, **window)
+
+
+@pytest.mark.parametrize(
     ("window", "run", "run_format", "expected"),
     [
         ({"last": 4}, "2026/10/25/03+0100", BERLIN, ["01+0200", "02+0100", "02+0200", "03+0100"]),

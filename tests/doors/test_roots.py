@@ -9,7 +9,14 @@ from typing import Any
 import pytest
 from airflow.sdk import DAG
 
-from airflow_dirops import DirectoryReadOperator, DirectorySensor, ManifestSensor, target_asset
+from airflow_dirops import (
+    DirectoryReadOperator,
+    DirectorySensor,
+    ManifestSensor,
+    StagedTransformOperator,
+    partitions,
+    target_asset,
+)
 from airflow_dirops.core.errors import ArgumentRefused
 from airflow_dirops.hooks.directory_root import DirectoryRootHook
 from tests.doors.airflow_runs import Runs
@@ -137,3 +144,19 @@ def test_an_asset_below_the_other_root_is_refused(disk: Path) -> None:
     with pytest.raises(ArgumentRefused, match="says another root"), DAG("rooted", schedule=None):
         ManifestSensor(task_id="there", target=target_asset("interim"), root_conn_id="disk")
     assert stage(target=target_asset(str(disk / "interim")))
+
+
+def test_so_are_partitions_of_it(disk: Path) -> None:
+    days = target_asset("interim/{partition}")
+    fields = {"target": "week", "transform": len, "root_conn_id": "disk"}
+    for source in (partitions(days, last=7), [partitions(days, last=7)]):
+        with pytest.raises(ArgumentRefused, match="says another root"), DAG("rooted", schedule=None):
+            StagedTransformOperator(task_id="week", source=source, **fields)
+        with pytest.raises(ArgumentRefused, match="says another root"), DAG("rooted", schedule=None):
+            StagedTransformOperator.partial(task_id="week", source=source, **fields).expand(pattern=["a"])
+    with pytest.raises(ArgumentRefused, match="says another root"), DAG("rooted", schedule=None):
+        StagedTransformOperator.partial(task_id="week", **fields).expand(source=[partitions(days, last=7)])
+    with DAG("rooted", schedule=None):
+        absolute = target_asset(str(disk / "interim/{partition}"))
+        StagedTransformOperator(task_id="week", source=partitions(absolute, last=7), **fields)
+        StagedTransformOperator(task_id="as_advised", source=partitions(days, last=7), target="x", transform=len)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import date, datetime, timedelta
 from itertools import pairwise
 from typing import Any
@@ -16,7 +17,7 @@ from airflow.timetables.base import DagRunInfo, TimeRestriction
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from airflow_dirops import daily_partitions
+from airflow_dirops import daily_partitions, hourly_partitions, monthly_partitions, weekly_partitions
 from airflow_dirops.calendar.timetables import PartitionTimetable
 from airflow_dirops.core.errors import ArgumentRefused
 
@@ -35,6 +36,7 @@ ZONES = (
     "Pacific/Apia",  # had no 30 December 2011
     "Asia/Kathmandu",
 )
+SCHEDULES = (daily_partitions, hourly_partitions, monthly_partitions, weekly_partitions)
 MISSING = {("Pacific/Apia", date(2011, 12, 30))}
 
 
@@ -245,9 +247,38 @@ def test_a_key_that_is_no_day_is_refused_when_the_run_is_triggered(key: str) -> 
         schedule("0 2 * * *").resolve_partition_date(key)
 
 
-def test_a_cron_expression_that_never_comes_true_is_refused_when_the_dag_is_read() -> None:
+@pytest.mark.parametrize("cron", ["every day", "0 2 30 2 *", "", "@once", "60 2 * * *", "H 2 * * *", 7, None])
+def test_what_cannot_say_when_to_run_is_refused_and_the_advice_works(cron: Any) -> None:
+    for make in SCHEDULES:
+        with pytest.raises(ArgumentRefused, match=r"cron=.* cannot say when to run: .*[^.]\. Write") as refused:
+            make(cron)
+        for advised in re.findall(r"as '(.+?)'", str(refused.value)):
+            DAG("advised", schedule=make(advised, timezone="UTC")).validate()
+
+
+def test_a_cron_expression_that_a_database_has_is_refused_as_well() -> None:
     with pytest.raises(AirflowTimetableInvalid, match="never comes true"):
-        DAG("never", schedule=daily_partitions("0 2 30 2 *")).validate()
+        PartitionTimetable("0 2 30 2 *", timezone="UTC").validate()
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"timezone": "Nowhere"},
+        {"timezone": 7},
+        {"run_offset": 1.5},
+        {"run_offset": True},
+        {"run_offset": None},
+        {"run_immediately": "yes"},
+        {"partition_format": None},
+        {"partition_format": "schedule"},
+    ],
+    ids=str,
+)
+def test_what_a_schedule_cannot_use_is_named(given: dict[str, Any]) -> None:
+    for make in SCHEDULES:
+        with pytest.raises(ArgumentRefused, match=f"{next(iter(given))}="):
+            make("0 2 * * *", **given)
 
 
 @pytest.mark.parametrize("form", ["%Y-%m", "%G-W%V", "%d", "%-d.%m.%Y", "/%Y-%m-%d", "", "today", 7])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import os
 import resource
 import subprocess
@@ -89,6 +90,15 @@ def test_of_a_folder_that_is_not_there_it_says_where_it_looked(target: Path, roo
         {"newer_than": 7},
         {"partition_format": "%-d"},
         {"partition": "2026-W45"},
+        {"poke_interval": math.inf},
+        {"poke_interval": math.nan},
+        {"poke_interval": -1},
+        {"poke_interval": "10"},
+        {"poke_interval": True},
+        {"poke_interval": 0, "deferrable": True},
+        {"timeout": math.inf},
+        {"timeout": math.nan},
+        {"timeout": timedelta(-1)},
     ],
     ids=str,
 )

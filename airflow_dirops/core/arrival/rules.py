@@ -66,7 +66,7 @@ def unusable(rules: Mapping[str, Any]) -> Iterator[str]:
     for name, least in _COUNTS.items():
         if name in given and (isinstance(given[name], bool) or not isinstance(given[name], int) or given[name] < least):
             yield f"{name}={given[name]!r} is no count of {least} or more"
-    if not _may_be_seconds(quiet := given.get("quiet_for", 1)):
+    if not may_be_seconds(quiet := given.get("quiet_for", 1)):
         yield f"quiet_for={quiet!r} is no time; give seconds above 0, or a timedelta"
     yield from _unusable_names(given)
 
@@ -121,5 +121,6 @@ def _is_template(text: Any) -> bool:
     return isinstance(text, str) and "{" in text and ("{{" in text or "{%" in text or "{partition}" in text)
 
 
-def _may_be_seconds(seconds: Any) -> bool:
+def may_be_seconds(seconds: Any) -> bool:
+    """Whether a value is a time that passes: above 0, and with an end."""
     return not isinstance(seconds, bool) and isinstance(seconds, int | float) and 0 < seconds < math.inf

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -114,24 +114,30 @@ class Partitions(PartitionsLike):
             yield f"the path {self.path!r} has no {PLACEHOLDER} in it, so all of them would be one folder; put it in"
         if self.missing not in get_args(Missing):
             yield f"missing={self.missing!r} is none of {', '.join(map(repr, get_args(Missing)))}"
-        if not self.names:
-            yield "there is not one of them; name at least one"
-        if len(self.names) > MAX_PARTITIONS:
-            yield (
-                f"there are {len(self.names)}, and a stage reads up to {MAX_PARTITIONS} at once; roll them up in two "
-                "steps, such as hours into days, and days into the year"
-            )
-        yield from self._problems_of_names()
+        yield from problems_of_names(self.names)
 
-    def _problems_of_names(self) -> Iterator[str]:
-        for name in self.names:
-            if problem := path_problem(name):
-                yield f"the name {shown(repr(name), 100)} cannot be a folder: {problem}"
-        for one, other in pairwise(self.names):
-            if one == other:
-                yield f"{one!r} is there twice; name it once"
-            elif _order(other).startswith(_order(one)):
-                yield f"{other!r} lies in {one!r}, so their keys could be the same; roll them up one level at a time"
+
+def problems_of_names(names: Iterable[Any]) -> Iterator[str]:
+    """Why partitions of these names cannot be read as one source.
+
+    :param names: of all of them, in any order.
+    """
+    names = sorted(names, key=_order)
+    if not names:
+        yield "there is not one of them; name at least one"
+    if len(names) > MAX_PARTITIONS:
+        yield (
+            f"there are {len(names)}, and a stage reads up to {MAX_PARTITIONS} at once; roll them up in two "
+            "steps, such as hours into days, and days into the year"
+        )
+    for name in names:
+        if problem := path_problem(name):
+            yield f"the name {shown(repr(name), 100)} cannot be a folder: {problem}"
+    for one, other in pairwise(names):
+        if one == other:
+            yield f"{one!r} is there twice; name it once"
+        elif _order(other).startswith(_order(one)):
+            yield f"{other!r} lies in {one!r}, so their keys could be the same; roll them up one level at a time"
 
 
 def _order(name: Any) -> str:
