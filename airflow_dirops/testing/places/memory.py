@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterable, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass
+from math import inf
 
 from airflow_dirops.core.errors import (
     ArgumentRefused,
@@ -78,7 +79,14 @@ class MemoryPlace(MemoryTarget):
         claim.written.is_alive = True
         return claim
 
-    def resume(self, attempt: str, terms: Terms) -> MemoryClaim:
+    def resume(
+        self,
+        attempt: str,
+        terms: Terms,
+        *,
+        shard: int | None = None,
+        host: str | None = None,  # noqa: ARG002 - there is one machine
+    ) -> MemoryClaim:
         store, current = self.store, self.manifest()
         if not is_id(attempt):
             raise ArgumentRefused(f"{attempt!r} is no id of an attempt; give the one that the claim has")
@@ -88,13 +96,14 @@ class MemoryPlace(MemoryTarget):
         mine = left.attempt(attempt)
         refuse_superseded(self.name, mine, store.fence)
         refuse_ended(self.name, mine, store.fence, current)
-        refuse_to_go_on(self.name, mine, left, terms, self.given_up_at(attempt), time.time())
+        row = store.fence[mine.run.fence_key]
+        until = inf if left.while_at_work and row.open else self.given_up_at(attempt)
+        refuse_to_go_on(self.name, mine, left, terms, until, time.time())
         base = None
         if left.base:
             with closing(self.hold(left.base)) as held:
                 base = held.manifest
-        row = store.fence[mine.run.fence_key]
-        return self._begin(mine, base, terms, row, full=left.full)
+        return self._begin(mine, base, terms, row, full=left.full, shard=shard)
 
     def permits_removal(self, snapshot: str) -> bool:
         return self.store.accepted_removal == snapshot
@@ -172,10 +181,11 @@ class MemoryPlace(MemoryTarget):
         *,
         full: bool,
         dead: Sequence[MemoryLeftover] = (),
+        shard: int | None = None,
     ) -> MemoryClaim:
         others = self.store.areas_of(attempt.id)
         name = f"{attempt.id}-{len(others) + 1}" if others else attempt.id
-        area = Area(attempt.id, _owner(attempt, terms.fingerprint or "", full=full))
+        area = Area(attempt.id, _owner(attempt, terms.fingerprint or "", full=full, shard=shard))
         self.store.areas[name] = area
         claim = MemoryClaim(self, attempt, base, name, terms, row, full, dead, self._fault)
         claim.others = [MemoryLeftover(*other) for other in others.items()]
@@ -195,7 +205,7 @@ class MemoryKept:
         return MemoryHeld(self.content, self.name)
 
 
-def _owner(attempt: Attempt, fingerprint: str, *, full: bool) -> Owner:
+def _owner(attempt: Attempt, fingerprint: str, *, full: bool, shard: int | None) -> Owner:
     return Owner(
         host=socket.gethostname(),
         boot="",
@@ -205,4 +215,5 @@ def _owner(attempt: Attempt, fingerprint: str, *, full: bool) -> Owner:
         try_number=attempt.try_number,
         ti_id=attempt.ti_id,
         full=full,
+        shard=shard,
     )

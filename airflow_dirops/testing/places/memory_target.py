@@ -97,6 +97,9 @@ class MemoryTarget:
                 yield attempt
 
     def given_up_at(self, attempt: str) -> float | None:
+        claim = self.store.open_claims.get(attempt)
+        if claim is None or claim.while_at_work:
+            return None
         last_work = max((area.last_work for area in self.store.areas_of(attempt).values()), default=0.0)
         return open_until(attempt, self.store.fence, self.manifest(), last_work)
 

@@ -39,7 +39,8 @@ def read_open_claim(control: ControlDirectory, attempt: str) -> OpenClaim | None
 
 def given_up_at(control: ControlDirectory, attempt: str) -> float | None:
     """Until when a claim waits for a process that goes on with it, in seconds since the epoch; None if it does not."""
-    if not (control.attempts / attempt / _CLAIM).exists():
+    claim = read_open_claim(control, attempt)
+    if claim is None or claim.while_at_work:
         return None
     last_work = max((_time_of(area / "alive") for area in areas_of(control.attempts, attempt)), default=0.0)
     return open_until(attempt, control.read_fence(), current_of(control), last_work)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import socket
 import time
+from math import inf
 
-from airflow_dirops.core.errors import ArgumentRefused, AttemptSuperseded
+from airflow_dirops.core.errors import ArgumentRefused, AttemptSuperseded, PlanNotSeen
 from airflow_dirops.core.format.control import Adoption, OpenClaim
 from airflow_dirops.core.format.manifest import Manifest
 from airflow_dirops.core.format.members import is_id
@@ -14,17 +16,23 @@ from airflow_dirops.core.places.directory.claim import ClaimedTarget, begin_in
 from airflow_dirops.core.places.directory.control import ControlDirectory
 from airflow_dirops.core.places.directory.dead import LeftArea
 from airflow_dirops.core.places.directory.holding import hold_pinned
+from airflow_dirops.core.places.directory.notes import once_seen
 from airflow_dirops.core.places.directory.open_claims import current_of, given_up_at, read_open_claim
 from airflow_dirops.core.places.directory.preflight import last_changed
 from airflow_dirops.core.places.directory.recovery import finish_swap
 from airflow_dirops.core.rules.ownership import refuse_ended, refuse_superseded, refuse_to_go_on
 
 
-def resume_claim(control: ControlDirectory, attempt_id: str, terms: Terms) -> ClaimedTarget:
+def resume_claim(
+    control: ControlDirectory, attempt_id: str, terms: Terms, *, shard: int | None = None, host: str | None = None
+) -> ClaimedTarget:
     """Go on with a claim.
 
     :param attempt_id: of the attempt that made it.
+    :param shard: which part of the work this process does.
+    :param host: which machine made it, if that is known.
     :raises ArgumentRefused: if that is no id.
+    :raises PlanNotSeen: if nothing of the target is seen here.
     :raises AttemptSuperseded: if a newer try of its run has claimed the target, or the claim is over.
     :raises TargetRefused: if it was made by another stage, or for other code.
     :raises SnapshotExpired: if its base was removed.
@@ -32,7 +40,14 @@ def resume_claim(control: ControlDirectory, attempt_id: str, terms: Terms) -> Cl
     """
     if not is_id(attempt_id):
         raise ArgumentRefused(f"{attempt_id!r} is no id of an attempt; give the one that the claim has")
-    left = read_open_claim(control, attempt_id)
+    directories = (control.target.parent, control.path, control.attempts, control.attempts / attempt_id)
+    left = once_seen(lambda: read_open_claim(control, attempt_id), directories, host)
+    if left is None and not control.path.is_dir():
+        raise PlanNotSeen(
+            f"machine {socket.gethostname()!r} does not see {str(control.path)!r}, where "
+            f"{f'machine {host!r}' if host else 'another one'} left the claim of attempt {attempt_id}: mount what "
+            "holds the target at the same path on both, and try again"
+        )
     if left is None:
         raise AttemptSuperseded(
             f"there is no claim of attempt {attempt_id} on the target {str(control.target)!r} to go on with: it was "
@@ -44,12 +59,15 @@ def resume_claim(control: ControlDirectory, attempt_id: str, terms: Terms) -> Cl
         fence, current = control.read_fence(), current_of(control)
         refuse_superseded(place, attempt, fence)
         refuse_ended(place, attempt, fence, current)
-        refuse_to_go_on(place, attempt, left, terms, given_up_at(control, attempt_id), time.time())
+        until = given_up_at(control, attempt_id)
+        if left.while_at_work and fence[attempt.run.fence_key].open:
+            until = inf  # nobody has taken what it left, or this could not be read
+        refuse_to_go_on(place, attempt, left, terms, until, time.time())
         base = _base(control, left, current)
         adoption = _adoption(control, base)
         others = [LeftArea(area) for area in areas_of(control.attempts, attempt_id)]
         directory = next_area(control.attempts, attempt_id)
-        alive = begin_in(directory, attempt, terms, full=left.full)
+        alive = begin_in(directory, attempt, terms, full=left.full, shard=shard)
     return ClaimedTarget(
         control=control,
         attempt=attempt,

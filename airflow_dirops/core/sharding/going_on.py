@@ -1,0 +1,50 @@
+"""Go on with the claim of a plan, and say what to clear where that cannot be."""
+
+from __future__ import annotations
+
+from airflow_dirops.core.errors import AttemptSuperseded, PlanSuperseded
+from airflow_dirops.core.format.shards import PlanRecord
+from airflow_dirops.core.place.claim import Claim
+from airflow_dirops.core.place.place import Place
+from airflow_dirops.core.places import place_of
+from airflow_dirops.core.plan.draw_up import code_of, terms_of
+from airflow_dirops.core.plan.plan import Loss, Survey
+from airflow_dirops.core.sharding.notes import PLAN_ANEW
+from airflow_dirops.core.stage.stage import Stage
+
+
+def go_on(stage: Stage, plan: str, host: str, *, shard: int | None = None) -> tuple[Place, Claim]:
+    """Go on with the claim under which a plan was made.
+
+    :param plan: the id of the attempt that made it.
+    :param host: which machine did.
+    :raises PlanSuperseded: if it is over.
+    :raises PlanNotSeen: if this machine sees nothing of it.
+    :raises TargetRefused: if it was made with other code.
+    """
+    place = place_of(stage.target)
+    try:
+        return place, place.resume(plan, terms_of(stage, code_of(stage)), shard=shard, host=host)
+    except AttemptSuperseded as error:
+        raise superseded(error) from error
+
+
+def superseded(error: AttemptSuperseded) -> PlanSuperseded:
+    """The error of whoever works for a plan that is over."""
+    return PlanSuperseded(
+        f"the plan that this was a part of is over, and what was done for it is not committed: {error}. If nothing "
+        f"newer is at work: {PLAN_ANEW[0].lower()}{PLAN_ANEW[1:]}"
+    )
+
+
+def survey_of(plan: PlanRecord) -> Survey:
+    """What the walk through the whole plan had counted, as far as work depends on it."""
+    return Survey(
+        total=plan.total,
+        shared=0,
+        reasons=plan.reasons,
+        removed=plan.removed,
+        loss=Loss(0, 0, "results"),
+        bytes_before=None,
+        is_due=plan.is_due,
+    )
