@@ -121,6 +121,9 @@ class Claim(Protocol):
             one has committed.
         """
 
+    def end(self) -> None:
+        """Let the claim end with this process all the same, though it was left open."""
+
     def write_note(self, name: str, lines: Iterable[bytes]) -> ListRecord:
         """Leave a list for other processes under this claim, durable once the claim is left open.
 

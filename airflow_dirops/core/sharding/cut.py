@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from typing import Any
 
-from airflow_dirops.core.errors import ArgumentRefused
+from airflow_dirops.core.errors import ArgumentRefused, remaining_storage_errors
 from airflow_dirops.core.format.lines import encode_line
 from airflow_dirops.core.format.lists import SkippedLine
 from airflow_dirops.core.format.manifest import SourceRecord
@@ -42,6 +42,7 @@ from airflow_dirops.core.sharding.slices import Costs, cut_evenly
 from airflow_dirops.core.source.opening import check_readable, open_sources
 from airflow_dirops.core.source.source import Source, describe_source
 from airflow_dirops.core.stage.stage import Stage
+from airflow_dirops.core.stops import note_handlers
 from airflow_dirops.core.work.steps import EachInput
 from airflow_dirops.core.work.work import log_work
 
@@ -64,7 +65,8 @@ def cut(stage: Stage, shards: int) -> Cut:
     :raises ArgumentRefused: if the stage aggregates, or that is no number of shards.
     :raises DiropsError: as :func:`~airflow_dirops.core.api.read_directory` before it computes anything.
     """
-    with planning(stage, shards) as (_, found):
+    note_handlers()
+    with remaining_storage_errors(stage.target), planning(stage, shards) as (_, found):
         return found
 
 

@@ -11,7 +11,7 @@ from functools import partial
 from itertools import chain
 from typing import Any
 
-from airflow_dirops.core.errors import PlanSuperseded
+from airflow_dirops.core.errors import PlanSuperseded, remaining_storage_errors
 from airflow_dirops.core.format.code import Code
 from airflow_dirops.core.format.entries import Input, order_of
 from airflow_dirops.core.format.lines import LineDecoder, encode_line
@@ -46,6 +46,7 @@ from airflow_dirops.core.snapshot.reader import Snapshot
 from airflow_dirops.core.snapshot.strays import warn_of_strays
 from airflow_dirops.core.stage.retention import Retention
 from airflow_dirops.core.stage.stage import Stage
+from airflow_dirops.core.stops import note_handlers
 from airflow_dirops.core.work.quarantine import too_many_failures
 from airflow_dirops.core.work.refusals import MAX_REFUSALS, keys_wanted_twice
 
@@ -72,14 +73,19 @@ def gather(
     :raises KeyRefused: if records of two shards want one name; names the inputs of both.
     :raises DiropsError: else as a stage without shards; the target is untouched then.
     """
+    note_handlers()
+    with remaining_storage_errors(stage.target):
+        return _gather(stage, Cut.of_message(cut), sealed)
+
+
+def _gather(stage: Stage, given: Cut, sealed: Iterable[SealedShard | Mapping[str, Any] | None]) -> Outcome:
     began = time.monotonic()
-    given = Cut.of_message(cut)
     if given.outcome is not None:
         return given.outcome
     plan_id, digest = given.plan or "", given.digest or ""
     results = checked_results(plan_id, given.of, sealed)
     try:
-        place, claim = go_on(stage, plan_id, given.host)
+        place, claim = go_on(stage, code_of(stage), plan_id, given.host)
     except PlanSuperseded:
         if (made := _committed_by(place_of(stage.target), plan_id)) is None:
             raise

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from airflow_dirops.core.errors import AttemptSuperseded, PlanSuperseded
+from airflow_dirops.core.format.code import Code
 from airflow_dirops.core.format.shards import PlanRecord
 from airflow_dirops.core.place.claim import Claim
 from airflow_dirops.core.place.place import Place
 from airflow_dirops.core.places import place_of
-from airflow_dirops.core.plan.draw_up import code_of, terms_of
+from airflow_dirops.core.plan.draw_up import terms_of
 from airflow_dirops.core.plan.plan import Loss, Survey
 from airflow_dirops.core.sharding.notes import PLAN_ANEW
 from airflow_dirops.core.stage.stage import Stage
 
 
-def go_on(stage: Stage, plan: str, host: str, *, shard: int | None = None) -> tuple[Place, Claim]:
+def go_on(stage: Stage, code: Code | None, plan: str, host: str, *, shard: int | None = None) -> tuple[Place, Claim]:
     """Go on with the claim under which a plan was made.
 
+    :param code: the functions' own.
     :param plan: the id of the attempt that made it.
     :param host: which machine did.
     :raises PlanSuperseded: if it is over.
@@ -24,7 +26,7 @@ def go_on(stage: Stage, plan: str, host: str, *, shard: int | None = None) -> tu
     """
     place = place_of(stage.target)
     try:
-        return place, place.resume(plan, terms_of(stage, code_of(stage)), shard=shard, host=host)
+        return place, place.resume(plan, terms_of(stage, code), shard=shard, host=host)
     except AttemptSuperseded as error:
         raise superseded(error) from error
 

@@ -10,7 +10,8 @@ from typing import Any
 
 import msgspec
 
-from airflow_dirops.core.errors import ArgumentRefused, AttemptSuperseded, SourceChanged
+from airflow_dirops.core.errors import ArgumentRefused, AttemptSuperseded, SourceChanged, remaining_storage_errors
+from airflow_dirops.core.format.code import Code
 from airflow_dirops.core.format.entries import order_of
 from airflow_dirops.core.format.planned import Planned
 from airflow_dirops.core.format.shards import SEAL, PlanRecord, SealedRecord, SealedShard, Shard
@@ -18,6 +19,7 @@ from airflow_dirops.core.messages.shown import logger
 from airflow_dirops.core.place.claim import Claim
 from airflow_dirops.core.place.staging import Leftover
 from airflow_dirops.core.plan.context import RunContext, context_of
+from airflow_dirops.core.plan.draw_up import code_of
 from airflow_dirops.core.plan.following import Follower
 from airflow_dirops.core.plan.plan import finished_as
 from airflow_dirops.core.plan.recorded import finished_inputs
@@ -29,6 +31,7 @@ from airflow_dirops.core.source.opening import check_readable, open_sources
 from airflow_dirops.core.source.source import Source
 from airflow_dirops.core.stage.partitions import Partitions
 from airflow_dirops.core.stage.stage import Stage
+from airflow_dirops.core.stops import note_handlers
 from airflow_dirops.core.work.steps import Steps
 
 log = logger(__name__)
@@ -49,9 +52,17 @@ def work_shard(stage: Stage, shard: Shard | Mapping[str, Any]) -> dict[str, Any]
     :raises PlanNotSeen: if this machine does not see it.
     :raises DiropsError: as a stage without shards; more failures than the whole stage allows end it here already.
     """
-    given = Shard.of_message(shard)
-    with ExitStack() as opened:
-        _, claim = go_on(stage, given.plan, given.host, shard=given.shard)
+    return work_planned(stage, Shard.of_message(shard), code_of(stage))
+
+
+def work_planned(stage: Stage, given: Shard, code: Code | None) -> dict[str, Any]:
+    """As :func:`work_shard`.
+
+    :param code: the functions' own, where this process may not find their source.
+    """
+    note_handlers()
+    with remaining_storage_errors(stage.target), ExitStack() as opened:
+        _, claim = go_on(stage, code, given.plan, given.host, shard=given.shard)
         opened.enter_context(claim)
         plan = read_plan(claim, given.plan, given.digest, given.host)
         check_asked(plan, stage)

@@ -185,6 +185,11 @@ class Stage(StageOptions):
             yield "it has both transform= and aggregate=; call one from the other, or make two stages"
         if self.workers != 1 or self.file_timeout is not None or self.file_retries:
             yield "aggregate= is one call over all records: workers=, file_timeout= and file_retries= have no meaning"
+        if self.shards is not None:
+            yield (
+                "shards= is for work on one record after the other, and aggregate= is one call over all of them; give "
+                "shards= to the stage that makes the records, and aggregate over its target without them"
+            )
         if self.accept_code_change:
             yield "accept_code_change= has nothing to keep, since aggregate= makes all or nothing; leave it out"
         if named := {"key", "path", "record"}.intersection(self.functions[-1].wanted):

@@ -93,6 +93,9 @@ class MemoryClaim:
         self._place.leave_open(self.attempt, claim)
         self._goes_on = True
 
+    def end(self) -> None:
+        self._goes_on = False
+
     def write_note(self, name: str, lines: Iterable[bytes]) -> ListRecord:
         encoded = [line + b"\n" for line in lines]
         content = self.written.notes[name] = b"".join(encoded)
@@ -137,7 +140,7 @@ class MemoryClaim:
             return Lost(error)
         except AnswerLost as error:
             return Unknown(CommitUnknown(self._place.name, error))
-        self._goes_on = False
+        self.end()
         return Won()
 
     def retire(self, retention: Retention) -> None:

@@ -167,7 +167,7 @@ class ClaimedTarget:
         self._goes_on = True
 
     def end(self) -> None:
-        """It is committed: when this process lets go of it, nobody goes on."""
+        """When this process lets go of it, nobody goes on."""
         self._goes_on = False
 
     def _discard(self) -> None:

@@ -161,6 +161,9 @@ class DirectoryClaim:
     def leave_open(self, *, while_at_work: bool = False) -> None:
         self._claimed.leave_open(while_at_work=while_at_work)
 
+    def end(self) -> None:
+        self._claimed.end()
+
     def write_note(self, name: str, lines: Iterable[bytes]) -> ListRecord:
         return write_note(self._claimed.directory, name, lines)
 
