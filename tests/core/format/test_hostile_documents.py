@@ -157,9 +157,8 @@ def template() -> Iterator[Path]:
     with pytest.raises(errors.RecordFailed):
         stage(tmp, read=refuse_z, on_error="fail")
     with (tmp / "out/.dirops/target/intent.json").open("w") as file:
-        json.dump(
-            {"attempt": names_in(control_of(tmp / "out/target"))["attempt"], "snapshot": "", "retired": ""}, file
-        )
+        attempt = names_in(control_of(tmp / "out/target"))["attempt"]
+        json.dump({"attempt": attempt, "snapshot": "", "retired": ""}, file)
     yield tmp
     shutil.rmtree(tmp)
 

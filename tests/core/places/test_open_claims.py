@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from airflow_dirops.core import errors, open_snapshot, upkeep
+from airflow_dirops.core.format.runs import new_id
 from airflow_dirops.core.places.directory.areas import is_own_name
 from airflow_dirops.core.places.directory.place import DirectoryPlace
-from airflow_dirops.testing.places.driving import Driven, attempt_of, committed, seen_in, terms
+from airflow_dirops.testing.places.driving import KEEP_NONE, Driven, attempt_of, committed, seen_in, terms
 from tests.core.children import ROOT
 from tests.core.conftest import Run
 from tests.core.directories import control_of, orphans_of
@@ -239,6 +243,57 @@ def test_what_cannot_be_read_is_not_gone_on_with(place: DirectoryPlace, planner:
     os.mkfifo(claim)
     with pytest.raises(errors.AttemptSuperseded):
         place.resume(planner.attempt, terms())
+
+
+@pytest.mark.parametrize("door", [lambda name: upkeep.clean(name, KEEP_NONE), upkeep.repair])
+def test_however_many_claims_are_open_what_all_have_in_common_is_read_once(
+    place: DirectoryPlace, door: Callable[[str], object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    control = control_of(Path(place.name))
+    Driven.begin(place, attempt_of("run")).put({"a.bin": b"1"}).leave()
+    committed(place, {"b.bin": b"2"}, attempt_of("other"))
+    (area,) = (control / "attempts").iterdir()
+    read: list[Counter[str]] = []
+    for count in (1, 40):
+        multiply_claims(control, area, count)
+        opened: Counter[str] = Counter()
+        with monkeypatch.context() as patch:
+            count_names(patch, opened)
+            door(place.name)
+        read.append(opened)
+    few, many = read
+    assert many["claim.json"] >= 40
+    assert few["fence.json"] == many["fence.json"] > 0
+    assert few["attempts"] == many["attempts"] > 0
+    assert few["manifest.json"] == many["manifest.json"] > 0
+
+
+def multiply_claims(control: Path, area: Path, count: int) -> None:
+    """As if so many runs had left their claims open, and ten times as many had that somebody has removed."""
+    fence = json.loads((control / "fence.json").read_text())
+    line = next(line for line in fence.values() if line["attempt"] == area.name)
+    for number in range(count * 11):
+        run, attempt = json.dumps(["dag", f"run {number}", "task", -1], separators=(",", ":")), new_id()
+        fence[run] = line | {"attempt": attempt}
+        if number < count:
+            shutil.copytree(area, area.with_name(attempt))
+            claim = json.loads((area / "claim.json").read_text())
+            claim["run"]["run_id"] = f"run {number}"
+            (area.with_name(attempt) / "claim.json").write_text(json.dumps(claim))
+    (control / "fence.json").write_text(json.dumps(fence))
+
+
+def count_names(patch: pytest.MonkeyPatch, opened: Counter[str]) -> None:
+    """Count what is opened or listed, by its last name."""
+    for name in ("open", "scandir"):
+        call = getattr(os, name)
+
+        def counted(path: Any, *arguments: Any, call: Callable[..., Any] = call, **options: Any) -> Any:
+            if not isinstance(path, int):
+                opened[os.path.basename(os.fspath(path))] += 1
+            return call(path, *arguments, **options)
+
+        patch.setattr(os, name, counted)
 
 
 def test_a_run_says_whose_work_it_leaves_alone(

@@ -69,7 +69,7 @@ SABOTAGES = [
     Sabotage(
         "an attempt commits twice, by two of its processes",
         "places/directory/commit.py",
-        "        refuse_ended(str(control.target), attempt, fence, current)\n",
+        "        refuse_ended(str(control.target), attempt, fence, current, sealed_by(control, attempt, fence))\n",
         "",
         f"{OPEN_CLAIMS} -k 'wakes or both_awake'",
     ),
@@ -104,14 +104,14 @@ SABOTAGES = [
     Sabotage(
         "a claim that has committed counts as open",
         "rules/ownership.py",
-        "    if row is None or not row.open or has_committed(row, current):\n",
-        "    if row is None or not row.open:\n",
+        "    if not row.open or has_committed(row, current, sealed):\n",
+        "    if not row.open:\n",
         f"{OPEN_CLAIMS} -k both_awake",
     ),
     Sabotage(
         "the base of a claim that was left open is not kept",
         "places/directory/retention.py",
-        "                if id_in(path.name) in in_use:\n                    continue\n",
+        "                    if in_use.may_include(path):\n                        continue\n",
         "",
         f"{PLACES} -k its_base_is_kept",
     ),

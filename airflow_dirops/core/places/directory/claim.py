@@ -22,7 +22,7 @@ from airflow_dirops.core.places.directory.alive import AliveLock, LeftAlone, own
 from airflow_dirops.core.places.directory.areas import areas_of
 from airflow_dirops.core.places.directory.control import ControlDirectory
 from airflow_dirops.core.places.directory.dead import DeadAttempt, LeftArea, release_all
-from airflow_dirops.core.places.directory.open_claims import current_of, write_open_claim
+from airflow_dirops.core.places.directory.open_claims import current_of, sealed_by, write_open_claim
 from airflow_dirops.core.places.directory.preflight import check_same_device, is_vacant, last_changed, read_base
 from airflow_dirops.core.places.directory.recovery import (
     finish_swap,
@@ -133,7 +133,7 @@ class ClaimedTarget:
         with control.locked(f"{attempt.run}, try {attempt.try_number}"):
             fence = control.read_fence()
             refuse_superseded(place, attempt, fence)
-            refuse_ended(place, attempt, fence, current_of(control))
+            refuse_ended(place, attempt, fence, current_of(control), sealed_by(control, attempt, fence))
             row = fence[attempt.run.fence_key]
             if not row.open:
                 left = OpenClaim.of(

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import time
 
-from airflow_dirops.core.errors import ArgumentRefused, AttemptSuperseded
+from airflow_dirops.core.errors import (
+    ArgumentRefused,
+    AttemptSuperseded,
+    ManifestDamaged,
+    SnapshotExpired,
+    TargetRefused,
+)
 from airflow_dirops.core.format.control import Adoption, OpenClaim
 from airflow_dirops.core.format.manifest import Manifest
 from airflow_dirops.core.format.members import is_id
@@ -14,7 +21,7 @@ from airflow_dirops.core.places.directory.claim import ClaimedTarget, begin_in
 from airflow_dirops.core.places.directory.control import ControlDirectory
 from airflow_dirops.core.places.directory.dead import LeftArea
 from airflow_dirops.core.places.directory.holding import hold_pinned
-from airflow_dirops.core.places.directory.open_claims import current_of, given_up_at, read_open_claim
+from airflow_dirops.core.places.directory.open_claims import OpenClaims, current_of, read_open_claim, sealed_by
 from airflow_dirops.core.places.directory.preflight import last_changed
 from airflow_dirops.core.places.directory.recovery import finish_swap
 from airflow_dirops.core.rules.ownership import refuse_ended, refuse_superseded, refuse_to_go_on
@@ -32,22 +39,19 @@ def resume_claim(control: ControlDirectory, attempt_id: str, terms: Terms) -> Cl
     """
     if not is_id(attempt_id):
         raise ArgumentRefused(f"{attempt_id!r} is no id of an attempt; give the one that the claim has")
-    left = read_open_claim(control, attempt_id)
-    if left is None:
-        raise AttemptSuperseded(
-            f"there is no claim of attempt {attempt_id} on the target {str(control.target)!r} to go on with: it was "
-            "not left open, or it is over; run the stage from its beginning"
-        )
+    left = _read(control, attempt_id)
     attempt, place = left.attempt(attempt_id), str(control.target)
     with control.locked(f"{attempt.run}, try {attempt.try_number}"):
         finish_swap(control)
         fence, current = control.read_fence(), current_of(control)
         refuse_superseded(place, attempt, fence)
-        refuse_ended(place, attempt, fence, current)
-        refuse_to_go_on(place, attempt, left, terms, given_up_at(control, attempt_id), time.time())
+        refuse_ended(place, attempt, fence, current, sealed_by(control, attempt, fence))
+        areas = areas_of(control.attempts, attempt_id)
+        until = OpenClaims(control).waits_until(attempt_id, areas)
+        refuse_to_go_on(place, attempt, left, terms, until, time.time())
         base = _base(control, left, current)
         adoption = _adoption(control, base)
-        others = [LeftArea(area) for area in areas_of(control.attempts, attempt_id)]
+        others = [LeftArea(area) for area in areas]
         directory = next_area(control.attempts, attempt_id)
         alive = begin_in(directory, attempt, terms, full=left.full)
     return ClaimedTarget(
@@ -66,10 +70,36 @@ def resume_claim(control: ControlDirectory, attempt_id: str, terms: Terms) -> Cl
     )
 
 
+def _read(control: ControlDirectory, attempt: str) -> OpenClaim:
+    control.check()
+    directory = control.attempts / attempt
+    if os.path.lexists(directory) and (directory.is_symlink() or not directory.is_dir()):
+        raise TargetRefused(
+            f"{str(directory)!r} is no directory but something else, such as a link, so the claim that it stands for "
+            "cannot be gone on with; see who made it, remove it, and run the stage from its beginning"
+        )
+    why = "it was not left open, or it is over"
+    try:
+        if claim := read_open_claim(control, attempt):
+            return claim
+    except ManifestDamaged as error:
+        why = str(error)
+    raise AttemptSuperseded(
+        f"there is no claim of attempt {attempt} on the target {str(control.target)!r} to go on with: {why}; run the "
+        "stage from its beginning"
+    )
+
+
 def _base(control: ControlDirectory, left: OpenClaim, current: Manifest | None) -> Manifest | None:
     if left.base is None or (current is not None and current.snapshot == left.base):
         return current if left.base else None
-    held = hold_pinned(control.target, left.base)
+    try:
+        held = hold_pinned(control.target, left.base)
+    except SnapshotExpired as error:
+        raise SnapshotExpired(
+            f"snapshot {left.base} of {str(control.target)!r}, on which this claim builds, is no longer kept: somebody "
+            "has removed it; run the stage from its beginning"
+        ) from error
     held.close()
     return held.manifest
 
