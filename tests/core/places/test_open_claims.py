@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import shutil
 import signal
 import subprocess
@@ -22,7 +23,8 @@ from airflow_dirops.core.places.directory.place import DirectoryPlace
 from airflow_dirops.testing.places.driving import KEEP_NONE, Driven, attempt_of, committed, seen_in, terms
 from tests.core.children import ROOT
 from tests.core.conftest import Run
-from tests.core.directories import control_of, orphans_of
+from tests.core.descriptors import left_open, open_descriptors
+from tests.core.directories import control_of, nothing_lost, orphans_of
 
 PLAN = """
 import sys
@@ -237,12 +239,46 @@ def test_what_cannot_be_read_is_not_gone_on_with(place: DirectoryPlace, planner:
     content = claim.read_bytes()
     for damage in (b"", b"{", b"[]", b"7", b"\xff", content.replace(b'"base":"', b'"base":"../../'), b"[" * 100_000):
         claim.write_bytes(damage)
-        with pytest.raises(errors.AttemptSuperseded):
+        with pytest.raises(errors.AttemptSuperseded, match=rf"{claim}.*; run the stage from its beginning"):
             place.resume(planner.attempt, terms())
     claim.unlink()
     os.mkfifo(claim)
-    with pytest.raises(errors.AttemptSuperseded):
+    with pytest.raises(errors.AttemptSuperseded, match=rf"{claim}.*FIFO.*; run the stage from its beginning"):
         place.resume(planner.attempt, terms())
+    committed(place, {"b.bin": b"2"}, attempt_of("run", 2))
+
+
+@pytest.mark.parametrize("kind", ["link", "file"])
+def test_an_attempt_that_is_no_directory_is_not_gone_on_with(place: DirectoryPlace, tmp_path: Path, kind: str) -> None:
+    Driven.begin(place, attempt_of("run")).put({"a.bin": b"1"}).leave()
+    (area,) = (control_of(Path(place.name)) / "attempts").iterdir()
+    elsewhere = area.rename(tmp_path / "elsewhere")
+    area.symlink_to(elsewhere) if kind == "link" else area.touch()
+    with nothing_lost(elsewhere), pytest.raises(errors.TargetRefused, match=f"{area}.*remove it, and run") as refused:
+        place.resume(area.name, terms())
+    assert "is no directory but something else" in str(refused.value)
+    assert [one.name for one in area.parent.iterdir()] == [area.name]
+    assert upkeep.clean(place.name).foreign == [f"attempts/{area.name}"]
+    area.unlink()
+    committed(place, {"b.bin": b"2"}, attempt_of("run", 2))
+
+
+def test_a_process_that_cannot_say_who_it_is_keeps_nothing_locked(place: DirectoryPlace) -> None:
+    Driven.begin(place, attempt_of("run")).put({"a.bin": b"1"}).leave()
+    (area,) = (control_of(Path(place.name)) / "attempts").iterdir()
+    before, limits = open_descriptors(), resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, limits[1]))
+    try:
+        with pytest.raises(errors.StorageError):
+            place.resume(area.name, terms())
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert left_open(before) == []
+    last = Driven(place.resume(area.name, terms()), terms())
+    # The directory that was begun is nobody's, and in nobody's way.
+    assert [other.id for other in last.claim.others] == [area.name, f"{area.name}-2"]
+    last.take_others(area.name).finish()
+    assert orphans_of(Path(place.name)) == []
 
 
 @pytest.mark.parametrize("door", [lambda name: upkeep.clean(name, KEEP_NONE), upkeep.repair])

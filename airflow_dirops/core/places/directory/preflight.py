@@ -11,9 +11,8 @@ from airflow_dirops.core.disk.durable import make_directories
 from airflow_dirops.core.disk.identity import Mounts
 from airflow_dirops.core.errors import ManifestDamaged, ManifestMissing, TargetRefused, storage_errors
 from airflow_dirops.core.format.control import Adoption
-from airflow_dirops.core.format.entries import CONTROL_DIRECTORY, MANIFEST_DIRECTORY, RESERVED
+from airflow_dirops.core.format.entries import CONTROL_DIRECTORY, MANIFEST_DIRECTORY, RESERVED, mtime_ns_of
 from airflow_dirops.core.format.manifest import HEADER, Manifest
-from airflow_dirops.core.format.members import MOST
 from airflow_dirops.core.place.claim import Terms
 from airflow_dirops.core.places.directory.header import read_manifest
 from airflow_dirops.core.rules.replacing import refuse_foreign, refuse_unmanaged
@@ -99,12 +98,9 @@ def is_vacant(target: Path) -> bool:
 
 
 def last_changed(target: Path) -> int | None:
-    """When something was last put into the directory at the target, or taken out; None where there is none.
-
-    Of a time that no document holds, the next one that it does.
-    """
+    """When something was last put into the directory at the target, or taken out; None where there is none."""
     try:
-        return max(-MOST, min(target.stat().st_mtime_ns, MOST))
+        return mtime_ns_of(target.stat())
     except FileNotFoundError:
         return None
 
