@@ -146,9 +146,9 @@ def target_of(area: Path) -> Path:
     return area.parents[3] / area.parents[1].name
 
 
-def run_there(target: Path) -> Outcome:
+def run_there(target: Path, read: Callable[[str], str] = read_text) -> Outcome:
     texts = target.parents[1] / "texts"
-    return read_directory(source=texts, target=target, read=read_text, codec="text", stage="copy", redo="all")
+    return read_directory(source=texts, target=target, read=read, codec="text", stage="copy", redo="all")
 
 
 def replace_earlier(snapshot: Path) -> None:
@@ -243,3 +243,17 @@ def test_what_cannot_be_moved_out_of_the_way_is_told(others: Callable[[str], Pat
     told = cleaned_by_user(target_of(area))
     assert "orphans=[]" in told
     assert f"could not remove {area}" in told.split("left=")[1]
+
+
+def test_a_run_that_has_committed_says_so_whatever_it_can_clean_up(others: Callable[[str], Path]) -> None:
+    area = others("dead")
+    target = target_of(area)
+
+    def read(path: str) -> str:
+        area.parent.chmod(0o300)  # what is in it may be moved, and not listed
+        return read_text(path)
+
+    assert as_user(USER, USER, lambda: run_there(target, read=read).outcome) == "'committed'"
+    area.parent.chmod(0o755)
+    assert "left=[]" in cleaned_by_user(target)
+    assert orphans_of(target) == []

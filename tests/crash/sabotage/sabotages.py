@@ -116,6 +116,20 @@ SABOTAGES = [
         f"{PLACES} -k its_base_is_kept",
     ),
     Sabotage(
+        "the base of a claim goes though a process of it is at work",
+        "places/directory/open_claims.py",
+        "        return inf\n",
+        "        return until\n",
+        f"{PLACES} -k TestDirectoryPlace -k as_long_as_somebody_works",
+    ),
+    Sabotage(
+        "a claim commits again where its snapshot was removed",
+        "rules/ownership.py",
+        "    return is_known_to_stand(row, current) or not noted_by(row).issubset(sealed)\n",
+        "    return is_known_to_stand(row, current)\n",
+        f"{PLACES} -k TestDirectoryPlace -k wakes_late",
+    ),
+    Sabotage(
         "a claim is left open before what it needs is written down",
         "places/directory/claim.py",
         "                write_open_claim(control, attempt.id, left)\n",

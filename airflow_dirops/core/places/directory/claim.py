@@ -107,7 +107,7 @@ class ClaimedTarget:
     ) -> None:
         """Let go. What a failed attempt finished stays for the next one; what is of no more use is removed."""
         if error is None and not self._goes_on:
-            self._discard()
+            self._clear_up()
         release_all(self.found_dead)
         for area in self.others:
             area.close()
@@ -151,13 +151,18 @@ class ClaimedTarget:
         self.alive.note_work()
         self._goes_on = True
 
-    def _discard(self) -> None:
-        self._discard_area(self.directory)
-        others = [area for area in areas_of(self.control.attempts, self.attempt.id) if area != self.directory]
-        if others:
-            self._discard_others(others)
-        for attempt in self.found_dead:
-            attempt.discard()
+    def _clear_up(self) -> None:
+        """Remove what is of no more use. Failing at it only warns: what was committed is."""
+        try:
+            with storage_errors("clearing up behind", self.directory):
+                self._discard_area(self.directory)
+                for attempt in self.found_dead:
+                    attempt.discard()
+                others = [area for area in areas_of(self.control.attempts, self.attempt.id) if area != self.directory]
+                if others:
+                    self._discard_others(others)
+        except DiropsError as error:
+            log.warning("%s; the next run of this stage removes what is left of this one", error)
 
     def _discard_area(self, area: Path) -> None:
         # A replaced snapshot that could not be retired stays: the next run does it.
@@ -166,14 +171,13 @@ class ClaimedTarget:
 
     def _discard_others(self, areas: list[Path]) -> None:
         """What other processes of this attempt left; where one is at work yet, the next claim or clean-up does it."""
-        try:
-            with self.control.locked(f"{self.attempt.run}, try {self.attempt.try_number}"):
-                for area in areas:
-                    if not isinstance(lock := AliveLock.take(area), LeftAlone):
+        with self.control.locked(f"{self.attempt.run}, try {self.attempt.try_number}"):
+            for area in areas:
+                if not isinstance(lock := AliveLock.take(area), LeftAlone):
+                    try:
                         self._discard_area(area)
+                    finally:
                         lock.release()
-        except DiropsError as error:
-            log.warning("%s; the next run of this stage removes what is left of this one", error)
 
 
 def claim_target(control: ControlDirectory, attempt: Attempt, terms: Terms) -> ClaimedTarget:
