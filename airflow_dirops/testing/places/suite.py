@@ -46,6 +46,10 @@ class PlaceTests(ClaimTests, OpenClaimTests, AdoptionTests, StagingTests, Commit
         """Put more there, after :meth:`put_foreign`."""
         pytest.skip(f"{type(self).__name__} does not say how something foreign changes in {place.name}")
 
+    def remove(self, place: Place) -> None:
+        """Remove the current snapshot, as with ``rm -r``, and nothing of what the place keeps beside it."""
+        pytest.skip(f"{type(self).__name__} does not say how what is at {place.name} is removed")
+
     def overwrite(self, place: Place, path: str, content: bytes | None) -> None:
         """Change a file of the current snapshot behind the place's back.
 
