@@ -87,6 +87,8 @@ def test_clean_keeps_for_as_long_as_the_settings_say(data: Path) -> None:
     done = dirops("clean", target, cwd=data, AIRFLOW__DIROPS__KEEP_HOURS="soon")
     assert done.returncode == 2
     assert "keep_hours='soon' (AIRFLOW__DIROPS__KEEP_HOURS) is no number" in done.stderr
+    done = dirops("clean", target, cwd=data, AIRFLOW__DIROPS__KEEP_SNAPSHOTS="-1")
+    assert "keep_snapshots='-1' (AIRFLOW__DIROPS__KEEP_SNAPSHOTS) is no number of 0 or more" in done.stderr
     settings = {"AIRFLOW__DIROPS__KEEP_SNAPSHOTS": "0", "AIRFLOW__DIROPS__KEEP_HOURS": "0"}
     assert len(parsed("clean", target, cwd=data, **settings)["snapshots"]) == 1
 
