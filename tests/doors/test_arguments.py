@@ -13,6 +13,7 @@ from airflow.serialization.serialized_objects import DagSerialization
 
 from airflow_dirops import DirectoryReadOperator, Retention, StagedTransformOperator
 from airflow_dirops.core.errors import ArgumentRefused
+from airflow_dirops.runtime import settings
 from tests.cli.calls import dirops_process
 from tests.doors.airflow_runs import Runs
 from tests.text_files import damage, read_text, values, write
@@ -93,6 +94,25 @@ def test_a_retention_that_is_none_is_refused_when_the_dag_is_parsed(kind: Any, r
 def test_bounds_that_are_no_such_numbers_are_refused(bounds: dict[str, Any]) -> None:
     with pytest.raises(ArgumentRefused, match=f"{next(iter(bounds))}=.* is no (count|number)"):
         Retention(**bounds)
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        *(("keep_snapshots", said) for said in ("-1", "1.5", "few")),
+        *(("keep_hours", said) for said in ("-1", "nan", "a day")),
+    ],
+)
+def test_bounds_in_the_configuration_are_refused_by_their_setting_and_the_advice_works(
+    monkeypatch: pytest.MonkeyPatch, name: str, said: str
+) -> None:
+    monkeypatch.setenv(f"AIRFLOW__DIROPS__{name.upper()}", said)
+    with pytest.raises(ArgumentRefused, match=rf"\[dirops\] {name} is '{said}'") as refused:
+        settings.retention(None)
+    ((advised, variable),) = re.findall(r"such as (\d+), or to 0, .* in (AIRFLOW\w+)", str(refused.value))
+    for number in (advised, "0"):
+        monkeypatch.setenv(variable, number)
+        assert getattr(settings.retention(None), name) == int(number)
 
 
 def _role(kind: Any) -> str:
