@@ -85,6 +85,44 @@ def test_a_retention_that_is_none_is_refused_when_the_dag_is_parsed(kind: Any, r
 
 
 @pytest.mark.parametrize(
+    "wrong",
+    [
+        {"redo": "full"},
+        {"empty": "ignore"},
+        {"on_error": "skip"},
+        {"on_conflict": "win"},
+        {"durability": "safe"},
+        {"workers": 0},
+        {"workers": "4"},
+        {"file_retries": -1},
+        {"file_timeout": -1},
+        {"max_failures": "five"},
+        {"max_removed": 1.5},
+        {"pattern": "/x"},
+        {"pattern": ""},
+        {"pattern": ["a", "../b"]},
+    ],
+    ids=str,
+)
+def test_what_is_no_value_of_an_option_is_refused_when_the_dag_is_read(wrong: dict[str, Any]) -> None:
+    ((name, value),) = wrong.items()
+    fields: dict[str, Any] = {"task_id": "t", "target": "b", "read": read}
+    for make in (
+        lambda: DirectoryReadOperator(source="a", **fields, **wrong),
+        lambda: DirectoryReadOperator.partial(**fields, **wrong).expand(source=["a"]),
+        lambda: DirectoryReadOperator.partial(**fields).expand_kwargs([{"source": "a", name: value}]),
+        lambda: StagedTransformOperator(task_id="t", source="a", target="b", transform=read, **wrong),
+    ):
+        with DAG("wrong", schedule=None), pytest.raises(ArgumentRefused, match=rf"(?s)task 't': .*{name}"):
+            make()
+    with (
+        DAG("defaults", schedule=None, default_args=wrong),
+        pytest.raises(ArgumentRefused, match=rf"(?s)task 't': .*{name}"),
+    ):
+        DirectoryReadOperator(source="a", **fields)
+
+
+@pytest.mark.parametrize(
     "bounds",
     [
         *({"keep_snapshots": wrong} for wrong in (-1, 1.5, True)),
