@@ -114,7 +114,7 @@ def test_a_shard_that_is_missing_is_named_and_only_it_is_made(sharded: Sharded) 
     assert gather(stage, planned, [*sealed[:2], again, sealed[3]]).outcome == "committed"
 
 
-@pytest.mark.parametrize("loss", ["area", "tree", "list", "seal", "file", "other file"])
+@pytest.mark.parametrize("loss", ["area", "tree", "list", "seal", "file", "other file", "notes of another try"])
 def test_what_a_shard_sealed_is_lost_and_it_is_made_again(sharded: Sharded, loss: str) -> None:
     stage = sharded.stage()
     planned = cut(stage, 4)
@@ -127,6 +127,10 @@ def test_what_a_shard_sealed_is_lost_and_it_is_made_again(sharded: Sharded, loss
             (area / "tree").rename(area / "moved")
         case "list":
             (area / "notes" / "files.jsonl").unlink()
+        case "notes of another try":
+            other = area.with_name(work_shard(stage, planned.shards[1])["area"])
+            (area / "notes").rename(area / "moved")
+            (other / "notes").rename(area / "notes")
         case "seal":
             (area / "notes" / "seal.json").write_text("{}")
         case "file":
