@@ -19,7 +19,14 @@ from airflow_dirops.core.place.staging import Sealing
 from airflow_dirops.core.places import place_of
 from airflow_dirops.core.plan.context import RunContext
 from airflow_dirops.core.plan.draw_up import code_of, may_accept_code, terms_of
-from airflow_dirops.core.plan.emptiness import empty_source, is_nothing, nothing_made, why_empty, why_nothing_made
+from airflow_dirops.core.plan.emptiness import (
+    empty_source,
+    is_nothing,
+    nothing_made,
+    what_is_there,
+    why_empty,
+    why_nothing_made,
+)
 from airflow_dirops.core.plan.losses import LossGuard
 from airflow_dirops.core.plan.readiness import Readiness
 from airflow_dirops.core.report.changes import Change, why_code
@@ -141,6 +148,8 @@ class _Attempt:
     def _empty(self) -> Outcome:
         if self._stage.empty == "fail":
             raise empty_source(self._source)
+        if there := what_is_there(self._stage, self._source):
+            log.warning("%s is skipped, though something is there: %s", self._stage.name, there)
         return self._outcome("skipped", self._claim.base, reason=why_empty(self._source))
 
     def _nothing_made(self, made: Manifest, inputs: Iterable[Input]) -> Outcome:
