@@ -145,6 +145,8 @@ class PathFields(BaseOperator):
         partition = arguments.get("partition")
         if isinstance(partition, str) and "{" not in partition:
             check_partition(partition, "partition", used)
+        elif not (partition is None or isinstance(partition, str) or hasattr(partition, "resolve")):
+            raise errors.ArgumentRefused(f"partition={partition!r} is no text; write partition={str(partition)!r}")
         check_form(params_of(dag, arguments.get("params") or {}))
         if dag and partition is None:
             fit_form(dag, used if schedules == FROM_SCHEDULE else schedules)
