@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -226,6 +227,19 @@ def test_the_commit_is_called_again_after_it_has_committed(sharded: Sharded) -> 
     retired = gather(stage, planned, sealed)
     assert (retired.outcome, retired.snapshot) == ("committed", first.snapshot)
     assert open_snapshot(sharded.target).manifest.snapshot == other.snapshot
+
+
+def test_two_commits_at_once_are_one(sharded: Sharded) -> None:
+    for number in range(5):
+        stage = sharded.stage(f"run {number}", redo="all")
+        planned = cut(stage, 3)
+        sealed = [work_shard(stage, shard) for shard in planned.shards]
+        with ThreadPoolExecutor(3) as threads:
+            outcomes = [threads.submit(gather, stage, planned, sealed) for _ in range(3)]
+        assert {each.result().outcome for each in outcomes} == {"committed"}
+        assert {each.result().snapshot for each in outcomes} == {open_snapshot(sharded.target).manifest.snapshot}
+        clean(sharded.target)
+        assert attempts_left(sharded.target) == []
 
 
 def test_a_shard_is_cleared_after_the_commit(sharded: Sharded) -> None:
