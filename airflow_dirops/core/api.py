@@ -10,6 +10,7 @@ from airflow_dirops.core.dry_run import PlannedInputs, dry_run, warn_of_objectio
 from airflow_dirops.core.errors import ArgumentRefused, remaining_storage_errors
 from airflow_dirops.core.pipeline import run_stage
 from airflow_dirops.core.report.outcome import Outcome
+from airflow_dirops.core.sharding.executor import run_in_shards
 from airflow_dirops.core.stage.keywords import StageKeywords
 from airflow_dirops.core.stage.locations import SourceLike
 from airflow_dirops.core.stage.partitions import PartitionsLike
@@ -101,4 +102,6 @@ def run(stage: Stage) -> Outcome:
         raise ArgumentRefused("this stage has no function; give transform=, aggregate= or read=")
     note_handlers()
     with remaining_storage_errors(stage.target):
-        return dry_run(stage) if stage.dry_run else run_stage(stage)
+        if stage.dry_run:
+            return dry_run(stage)
+        return run_stage(stage) if stage.shards is None and stage.executor is None else run_in_shards(stage)

@@ -24,7 +24,7 @@ from airflow_dirops.core.plan.emptiness import empty_source
 from airflow_dirops.core.plan.losses import LossGuard
 from airflow_dirops.core.plan.plan import FATES, PlannedInput
 from airflow_dirops.core.plan.readiness import Readiness
-from airflow_dirops.core.report.changes import Change, why_code
+from airflow_dirops.core.report.changes import Change, told, why_code
 from airflow_dirops.core.report.outcome import Outcome
 from airflow_dirops.core.snapshot.reader import Snapshot
 from airflow_dirops.core.source.opening import check_readable, open_sources
@@ -121,7 +121,7 @@ def _dry_run(stage: Stage, source: Source, began: float) -> Outcome:
         partition=stage.partition,
         dimensions=stage.dimensions,
         seconds=time.monotonic() - began,
-        code_changes=changes,
+        code_changes=told(changes),
     )
     by_reason = {fate: counts[fate] for fate in FATES}
     return replace(outcome, counts={"inputs": total, "ignored": source.ignored, **by_reason})
@@ -184,7 +184,7 @@ class _Preview:
 
     def _objections_to_work(self) -> Iterator[str]:
         _ = self._work.has_work  # which looks at the inputs
-        if reason := LossGuard(self._run, self._place).objection(self._work.loss):
+        if reason := LossGuard.of(self._run, self._place).objection(self._work.loss):
             yield reason
         if (fault := self._readiness.fault) and self._stage.on_error == "fail":
             yield str(fault)

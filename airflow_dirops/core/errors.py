@@ -22,6 +22,9 @@
     │   ├── ArgumentRefused         an argument, template, partition or codec that cannot be used
     │   ├── TargetRefused           writing there could harm something that is not ours
     │   ├── ManifestTooNew          written by a newer version of this package
+    │   ├── PlanDamaged             the plan of a sharded stage cannot be read, or is of something else
+    │   ├── PlanNotSeen             this machine does not see what another one wrote beside the target
+    │   ├── ShardMissing            what a shard made is not there; it has to be made again
     │   └── UntrustedPickle         decoding would run code, and nobody vouched for it
     ├── TransientError          try again
     │   ├── TargetBusy              another process holds the target's lock
@@ -35,6 +38,7 @@
     └── ConflictError           another attempt won; look at who, then decide
         ├── TargetConflict          another run committed since this attempt began
         └── AttemptSuperseded       a newer try of the same run has begun
+            └── PlanSuperseded          and with it a newer plan; or the plan has been committed, or given up
 
     Stopped (BaseException)     the run was asked to stop; no ``except Exception`` may swallow it
 """
@@ -218,6 +222,24 @@ class ManifestTooNew(SetupError):
     kind = "manifest-too-new"
 
 
+class PlanDamaged(SetupError):
+    """The plan of a sharded stage cannot be read, or is for something else than what is asked."""
+
+    kind = "plan-damaged"
+
+
+class PlanNotSeen(SetupError):
+    """This machine does not see what another one wrote beside the target."""
+
+    kind = "plan-not-seen"
+
+
+class ShardMissing(SetupError):
+    """What a shard made is not there, or is not what it sealed; it has to be made again."""
+
+    kind = "shard-missing"
+
+
 class UntrustedPickle(SetupError):
     """Decoding would run code, and nobody vouched for it."""
 
@@ -312,6 +334,12 @@ class AttemptSuperseded(ConflictError):
     """A newer try of the same run has begun, or another process of this one has committed."""
 
     kind = "attempt-superseded"
+
+
+class PlanSuperseded(AttemptSuperseded):
+    """The plan of a sharded stage is over: there is a newer one, or it has been committed, or given up."""
+
+    kind = "plan-superseded"
 
 
 class CommitUnknown(TransientError):

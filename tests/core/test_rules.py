@@ -279,6 +279,8 @@ class TestOpenClaims:
         until = ownership.open_until(row, current, sealed, last_work)
         assert (until is not None) == (row.open and not ownership.has_committed(row, current, sealed))
         assert until is None or until == last_work + ownership.OPEN_SECONDS
+        while_at_work = ownership.open_until(row, current, sealed, last_work, while_at_work=True)
+        assert while_at_work == (None if until is None else last_work)
 
     @given(st.booleans(), st.none() | st.floats(0, 1e10), st.floats(0, 1e10))
     def test_an_attempt_is_dead_when_nobody_works_on_it_or_may(

@@ -210,7 +210,13 @@ class HeldDirectory:
 
     def link_file(self, path: str, into: HeldDirectory) -> None:
         """Give a file a second name, at the same path beneath another directory."""
-        into.make_parents(path)
+        try:
+            self._link_file(path, into)
+        except FileNotFoundError:
+            into.make_parents(path)
+            self._link_file(path, into)
+
+    def _link_file(self, path: str, into: HeldDirectory) -> None:
         source, name = self._parent_of(path)
         target, _ = into._parent_of(path)
         os.link(name, name, src_dir_fd=source, dst_dir_fd=target, follow_symlinks=False)

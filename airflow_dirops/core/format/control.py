@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-from airflow_dirops.core.format.members import AreaName, Id, Number, RetiredName, Text
+from airflow_dirops.core.format.members import AreaName, Count, Id, Number, RetiredName, Text
 from airflow_dirops.core.format.runs import Attempt, LogicalRun
 
 
@@ -85,6 +85,7 @@ class OpenClaim(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     :param dimensions: which site, camera and so on the target is for.
     :param replaces_unmanaged: there was a directory that no stage wrote, which it may move aside.
     :param changed_ns: when something was last put into that directory or taken out, where it was let only as it was.
+    :param while_at_work: it is open only for as long as a process of it is at work.
     """
 
     run: LogicalRun
@@ -99,6 +100,7 @@ class OpenClaim(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     dimensions: dict[Text, Text] = {}
     replaces_unmanaged: bool = False
     changed_ns: Number | None = None
+    while_at_work: bool = False
 
     @classmethod
     def of(
@@ -112,6 +114,7 @@ class OpenClaim(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         dimensions: Mapping[str, str],
         replaces_unmanaged: bool = False,
         changed_ns: int | None = None,
+        while_at_work: bool = False,
     ) -> OpenClaim:
         return cls(
             run=attempt.run,
@@ -126,6 +129,7 @@ class OpenClaim(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
             dimensions=dict(dimensions),
             replaces_unmanaged=replaces_unmanaged,
             changed_ns=changed_ns,
+            while_at_work=while_at_work,
         )
 
     def attempt(self, attempt: str) -> Attempt:
@@ -148,6 +152,7 @@ class Owner(msgspec.Struct, frozen=True, kw_only=True):
 
     :param run: which try of which run it is.
     :param full: whether it made everything anew.
+    :param shard: which part of the work it does, if it does a part.
     """
 
     host: Text
@@ -158,6 +163,7 @@ class Owner(msgspec.Struct, frozen=True, kw_only=True):
     try_number: Number = 0
     ti_id: Text = ""
     full: bool = False
+    shard: Count | None = None
 
     def __str__(self) -> str:
         return f"{self.run}, try {self.try_number}" if self.run else f"process {self.process} on {self.host}"

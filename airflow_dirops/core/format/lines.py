@@ -95,6 +95,8 @@ class LineDecoder:
 def _shape_of(line_type: type[msgspec.Struct]) -> str:
     """Where a line of this type has its paths: in itself, in its inputs too, or in its input and its outputs."""
     names = line_type.__struct_fields__
+    if "line" in names:
+        return "planned"
     if "outputs" in names:
         return "journal"
     return "file" if "inputs" in names else "input" if "parts" in names else "single"
@@ -123,6 +125,15 @@ def _is_plain_journal_line(line: Any) -> bool:
         if not is_plain(output.path):
             return False
     return True
+
+
+def _is_plain_planned(planned: Any) -> bool:
+    return _is_plain_input(planned.input) and (planned.line is None or _is_plain_journal_line(planned.line))
+
+
+def _problem_of_planned(planned: Any) -> str | None:
+    problem = _problem_of_input(planned.input)
+    return problem or (None if planned.line is None else _problem_of_journal_line(planned.line))
 
 
 def _named(path: str) -> str | None:
@@ -155,12 +166,14 @@ _ARE_PLAIN: dict[str, Callable[[Any], bool]] = {
     "input": _is_plain_input,
     "file": _is_plain_file,
     "journal": _is_plain_journal_line,
+    "planned": _is_plain_planned,
 }
 _PROBLEMS: dict[str, Callable[[Any], str | None]] = {
     "single": lambda line: _named(line.path),
     "input": _problem_of_input,
     "file": _problem_of_file,
     "journal": _problem_of_journal_line,
+    "planned": _problem_of_planned,
 }
 
 

@@ -12,10 +12,8 @@ from dataclasses import dataclass
 import msgspec
 
 from airflow_dirops.core.format.entries import Input
-from airflow_dirops.core.format.lines import (
-    encode_line,
-)
-from airflow_dirops.core.format.manifest import ListName
+from airflow_dirops.core.format.lines import encode_line
+from airflow_dirops.core.format.manifest import ListName, SourceRecord
 from airflow_dirops.core.format.members import Count, Digest, InputDigest, Number
 
 FILES: ListName = "files.jsonl"
@@ -36,6 +34,18 @@ class FileLine(msgspec.Struct, frozen=True):
     inputs: tuple[Input, ...]
 
 
+class SealedFile(FileLine, frozen=True):
+    """A line of ``files.jsonl`` as a shard seals it: with what tells that it is still the same file."""
+
+    inode: Count
+    mtime_ns: Number
+
+    @property
+    def line(self) -> FileLine:
+        """As it stands in the manifest."""
+        return FileLine(self.path, self.size, self.digest, self.inputs)
+
+
 class SkippedLine(msgspec.Struct, frozen=True, omit_defaults=True):
     """A line of ``skipped.jsonl``: an input that gave nothing, so that the next run knows it was seen.
 
@@ -48,6 +58,16 @@ class SkippedLine(msgspec.Struct, frozen=True, omit_defaults=True):
     digest: InputDigest | None = None
     beside: Digest | None = None
     reason: str = ""
+
+    @classmethod
+    def left_out(cls, item: Input, lacking: tuple[int, ...], sources: tuple[SourceRecord, ...]) -> SkippedLine:
+        """What a join left out.
+
+        :param lacking: the numbers of the sources in which it is missing.
+        :param sources: all of them.
+        """
+        places = " and ".join(repr(sources[number].location) for number in lacking)
+        return cls(item.path, item.size, digest=item.digest, reason=f"no match in {places}")
 
 
 class QuarantineLine(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from io import BufferedReader
 from types import TracebackType
 from typing import Protocol, Self
 
 from airflow_dirops.core.disk.sorting import Sorter
 from airflow_dirops.core.errors import CommitUnknown, ConflictError
-from airflow_dirops.core.format.manifest import Manifest
+from airflow_dirops.core.format.manifest import ListRecord, Manifest
 from airflow_dirops.core.format.runs import Attempt
 from airflow_dirops.core.place.held import Held
 from airflow_dirops.core.place.staging import Leftover, Staging
@@ -109,15 +110,39 @@ class Claim(Protocol):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None: ...
 
-    def leave_open(self) -> None:
+    def leave_open(self, *, while_at_work: bool = False) -> None:
         """Let the claim outlive this process: others go on with it, with :meth:`Place.resume`, and one of them commits.
 
         It stays open until it is committed, a newer try of its run claims the target, or nobody has worked on it for
         a week. Until then its finished files are nobody else's, and its base is kept.
 
+        :param while_at_work: only for as long as any process of it is at work, this one among them.
         :raises AttemptSuperseded: if a newer try of the same run has claimed the target, or another process of this
             one has committed.
         """
+
+    def end(self) -> None:
+        """Let the claim end with this process all the same, though it was left open."""
+
+    def write_note(self, name: str, lines: Iterable[bytes]) -> ListRecord:
+        """Leave a list for other processes under this claim, durable once the claim is left open.
+
+        :param name: of which this process leaves one.
+        :param lines: without their ends.
+        """
+
+    def open_note(self, area: str, name: str, host: str | None = None) -> BufferedReader | None:
+        """Open what a process of this attempt has left; None if it is not there.
+
+        :param area: that process's staging area.
+        :param host: which machine left it, if that is known: names may come late from another one.
+        """
+
+    def name_of_note(self, area: str, name: str) -> str:
+        """Where it lies, for people."""
+
+    def left_by(self, area: str) -> Leftover | None:
+        """What lies in a staging area, of this attempt or of another one with the same code; None if it is gone."""
 
     def hold_base(self) -> Held | None:
         """The base, held open.

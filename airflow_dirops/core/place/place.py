@@ -44,14 +44,17 @@ class Place(Protocol):
         :raises TargetBusy: if somebody else keeps it locked.
         """
 
-    def resume(self, attempt: str, terms: Terms) -> Claim:
+    def resume(self, attempt: str, terms: Terms, *, shard: int | None = None, host: str | None = None) -> Claim:
         """Go on with a claim that another process has left open, in a staging area of its own; several may at once.
 
         What the others have finished is taken with :meth:`Staging.reuse`.
 
         :param attempt: the id of the attempt that made the claim.
         :param terms: those of the claim; only ``stage`` and ``fingerprint`` are compared.
+        :param shard: which part of the work this process does, for :attr:`Leftover.shard` of those that come after it.
+        :param host: which machine made the claim, if that is known: names may come late from another one.
         :raises ArgumentRefused: if that is no id.
+        :raises PlanNotSeen: if nothing of the target is seen on this machine.
         :raises AttemptSuperseded: if a newer try of the same run has claimed the target since, or the claim has been
             committed or given up. If the target's header names the attempt, that commit stands.
         :raises TargetRefused: if it was made by another stage, or for other code.

@@ -2,21 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Protocol, Self
+from typing import NamedTuple, Protocol, Self
 
 from airflow_dirops.core.codecs.base import Codec
 from airflow_dirops.core.format.code import Code
 from airflow_dirops.core.format.entries import Entry, Input
 from airflow_dirops.core.format.journal import JournalLine
-from airflow_dirops.core.format.lists import InputsSeen
-from airflow_dirops.core.format.manifest import Manifest, PartitionRecord, SourceRecord
+from airflow_dirops.core.format.lists import InputsSeen, SealedFile
+from airflow_dirops.core.format.manifest import ListName, ListRecord, Manifest, PartitionRecord, SourceRecord
 from airflow_dirops.core.format.runs import Attempt
 from airflow_dirops.core.place.held import Held
 from airflow_dirops.core.stage.functions import Pair
 from airflow_dirops.core.stage.stage import Stage
+
+
+class ShardLists(NamedTuple):
+    """The lists of one shard.
+
+    :param first: what the first line of each list that has one is sorted by.
+    """
+
+    totals: Totals
+    lists: dict[ListName, ListRecord]
+    first: dict[ListName, bytes]
 
 
 class Leftover(Protocol):
@@ -26,8 +37,15 @@ class Leftover(Protocol):
     def id(self) -> str:
         """The staging area's."""
 
+    @property
+    def shard(self) -> int | None:
+        """Which part of the work its process did, if it did a part."""
+
     def finished(self) -> Iterator[JournalLine]:
         """What became of the inputs that were through."""
+
+    def close(self) -> None:
+        """Let go of what was opened for it; it is opened again where something more is taken."""
 
 
 class Staging(Protocol):
@@ -102,6 +120,52 @@ class Staging(Protocol):
         :raises ArgumentRefused: if readers would refuse the manifest.
         :raises StorageError: if anything cannot be made durable; the attempt is dead then.
         """
+
+    def seal_shard(self, planned: int, write: Callable[[str, Iterable[bytes]], ListRecord]) -> ShardLists:
+        """Write the lists of what was finished here, for whoever gathers them, and make everything durable.
+
+        :param planned: how many inputs there are, each with its line in the journal.
+        :param write: writes one of the lists.
+        :raises StagingChanged: as :meth:`seal`.
+        """
+
+    def gather(
+        self, files: Iterable[Gathered], lists: Mapping[ListName, Iterable[bytes]], sealing: Sealing, totals: Totals
+    ) -> Manifest:
+        """Take the files that other processes of the attempt have sealed, write the lists and the header, and make
+        everything durable.
+
+        Names are taken, no bytes: by link, or reference; by copy only where the place has neither. The others' staging
+        areas stay whole, so that a process that dies here costs nothing.
+
+        :param files: in order, no path twice.
+        :param lists: the lines of the other lists.
+        :raises KeyRefused: if a name cannot be had beside another one, as where upper and lower case are the same.
+        :raises ShardMissing: if a file is not there, or is not the one that was sealed.
+        """
+
+
+class Gathered(NamedTuple):
+    """A file that a shard has sealed, and where it lies."""
+
+    file: SealedFile
+    shard: int
+    area: Leftover
+
+
+class Totals(NamedTuple):
+    """What shards have come to together, besides their lists.
+
+    :param inputs: how many were through.
+    :param bytes: of the entries.
+    :param one_to_one: each input gave one entry of its own key, or none.
+    :param unmatched: how many lines of the second list are what a join left out.
+    """
+
+    inputs: int
+    bytes: int
+    one_to_one: bool
+    unmatched: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from itertools import islice
 
 from airflow_dirops.core.disk.sorting import Sorter
 from airflow_dirops.core.format.code import Code
 from airflow_dirops.core.format.entries import Input
+from airflow_dirops.core.place.claim import Claim
 from airflow_dirops.core.place.staging import Leftover
 from airflow_dirops.core.report.changes import Change, changes_since
 from airflow_dirops.core.snapshot.reader import Snapshot
@@ -58,6 +60,27 @@ class RunContext:
         """The inputs, in order, as often as asked."""
         inputs = self.source.list_inputs(self.sorter("source"))
         return inputs if self.stage.limit is None else _First(inputs, self.stage.limit)
+
+
+@contextmanager
+def context_of(
+    stage: Stage, source: Source, claim: Claim, code: Code | None, dead: Sequence[Leftover] | None = None
+) -> Iterator[RunContext]:
+    """What a run knows under its claim, the base held open for as long as the block lasts.
+
+    :param dead: what may be reused, if that is not what the claim has found.
+    """
+    held = claim.hold_base()
+    with ExitStack() as opened:
+        yield RunContext(
+            stage=stage,
+            source=source,
+            base=opened.enter_context(Snapshot(held)) if held else None,
+            code=code,
+            full=claim.full,
+            sorter=claim.sorter,
+            dead=claim.dead if dead is None else dead,
+        )
 
 
 @dataclass(frozen=True)

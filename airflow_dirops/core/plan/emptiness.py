@@ -53,20 +53,26 @@ def is_nothing(counts: Counts) -> bool:
     return counts.entries == 0 and counts.inputs > counts.quarantined
 
 
-def nothing_made(stage: Stage, source: Source, counts: Counts, inputs: Iterable[Input]) -> NothingMade:
-    """The error for inputs that all gave nothing."""
+def nothing_made(stage: Stage, where: str, counts: Counts, inputs: Iterable[Input]) -> NothingMade:
+    """The error for inputs that all gave nothing.
+
+    :param where: they lie.
+    """
     failed = f", and {counts.quarantined} failed" if counts.quarantined else ""
     return NothingMade(
-        f"{why_nothing_made(stage, source, counts)}{failed}; nothing was published. Return a value for the files that "
+        f"{why_nothing_made(stage, where, counts)}{failed}; nothing was published. Return a value for the files that "
         "are wanted, narrow the pattern, or set empty='skip' or empty='commit' if that is to be expected",
         _in_upper_case(inputs),
     )
 
 
-def why_nothing_made(stage: Stage, source: Source, counts: Counts) -> str:
-    """In one phrase, what came of the inputs."""
+def why_nothing_made(stage: Stage, where: str, counts: Counts) -> str:
+    """In one phrase, what came of the inputs.
+
+    :param where: they lie.
+    """
     return (
-        f"{counts.inputs} inputs in {str(source.path)!r} were read, and {stage.function_name} gave None for "
+        f"{counts.inputs} inputs in {where!r} were read, and {stage.function_name} gave None for "
         f"{'all of them' if stage.aggregate or not counts.quarantined else 'all that did not fail'} "
         f"(stage {stage.name})"
     )

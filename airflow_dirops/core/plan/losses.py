@@ -6,6 +6,7 @@ A share that is not mounted, or a listing that was cut short, looks like a sourc
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 
 from airflow_dirops.core.errors import StorageError, TooManyRemoved
 from airflow_dirops.core.format.manifest import Manifest
@@ -23,17 +24,24 @@ log = logger(__name__)
 class LossGuard:
     """Judges how much of the base a run would lose: before work, and again what it has made.
 
+    :param base: what would be replaced.
     :param place: where the target is kept, and what somebody has let through.
+    :param read: the directories that are read, for messages.
     """
 
-    def __init__(self, run: RunContext, place: Place) -> None:
-        self._stage = run.stage
-        self._source = run.source
+    def __init__(self, stage: Stage, base: Manifest | None, place: Place, read: Sequence[str]) -> None:
+        self._stage = stage
         self._place = place
-        self._base = run.base.manifest if run.base is not None and _counts(run.stage, run.base.manifest) else None
+        self._read = read
+        self._base = base if base is not None and _counts(stage, base) else None
         self._has_told = False
         self.was_permitted = False
         """Whether something went through for which somebody had given a permission."""
+
+    @classmethod
+    def of(cls, run: RunContext, place: Place) -> LossGuard:
+        base = run.base.manifest if run.base is not None else None
+        return cls(run.stage, base, place, [os.fspath(single.path) for single in run.source.described])
 
     def check_planned(self, loss: Loss) -> None:
         """Refuse a plan by which too many results would go.
@@ -75,7 +83,7 @@ class LossGuard:
                 log.warning("%d of %d %s %s; somebody has let that through", lost, of, what, how)
             self.was_permitted = True
             return None
-        sources = " and ".join(repr(os.fspath(single.path)) for single in self._source.described)
+        sources = " and ".join(map(repr, self._read))
         bound = "half of them, by default" if self._stage.max_removed is None else repr(self._stage.max_removed)
         return (
             f"{lost} of the {of} {what} of the target {self._place.name!r} {how}, and max_removed "

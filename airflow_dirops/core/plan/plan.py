@@ -16,6 +16,7 @@ import msgspec
 
 from airflow_dirops.core.format.entries import Entry, Input
 from airflow_dirops.core.format.journal import JournalLine, Output
+from airflow_dirops.core.format.planned import Planned, Reason
 from airflow_dirops.core.plan.following import Follower, mark_shared_keys
 from airflow_dirops.core.plan.recorded import Finished, Recorded
 from airflow_dirops.core.report.changes import Change
@@ -23,7 +24,6 @@ from airflow_dirops.core.snapshot.reader import Snapshot
 from airflow_dirops.core.source.inputs import Inputs
 
 T = TypeVar("T")
-Reason = Literal["new", "changed", "code", "missing", "retry", "redo"]
 Fate = Reason | Literal["carried", "removed"]
 FATES = (*get_args(Reason), "carried", "removed")
 
@@ -39,22 +39,6 @@ class Loss(NamedTuple):
     lost: int
     of: int
     what: Literal["results", "inputs"]
-
-
-class Planned(msgspec.Struct, frozen=True):
-    """What to do about one input.
-
-    :param reason: why it runs; None if the base's outputs are carried over.
-    :param line: what it gave before: in the base where it is carried over, else in a dead attempt, else None.
-    :param dead: the id of the dead attempt that finished it.
-    :param shares_key: another input has the same key, so the two might want one name.
-    """
-
-    input: Input
-    reason: Reason | None
-    line: JournalLine | None = None
-    dead: str | None = None
-    shares_key: bool = False
 
 
 class PlannedInput(NamedTuple):
@@ -218,7 +202,7 @@ class Plan:
             before = _as_one(recorded.at(order))
             tally.bytes_before += before.input.size if before else 0
             reason = self._reason(item, before)
-            line, dead = (before, None) if reason is None else _finished_as(item, finished.at(order))
+            line, dead = (before, None) if reason is None else finished_as(item, finished.at(order))
             yield Planned(item, reason, line, dead, shares_key)
 
     def _reason(self, item: Input, before: JournalLine | None) -> Reason | None:
@@ -264,5 +248,6 @@ def _as_one(lines: list[JournalLine]) -> JournalLine | None:
     return msgspec.structs.replace(lines[0], outputs=outputs)
 
 
-def _finished_as(item: Input, finished: list[tuple[str, JournalLine]]) -> tuple[JournalLine | None, str | None]:
+def finished_as(item: Input, finished: list[tuple[str, JournalLine]]) -> tuple[JournalLine | None, str | None]:
+    """What an input gave when it was the same as now, and the id of what has it; None if nothing has."""
     return next(((line, attempt) for attempt, line in finished if line.input.is_same(item)), (None, None))

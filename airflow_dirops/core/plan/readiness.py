@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from itertools import groupby
 from operator import itemgetter
 
@@ -17,10 +17,11 @@ from airflow_dirops.core.errors import (
     StorageError,
 )
 from airflow_dirops.core.format.entries import Input
+from airflow_dirops.core.format.planned import Planned
 from airflow_dirops.core.messages.first_few import FirstFew
 from airflow_dirops.core.messages.shown import logger
 from airflow_dirops.core.plan.context import RunContext
-from airflow_dirops.core.plan.plan import Plan, Planned, Survey
+from airflow_dirops.core.plan.plan import Plan, Survey
 from airflow_dirops.core.plan.recorded import recorded_inputs
 from airflow_dirops.core.snapshot.reader import Snapshot
 from airflow_dirops.core.source.source import Fault
@@ -46,9 +47,13 @@ class Readiness:
         self._gone = FirstFew(_MAX_FINDINGS, _located)
         self._faults = {"unreadable": self._unreadable, "dangling": self._dangling, "gone": self._gone}
 
-    def survey(self, plan: Plan) -> Survey:
-        """Survey a plan, and look at the inputs that it will compute."""
-        self._survey = plan.survey(self._note)
+    def survey(self, plan: Plan, note: Callable[[Planned], None] | None = None) -> Survey:
+        """Survey a plan, and look at the inputs that it will compute.
+
+        :param note: is told of every input too.
+        """
+
+        self._survey = plan.survey(_both(self._note, note) if note else self._note)
         return self._survey
 
     def look_at(self, inputs: Iterable[Input]) -> None:
@@ -138,6 +143,14 @@ class Readiness:
     def _bytes_of(self, base: Snapshot) -> int:
         recorded = recorded_inputs(base, self._run.sorter("sized"))
         return sum(next(group)[1].input.size for _, group in groupby(recorded, itemgetter(0)))
+
+
+def _both(one: Callable[[Planned], None], other: Callable[[Planned], None]) -> Callable[[Planned], None]:
+    def tell(planned: Planned) -> None:
+        one(planned)
+        other(planned)
+
+    return tell
 
 
 def _located(fault: Fault) -> str:

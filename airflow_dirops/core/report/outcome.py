@@ -14,7 +14,6 @@ import msgspec
 from airflow_dirops.core.format.lists import FILES
 from airflow_dirops.core.format.manifest import HEADER, Manifest
 from airflow_dirops.core.processes.home import Home
-from airflow_dirops.core.report.changes import Change, told
 
 OutcomeName = Literal["committed", "unchanged", "skipped", "planned"]
 
@@ -71,7 +70,7 @@ class Outcome:
         seconds: float,
         done: Counter[str] | None = None,
         reason: str | None = None,
-        code_changes: Sequence[Change] = (),
+        code_changes: Sequence[str] = (),
     ) -> Outcome:
         done = done or Counter()
         counts = dict.fromkeys(("inputs", "entries", "skipped", "quarantined", "ignored"), 0)
@@ -90,7 +89,7 @@ class Outcome:
             seconds=round(seconds, 3),
             limit=manifest.limit if manifest else None,
             reason=reason,
-            code_changes=told(code_changes),
+            code_changes=list(code_changes),
             dimensions=dict(dimensions or {}),
             missing=manifest.missing if manifest else [],
         )

@@ -165,16 +165,24 @@ def refuse_ended(
         )
 
 
-def open_until(row: FencedRun, current: Manifest | None, sealed: Collection[str], last_work: float) -> float | None:
+def open_until(
+    row: FencedRun,
+    current: Manifest | None,
+    sealed: Collection[str],
+    last_work: float,
+    *,
+    while_at_work: bool = False,
+) -> float | None:
     """Until when the claim of a line waits for a process that goes on with it; None if it does not.
 
     :param current: the snapshot that is there now.
     :param sealed: the snapshots that lie in the claim's staging areas.
     :param last_work: when a process of it was last at work, by the clock of the place, in seconds.
+    :param while_at_work: it is open only for as long as any process of it is at work.
     """
     if not row.open or has_committed(row, current, sealed):
         return None
-    return last_work + OPEN_SECONDS
+    return last_work if while_at_work else last_work + OPEN_SECONDS
 
 
 def is_dead(*, is_at_work: bool, until: float | None, now: float) -> bool:
@@ -198,7 +206,8 @@ def refuse_to_go_on(
     """
     who = f"the claim of try {attempt.try_number} of {attempt.run} on the target {place!r}"
     if until is None or until <= now:
-        why = "was not left open" if until is None else "was left open, and for a week nobody has worked on it"
+        since = "nobody is at work on it any more" if claim.while_at_work else "for a week nobody has worked on it"
+        why = "was not left open" if until is None else f"was left open, and {since}"
         raise AttemptSuperseded(f"{who} {why}, so nobody can go on with it; run the stage from its beginning")
     if claim.stage != terms.stage:
         raise TargetRefused(f"{who} is of stage {claim.stage!r}, and stage {terms.stage!r} cannot go on with it")

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, closing
 from pathlib import Path
 
 from airflow_dirops.core.codecs.base import Codec
 from airflow_dirops.core.errors import ArgumentRefused, SourceMissing, storage_errors
 from airflow_dirops.core.format.manifest import HEADER
-from airflow_dirops.core.format.pins import ListingPin, Pin
+from airflow_dirops.core.format.pins import ListingPin, Pin, SnapshotPin
 from airflow_dirops.core.snapshot.opening import open_snapshot
 from airflow_dirops.core.source.absence import Absence, is_there
 from airflow_dirops.core.source.bare import BareDirectory
@@ -24,27 +24,34 @@ from airflow_dirops.core.stage.patterns import Selection
 from airflow_dirops.core.stage.stage import Stage
 
 
-def open_sources(stage: Stage) -> Source:
+def open_sources(stage: Stage, snapshots: Mapping[str, str] | None = None) -> Source:
     """The source of a stage, held open; or its sources, joined.
 
+    :param snapshots: of directories, which of their snapshots is read, if it is not the current one.
     :raises SourceMissing: if a directory is not there, and ``empty=`` does not cover that.
     :raises ArgumentRefused: if it is the result of a trial run, and this is none.
     """
     if isinstance(together := stage.sources[0], Partitions):
         return open_partitions(
             together,
-            lambda path: _open_single(stage, path, stage.patterns[0]),
+            lambda path: _open_single(stage, _pinned(path, snapshots), stage.patterns[0]),
             selection=Selection(stage.patterns[0]),
             absence=Absence(stage),
         )
     with ExitStack() as opened:
         singles = [
-            opened.enter_context(closing(_open_single(stage, *each)))
-            for each in zip(_single_locations(stage), stage.patterns, strict=True)
+            opened.enter_context(closing(_open_single(stage, _pinned(location, snapshots), pattern)))
+            for location, pattern in zip(_single_locations(stage), stage.patterns, strict=True)
         ]
         _check_missing(stage, singles)
         opened.pop_all()
     return singles[0] if stage.join is None else JoinedSource(singles, stage.join)
+
+
+def _pinned(location: str | Pin, snapshots: Mapping[str, str] | None) -> str | Pin:
+    if isinstance(location, str) and snapshots and (snapshot := snapshots.get(location)):
+        return SnapshotPin(target=location, snapshot=snapshot)
+    return location
 
 
 def _single_locations(stage: Stage) -> Iterator[str | Pin]:

@@ -94,6 +94,11 @@ def _contradictions_to_aggregate(given: Mapping[str, Any], functions: tuple[User
         yield "it has both transform= and aggregate=; call one from the other, or make two stages"
     if given.get("workers", 1) != 1 or given.get("file_timeout") is not None or given.get("file_retries"):
         yield "aggregate= is one call over all records: workers=, file_timeout= and file_retries= have no meaning"
+    if given.get("shards") is not None:
+        yield (
+            "shards= is for work on one record after the other, and aggregate= is one call over all of them; give "
+            "shards= to the stage that makes the records, and aggregate over its target without them"
+        )
     if given.get("accept_code_change"):
         yield "accept_code_change= has nothing to keep, since aggregate= makes all or nothing; leave it out"
     if named := {"key", "path", "record"}.intersection(functions[-1].wanted):

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, TypedDict
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
+    from concurrent.futures import Executor
     from typing import Any, Literal
 
     from airflow_dirops.core.codecs.base import Codec
@@ -59,6 +60,10 @@ class StageKeywords(TypedDict, total=False):
     :param accept_code_change: keep what was made by the code before, and go on with this one.
     :param limit: a trial run over the first so many inputs; it never replaces a snapshot of all of them.
     :param dry_run: say what would run and why, and write nothing.
+    :param shards: cut the work into so many parts at most, and give each to ``executor``: about four for each of its
+        processes.
+    :param executor: works on the shards: any of ``concurrent.futures``, or what is like one, such as a Dask client's
+        ``get_executor(pure=False)``.
     :param may_replace: what else than its own snapshots the stage may replace: ``"unmanaged"``, a directory that no
         stage wrote and that is moved aside, and ``"other_stage"``, another stage's snapshot.
     :param on_progress: called about once a second. Without it, a bar is shown where stderr is a terminal.
@@ -91,5 +96,7 @@ class StageKeywords(TypedDict, total=False):
     accept_code_change: bool
     limit: int | None
     dry_run: bool
+    shards: int | None
+    executor: Executor | None
     may_replace: Collection[Replaceable]
     on_progress: Callable[[Progress], None] | None

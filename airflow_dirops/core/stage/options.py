@@ -14,6 +14,7 @@ from airflow_dirops.core.stage.option import FormField, Option, Where, option, o
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
+    from concurrent.futures import Executor
     from typing import Any, Literal
 
     from airflow_dirops.core.codecs.base import Codec
@@ -216,6 +217,19 @@ class StageOptions:
         Where.ONE_RUN,
         "say what would run and why, and write nothing",
         form=FormField(title="Dry run", text="Only plan: log what would run and why, write nothing.", kind="switch"),
+    )
+    shards: int | None = option(
+        None,
+        Where.SCRIPTS,
+        "cut the work into so many parts at most, and give each to ``executor``: about four for each of its processes",
+        see="shards.md",
+    )
+    executor: Executor | None = option(
+        None,
+        Where.SCRIPTS,
+        "works on the shards: any of ``concurrent.futures``, or what is like one, such as a Dask client's "
+        "``get_executor(pure=False)``",
+        see="shards.md",
     )
     may_replace: Collection[Replaceable] = option(
         frozenset(),

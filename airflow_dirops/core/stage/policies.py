@@ -96,7 +96,7 @@ def _not_replaceable(given: Any) -> Iterator[str]:
 
 
 def _uncountable(options: Mapping[str, Any]) -> Iterator[str]:
-    for name in ("batch_size", "limit"):
+    for name in ("batch_size", "limit", "shards"):
         if (count := options[name]) is not None and not (_is_number(count, int) and count >= 1):
             yield f"{name}={count!r} is no count of at least 1"
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import os
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -22,7 +22,7 @@ from airflow_dirops.core.disk.durable import sync_directory
 from airflow_dirops.core.disk.fsync_pool import FsyncPool
 from airflow_dirops.core.disk.held import HeldDirectory, is_damage
 from airflow_dirops.core.disk.sorting import Sorter
-from airflow_dirops.core.disk.trees import iter_files, iter_unlisted
+from airflow_dirops.core.disk.trees import count_files, iter_files, iter_unlisted
 from airflow_dirops.core.errors import (
     KeyRefused,
     KeyTaken,
@@ -32,16 +32,18 @@ from airflow_dirops.core.errors import (
 )
 from airflow_dirops.core.format.entries import MANIFEST_DIRECTORY, Entry, output_path
 from airflow_dirops.core.format.journal import JournalLine, Output
-from airflow_dirops.core.format.manifest import Manifest
+from airflow_dirops.core.format.lines import encode_line
+from airflow_dirops.core.format.lists import FILES
+from airflow_dirops.core.format.manifest import ListName, ListRecord, Manifest
 from airflow_dirops.core.place.held import Held
-from airflow_dirops.core.place.staging import Leftover, Sealing
+from airflow_dirops.core.place.staging import Gathered, Leftover, Sealing, ShardLists, Totals
 from airflow_dirops.core.stage.functions import Pair
 from airflow_dirops.core.stage.policies import Durability
 from airflow_dirops.core.staging.encoding import encode_into
 from airflow_dirops.core.staging.journal import Journal
 from airflow_dirops.core.staging.keeping import Keeper, directory_of
 from airflow_dirops.core.staging.manifest_files import write_header, write_list
-from airflow_dirops.core.staging.seal import write_snapshot
+from airflow_dirops.core.staging.seal import header_of, write_shard, write_snapshot
 from airflow_dirops.core.staging.tree import check_names, make_tree
 
 # Gets a file that is written, by its descriptor and its path, and closes it.
@@ -185,6 +187,41 @@ class StagingArea:
         self._sync_tree()
         return manifest
 
+    def seal_shard(self, planned: int, write: Callable[[str, Iterable[bytes]], ListRecord]) -> ShardLists:
+        """Write the lists of what was finished here, for whoever gathers them, and make everything durable."""
+        self.drain()
+        written = write_shard(
+            self.path,
+            planned,
+            self.journal,
+            self._sorter,
+            self._check,
+            lambda count: self._check_names(count, self._paths()),
+            write,
+        )
+        self._sync_names()
+        return written
+
+    def gather(
+        self, files: Iterable[Gathered], lists: Mapping[ListName, Iterable[bytes]], sealing: Sealing, totals: Totals
+    ) -> Manifest:
+        """Take the files that shards have sealed, and write the lists on the way, then the header."""
+        written = {FILES: write_list(self.tree, FILES, self._gathered(files))}
+        written |= {name: write_list(self.tree, name, lines) for name, lines in lists.items()}
+        if (found := count_files(os.fspath(self.path))) != written[FILES].lines:
+            raise StagingChanged(self.path, f"it holds {found} files, and {written[FILES].lines} were gathered")
+        manifest = header_of(sealing, written, totals)
+        write_header(self.tree, manifest)
+        self._sync_tree()
+        return manifest
+
+    def _gathered(self, files: Iterable[Gathered]) -> Iterator[bytes]:
+        gather, touch = self._keeper.gather, self._touch
+        for one in files:
+            gather(one)
+            touch()
+            yield encode_line(one.file.line)
+
     def drop_unlisted(self) -> None:
         """Remove what no line of the journal names: what a worker had half written when it died."""
         self.drain()
@@ -211,15 +248,18 @@ class StagingArea:
     def _sorter(self, name: str) -> Sorter:
         return Sorter(self._scratch, name)
 
-    def _check(self, output: Output) -> None:
+    def _check(self, output: Output) -> Output:
         """Look once at a file that was finished, before it is listed.
 
+        :returns: it, as it lies there.
         :raises StagingChanged: if it is gone, or is another one.
         """
         try:
             status = self.tree.regular_status(output.path)
-            if output.is_still(status) or self._is_the_finished(output, status):
-                return
+            if output.is_still(status):
+                return output
+            if self._is_the_finished(output, status):
+                return Output.of(output.path, status, output.digest)
         except OSError as error:
             if is_damage(error):
                 raise StagingChanged(self._place(output.path), str(error.strerror)) from error
@@ -252,6 +292,9 @@ class StagingArea:
     def _sync_tree(self) -> None:
         """Give the tree its final mode, and make all its names durable."""
         self.path.chmod(self._mode)
+        self._sync_names()
+
+    def _sync_names(self) -> None:
         if self.durability == "full":
             for directory, _, _ in os.walk(self.path, topdown=False):
                 sync_directory(Path(directory))

@@ -21,25 +21,33 @@ def write_list(directory: HeldDirectory, name: ListName, lines: Iterable[bytes])
     :param lines: encoded lines, in order.
     :raises ArgumentRefused: if one is longer than readers take.
     """
-    digest, count, size, pending = hashlib.sha256(), 0, 0, bytearray()
     with storage_errors("writing", directory.path / MANIFEST_DIRECTORY / name):
-        descriptor = directory.create_file(f"{MANIFEST_DIRECTORY}/{name}")
-        try:
-            for line in lines:
-                if len(line) > MAX_LINE_BYTES:
-                    raise ArgumentRefused(
-                        f"line {count + 1} of {name} would have {len(line)} bytes, and readers take {MAX_LINE_BYTES}; "
-                        f"it begins with {line[:200]!r}"
-                    )
-                pending += line
-                pending += b"\n"
-                count += 1
-                if len(pending) >= 1 << 18:
-                    size += _write_out(descriptor, pending, digest)
-            size += _write_out(descriptor, pending, digest)
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        return write_lines(directory.create_file(f"{MANIFEST_DIRECTORY}/{name}"), name, lines)
+
+
+def write_lines(descriptor: int, name: str, lines: Iterable[bytes]) -> ListRecord:
+    """Write a list to a file that is open, sync and close it.
+
+    :param name: of the list, for messages.
+    :raises ArgumentRefused: if a line is longer than readers take.
+    """
+    digest, count, size, pending = hashlib.sha256(), 0, 0, bytearray()
+    try:
+        for line in lines:
+            if len(line) > MAX_LINE_BYTES:
+                raise ArgumentRefused(
+                    f"line {count + 1} of {name} would have {len(line)} bytes, and readers take {MAX_LINE_BYTES}; "
+                    f"it begins with {line[:200]!r}"
+                )
+            pending += line
+            pending += b"\n"
+            count += 1
+            if len(pending) >= 1 << 18:
+                size += _write_out(descriptor, pending, digest)
+        size += _write_out(descriptor, pending, digest)
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
     return ListRecord(lines=count, bytes=size, digest=digest.hexdigest())
 
 

@@ -13,10 +13,11 @@ from airflow_dirops.core.errors import DiropsError, RecordFailed, SetupError, en
 from airflow_dirops.core.format.entries import EVERY_INPUT, Input
 from airflow_dirops.core.format.lists import InputsSeen
 from airflow_dirops.core.format.manifest import Manifest
+from airflow_dirops.core.format.planned import Reason
 from airflow_dirops.core.messages.tracebacks import sentence
 from airflow_dirops.core.place.staging import Staging
 from airflow_dirops.core.plan.context import RunContext
-from airflow_dirops.core.plan.plan import Loss, PlannedInput, Reason, is_there
+from airflow_dirops.core.plan.plan import Loss, PlannedInput, is_there
 from airflow_dirops.core.plan.readiness import Readiness
 from airflow_dirops.core.processes.home import Home
 from airflow_dirops.core.report.changes import Change

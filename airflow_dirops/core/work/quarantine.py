@@ -36,7 +36,6 @@ class Quarantine:
         self._staging = staging
         self._total = total
         self._allowed = stage.allowed_failures(total)
-        self._target = os.path.abspath(stage.target)
         self._failures = 0
         self._groups = Groups()
 
@@ -74,16 +73,26 @@ class Quarantine:
             raise self._too_many(0)
 
     def _too_many(self, untried: int) -> TooManyFailures:
-        stage = self._stage
-        stopped = f"; it stopped there, and {untried:,} inputs were not tried" if untried > 0 else ""
-        what = f"{self._failures:,} of {self._total:,} inputs of stage {stage.name} failed"
-        budget, more = f", and max_failures={stage.max_failures!r} allows {self._allowed:,}", "set max_failures= higher"
-        if stage.max_failures is None:  # which allows any number but all
-            what = f"every input of stage {stage.name} failed, {self._total:,} of {self._total:,}"
-            budget, more = "", "set max_failures='100%' to commit even that"
-        return TooManyFailures(
-            f"{what}{budget}{stopped}. Nothing was committed; what is finished is kept for the next try. "
-            f"Each with its traceback: {dirops_command('failures', self._target)}. Mend the files or the function, or "
-            f"{more}, for one run as 'How many may fail' in the trigger form",
-            self._groups.described(),
-        )
+        return too_many_failures(self._stage, self._failures, self._total, self._groups, untried)
+
+
+def too_many_failures(stage: Stage, failures: int, total: int, groups: Groups, untried: int = 0) -> TooManyFailures:
+    """The error for more failures than a stage allows.
+
+    :param total: how many inputs there are.
+    :param groups: the failures.
+    :param untried: inputs that were not worked on.
+    """
+    allowed, target = stage.allowed_failures(total), os.path.abspath(stage.target)
+    stopped = f"; it stopped there, and {untried:,} inputs were not tried" if untried > 0 else ""
+    what = f"{failures:,} of {total:,} inputs of stage {stage.name} failed"
+    budget, more = f", and max_failures={stage.max_failures!r} allows {allowed:,}", "set max_failures= higher"
+    if stage.max_failures is None:  # which allows any number but all
+        what = f"every input of stage {stage.name} failed, {total:,} of {total:,}"
+        budget, more = "", "set max_failures='100%' to commit even that"
+    return TooManyFailures(
+        f"{what}{budget}{stopped}. Nothing was committed; what is finished is kept for the next try. "
+        f"Each with its traceback: {dirops_command('failures', target)}. Mend the files or the function, or "
+        f"{more}, for one run as 'How many may fail' in the trigger form",
+        groups.described(),
+    )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from functools import cached_property
 from typing import Literal, Self
@@ -12,12 +12,13 @@ from airflow_dirops.core.errors import KeyRefused
 from airflow_dirops.core.format.entries import Input, order_of
 from airflow_dirops.core.format.lines import LineDecoder, encode_line
 from airflow_dirops.core.format.manifest import Manifest
+from airflow_dirops.core.format.planned import Planned
 from airflow_dirops.core.messages.shown import logger
 from airflow_dirops.core.messages.tracebacks import kind_of
 from airflow_dirops.core.place.staging import Staging
 from airflow_dirops.core.plan.context import RunContext
 from airflow_dirops.core.plan.draw_up import draw_up
-from airflow_dirops.core.plan.plan import Loss, Planned, PlannedInput, Survey
+from airflow_dirops.core.plan.plan import Loss, PlannedInput, Survey
 from airflow_dirops.core.plan.readiness import Readiness
 from airflow_dirops.core.plan.recorded import recorded_inputs
 from airflow_dirops.core.report.changes import Change
@@ -33,58 +34,62 @@ Fate = Literal["computed", "carried", "reused", "quarantined"]
 
 
 class EachInput:
-    """What a stage has to do that works on one input after the other."""
+    """What a stage has to do that works on one input after the other.
+
+    :param note: is told of every input, once, before any work.
+    """
 
     seen = None
 
-    def __init__(self, run: RunContext, readiness: Readiness) -> None:
+    def __init__(self, run: RunContext, readiness: Readiness, note: Callable[[Planned], None] | None = None) -> None:
         self._run = run
-        self._plan = draw_up(run)
+        self.plan = draw_up(run)
         self._readiness = readiness
+        self._note = note
 
     @cached_property
-    def _survey(self) -> Survey:
-        return self._readiness.survey(self._plan)
+    def survey(self) -> Survey:
+        return self._readiness.survey(self.plan, self._note)
 
     @property
     def total(self) -> int:
-        return self._survey.total
+        return self.survey.total
 
     @property
     def inputs(self) -> Iterable[Input]:
-        return self._plan.inputs
+        return self.plan.inputs
 
     @property
     def has_work(self) -> bool:
-        return self._survey.has_work
+        return self.survey.has_work
 
     @property
     def loss(self) -> Loss:
-        return self._survey.loss
+        return self.survey.loss
 
     def fates(self) -> Iterator[PlannedInput]:
-        recorded = self._plan.recorded
+        recorded = self.plan.recorded
         if recorded is None and self._run.base is not None:
             recorded = recorded_inputs(self._run.base, self._run.sorter("dropped"))
-        return self._plan.fates(recorded)
+        return self.plan.fates(recorded)
 
     def is_same(self, manifest: Manifest) -> bool:  # noqa: ARG002 - known before anything is sealed
         return False
 
     @property
     def code_changes(self) -> tuple[Change, ...] | None:
-        return self._plan.code_changes
+        return self.plan.code_changes
 
     @property
     def by_code(self) -> int:
-        return self._survey.reasons.get("code", 0)
+        return self.survey.reasons.get("code", 0)
 
     def describe(self) -> str:
-        return self._survey.describe()
+        return self.survey.describe()
 
     def run(self, staging: Staging, reporter: Reporter) -> bool:
-        with Steps(self._run, staging, self._survey, reporter) as steps:
-            for planned in self._plan.passes(self._survey):
+        with Steps(self._run, staging, self.survey, reporter) as steps:
+            for planned in self.plan.passes(self.survey):
                 steps.take(planned)
                 if not steps.is_new:
                     break
@@ -159,7 +164,8 @@ class Steps:
         if planned.reason is None and line is not None and base is not None:
             self._staging.keep(line, base.held)
             return "carried"
-        if line is not None and planned.dead is not None and self._staging.reuse(line, self._dead[planned.dead]):
+        dead = self._dead.get(planned.dead or "")
+        if line is not None and dead is not None and self._staging.reuse(line, dead):
             return "reused"
         return None
 

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Protocol
 
 from airflow_dirops.core.format.entries import Input
 from airflow_dirops.core.format.lists import InputsSeen
 from airflow_dirops.core.format.manifest import Manifest
+from airflow_dirops.core.messages.shown import logger
+from airflow_dirops.core.place.claim import Claim
 from airflow_dirops.core.place.staging import Staging
 from airflow_dirops.core.plan.context import RunContext
+from airflow_dirops.core.plan.draw_up import may_accept_code
 from airflow_dirops.core.plan.plan import Loss, PlannedInput
 from airflow_dirops.core.plan.readiness import Readiness
-from airflow_dirops.core.report.changes import Change
+from airflow_dirops.core.report.changes import Change, why_code
 from airflow_dirops.core.report.outcome import Reporter
 from airflow_dirops.core.work.aggregate import Aggregation
 from airflow_dirops.core.work.steps import EachInput
+
+log = logger(__name__)
 
 
 class Work(Protocol):
@@ -65,6 +70,17 @@ class Work(Protocol):
 
     def is_same(self, manifest: Manifest) -> bool:
         """Whether what was sealed is what the base holds."""
+
+
+def log_work(run: RunContext, claim: Claim, work: Work) -> Sequence[Change]:
+    """Say what will be done; returns what of the code has changed, where inputs run for that."""
+    why = " (this run had committed and was cleared)" if claim.full and not run.stage.redoes_all else ""
+    log.info("%d inputs in %s: %s%s", work.total, run.source.path, work.describe(), why)
+    if not work.by_code:
+        return ()
+    changes = work.code_changes or ()
+    log.info("%s", why_code(work.by_code, changes, may_be_accepted=may_accept_code(run.stage, claim.base)))
+    return changes
 
 
 def draw_up_work(run: RunContext, readiness: Readiness) -> Work:

@@ -79,7 +79,14 @@ class MemoryPlace(MemoryTarget):
         claim.written.is_alive = True
         return claim
 
-    def resume(self, attempt: str, terms: Terms) -> MemoryClaim:
+    def resume(
+        self,
+        attempt: str,
+        terms: Terms,
+        *,
+        shard: int | None = None,
+        host: str | None = None,  # noqa: ARG002 - there is one machine
+    ) -> MemoryClaim:
         store, current = self.store, self.manifest()
         if not is_id(attempt):
             raise ArgumentRefused(f"{attempt!r} is no id of an attempt; give the one that the claim has")
@@ -98,7 +105,7 @@ class MemoryPlace(MemoryTarget):
             except SnapshotExpired as error:
                 raise SnapshotExpired(f"{error}, from its beginning") from error
         row = store.fence[mine.run.fence_key]
-        return self._begin(mine, base, terms, row, full=left.full)
+        return self._begin(mine, base, terms, row, full=left.full, shard=shard)
 
     def permits_removal(self, snapshot: str) -> bool:
         return self.store.accepted_removal == snapshot
@@ -176,10 +183,11 @@ class MemoryPlace(MemoryTarget):
         *,
         full: bool,
         dead: Sequence[MemoryLeftover] = (),
+        shard: int | None = None,
     ) -> MemoryClaim:
         others = self.store.areas_of(attempt.id)
         name = f"{attempt.id}-{len(others) + 1}" if others else attempt.id
-        area = Area(attempt.id, _owner(attempt, terms.fingerprint or "", full=full))
+        area = Area(attempt.id, _owner(attempt, terms.fingerprint or "", full=full, shard=shard))
         self.store.areas[name] = area
         claim = MemoryClaim(self, attempt, base, name, terms, row, full, dead, self._fault)
         claim.others = [MemoryLeftover(*other) for other in others.items()]
@@ -199,7 +207,7 @@ class MemoryKept:
         return MemoryHeld(self.content, self.name)
 
 
-def _owner(attempt: Attempt, fingerprint: str, *, full: bool) -> Owner:
+def _owner(attempt: Attempt, fingerprint: str, *, full: bool, shard: int | None) -> Owner:
     return Owner(
         host=socket.gethostname(),
         boot="",
@@ -209,4 +217,5 @@ def _owner(attempt: Attempt, fingerprint: str, *, full: bool) -> Owner:
         try_number=attempt.try_number,
         ti_id=attempt.ti_id,
         full=full,
+        shard=shard,
     )

@@ -5,11 +5,13 @@ from __future__ import annotations
 import shutil
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
+from hashlib import sha256
+from io import BufferedReader, BytesIO, RawIOBase
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Self, cast
 
 from airflow_dirops.core.disk.sorting import Sorter
 from airflow_dirops.core.errors import (
@@ -20,7 +22,7 @@ from airflow_dirops.core.errors import (
     SnapshotExpired,
 )
 from airflow_dirops.core.format.control import FencedRun, OpenClaim
-from airflow_dirops.core.format.manifest import Manifest
+from airflow_dirops.core.format.manifest import ListRecord, Manifest
 from airflow_dirops.core.format.runs import Attempt
 from airflow_dirops.core.place.claim import Committed, Lost, Terms, Unknown, Won
 from airflow_dirops.core.rules.ownership import (
@@ -78,7 +80,7 @@ class MemoryClaim:
             for attempt in (self.attempt.id, *(dead.area.attempt for dead in self.dead)):
                 self._place.store.drop(attempt)
 
-    def leave_open(self) -> None:
+    def leave_open(self, *, while_at_work: bool = False) -> None:
         claim = OpenClaim.of(
             self.attempt,
             stage=self._terms.stage,
@@ -86,9 +88,31 @@ class MemoryClaim:
             base=self.base.snapshot if self.base else None,
             full=self.full,
             dimensions=self._terms.dimensions,
+            while_at_work=while_at_work,
         )
         self._place.leave_open(self.attempt, claim)
         self._goes_on = True
+
+    def end(self) -> None:
+        self._goes_on = False
+
+    def write_note(self, name: str, lines: Iterable[bytes]) -> ListRecord:
+        encoded = [line + b"\n" for line in lines]
+        content = self.written.notes[name] = b"".join(encoded)
+        return ListRecord(lines=len(encoded), bytes=len(content), digest=sha256(content).hexdigest())
+
+    def open_note(self, area: str, name: str, host: str | None = None) -> BufferedReader | None:  # noqa: ARG002
+        there = self._place.store.areas.get(area)
+        content = there.notes.get(name) if there else None
+        return None if content is None else BufferedReader(cast(RawIOBase, BytesIO(content)))
+
+    def name_of_note(self, area: str, name: str) -> str:
+        return f"{self._place.name}/{area}/{name}"
+
+    def left_by(self, area: str) -> MemoryLeftover | None:
+        there = self._place.store.areas.get(area)
+        is_same_code = there is not None and there.owner.fingerprint == (self._terms.fingerprint or "")
+        return MemoryLeftover(area, there) if there is not None and is_same_code else None
 
     def hold_base(self) -> MemoryHeld | None:
         try:
@@ -116,6 +140,7 @@ class MemoryClaim:
             return Lost(error)
         except AnswerLost as error:
             return Unknown(CommitUnknown(self._place.name, error))
+        self.end()
         return Won()
 
     def retire(self, retention: Retention) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from hashlib import sha256
 from pathlib import Path
 from types import TracebackType
@@ -16,12 +16,15 @@ from airflow_dirops.core.disk.sorting import Sorter
 from airflow_dirops.core.errors import KeyRefused, KeyTaken, SnapshotDamaged, StagingChanged
 from airflow_dirops.core.format.entries import MANIFEST_DIRECTORY, Entry, output_path
 from airflow_dirops.core.format.journal import JournalLine, Output
+from airflow_dirops.core.format.lines import encode_line
+from airflow_dirops.core.format.lists import FILES
 from airflow_dirops.core.format.manifest import HEADER, ListName, ListRecord, Manifest, encode_header
+from airflow_dirops.core.format.shards import shard_missing
 from airflow_dirops.core.place.held import Held, name_in, not_as_listed
-from airflow_dirops.core.place.staging import Leftover, Sealing
+from airflow_dirops.core.place.staging import Gathered, Leftover, Sealing, ShardLists, Totals
 from airflow_dirops.core.stage.functions import Pair
 from airflow_dirops.core.staging.encoding import encode_into
-from airflow_dirops.core.staging.seal import write_snapshot
+from airflow_dirops.core.staging.seal import header_of, write_shard, write_snapshot
 from airflow_dirops.testing.places.faults import Fault, stumbling
 from airflow_dirops.testing.places.memory_store import Area, MemoryHeld, is_intact
 
@@ -33,8 +36,14 @@ class MemoryLeftover:
         self.id = name
         self.area = area
 
+    @property
+    def shard(self) -> int | None:
+        return self.area.owner.shard
+
     def finished(self) -> Iterator[JournalLine]:
         return iter(tuple(self.area.lines))
+
+    def close(self) -> None: ...
 
 
 class MemoryStaging:
@@ -136,6 +145,31 @@ class MemoryStaging:
                 self._write_header,
             )
 
+    def seal_shard(self, planned: int, write: Callable[[str, Iterable[bytes]], ListRecord]) -> ShardLists:
+        with stumbling(self._fault, "seal", str(self._where)):
+            return write_shard(
+                self._where, planned, self.finished(), self._sorter, self._check, self._check_names, write
+            )
+
+    def gather(
+        self, files: Iterable[Gathered], lists: Mapping[ListName, Iterable[bytes]], sealing: Sealing, totals: Totals
+    ) -> Manifest:
+        with stumbling(self._fault, "seal", str(self._where)):
+            written = {FILES: self._write_list(FILES, [self._gather(one) for one in files])}
+            written |= {name: self._write_list(name, lines) for name, lines in lists.items()}
+            manifest = header_of(sealing, written, totals)
+            self._write_header(manifest)
+            return manifest
+
+    def _gather(self, one: Gathered) -> bytes:
+        path = one.file.path
+        self._check_free(path, f"the name {path!r} is wanted twice")
+        content = cast(MemoryLeftover, one.area).area.files.get(path)
+        if content is None or not is_intact(content, one.file.digest):
+            raise shard_missing(one.shard, f"{path}: it is gone, or is not the file that was sealed")
+        self.area.files[path] = content
+        return encode_line(one.file.line)
+
     def _take(self, wanted: Output | Entry, held: Held) -> None:
         self._check_free(wanted.path, f"the name {wanted.path!r} is wanted twice")
         content = cast(MemoryHeld, held).content.files.get(wanted.path)
@@ -150,9 +184,10 @@ class MemoryStaging:
         if any(parent in self.area.files for parent in parents):
             raise KeyRefused(f"the name {path!r} needs a directory where another key made a file")
 
-    def _check(self, output: Output) -> None:
+    def _check(self, output: Output) -> Output:
         if not is_intact(self.area.files.get(output.path), output.digest):
             raise StagingChanged(self._where / output.path, "it is not the file that was finished")
+        return output
 
     def _check_names(self, count: int) -> None:
         if len(self.area.files) != count:

@@ -65,6 +65,7 @@ class Area:
     last_work: float = field(default_factory=time.time)
     holder: str | None = None
     is_synced: bool = True
+    notes: dict[str, bytes] = field(default_factory=dict)
 
     @property
     def files(self) -> dict[str, bytes]:

@@ -108,7 +108,11 @@ class MemoryTarget:
         """Until when a claim waits for somebody who goes on with it, if nobody is at work on it."""
         row = next((row for row in self.store.fence.values() if row.attempt == attempt), None)
         last_work = max((area.last_work for area in self.store.areas_of(attempt).values()), default=0.0)
-        return open_until(row, self.manifest(), self.sealed_by(attempt), last_work) if row else None
+        claim = self.store.open_claims.get(attempt)
+        if row is None or claim is None:
+            return None
+        sealed = self.sealed_by(attempt)
+        return open_until(row, self.manifest(), sealed, last_work, while_at_work=claim.while_at_work)
 
     def waits_until(self, attempt: str) -> float | None:
         """The same, but without an end for as long as somebody is."""

@@ -25,8 +25,8 @@ FOREIGN_HOST_GRACE_SECONDS = 15 * 60.0
 _OWNER = "owner.json"
 
 
-def owner_here(attempt: Attempt, fingerprint: str, *, full: bool) -> Owner:
-    """This process as the owner of an attempt."""
+def owner_here(attempt: Attempt, fingerprint: str, *, full: bool, shard: int | None = None) -> Owner:
+    """This process as the owner of an attempt, or of a part of its work."""
     return Owner(
         host=socket.gethostname(),
         boot=boot_id(),
@@ -36,6 +36,7 @@ def owner_here(attempt: Attempt, fingerprint: str, *, full: bool) -> Owner:
         try_number=attempt.try_number,
         ti_id=attempt.ti_id,
         full=full,
+        shard=shard,
     )
 
 

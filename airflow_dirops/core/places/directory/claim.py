@@ -19,9 +19,10 @@ from airflow_dirops.core.format.runs import Attempt
 from airflow_dirops.core.messages.shown import logger
 from airflow_dirops.core.place.claim import Terms
 from airflow_dirops.core.places.directory.alive import AliveLock, LeftAlone, owner_here, write_owner
-from airflow_dirops.core.places.directory.areas import areas_of
+from airflow_dirops.core.places.directory.areas import areas_of, is_own_name
 from airflow_dirops.core.places.directory.control import ControlDirectory
 from airflow_dirops.core.places.directory.dead import DeadAttempt, LeftArea, release_all
+from airflow_dirops.core.places.directory.notes import sync_notes
 from airflow_dirops.core.places.directory.open_claims import current_of, sealed_by, write_open_claim
 from airflow_dirops.core.places.directory.preflight import check_same_device, is_vacant, last_changed, read_base
 from airflow_dirops.core.places.directory.recovery import (
@@ -79,6 +80,7 @@ class ClaimedTarget:
     found_dead: list[DeadAttempt] = field(default_factory=list)
     others: list[LeftArea] = field(default_factory=list)
     _goes_on: bool = field(init=False, default=False)
+    _looked_at: list[LeftArea] = field(init=False, default_factory=list)
 
     @property
     def tree(self) -> Path:
@@ -109,7 +111,7 @@ class ClaimedTarget:
         if error is None and not self._goes_on:
             self._clear_up()
         release_all(self.found_dead)
-        for area in self.others:
+        for area in (*self.others, *self._looked_at):
             area.close()
         self.alive.release()
         if error is None:
@@ -123,13 +125,25 @@ class ClaimedTarget:
             yield
             stack.pop_all()
 
-    def leave_open(self) -> None:
+    def left_by(self, area: str) -> LeftArea | None:
+        """What lies in a staging area of this attempt, or of another one with the same code."""
+        if not is_own_name(area) or not (self.control.attempts / area).is_dir():
+            return None
+        left = LeftArea(self.control.attempts / area)
+        if left.owner is None or left.owner.fingerprint != (self.terms.fingerprint or ""):
+            return None
+        self._looked_at.append(left)
+        return left
+
+    def leave_open(self, *, while_at_work: bool = False) -> None:
         """Let the claim outlive this process.
 
+        :param while_at_work: only for as long as any process of it is at work.
         :raises AttemptSuperseded: if a newer try of the same run has claimed the target, or another process of this
             one has committed.
         """
         control, attempt, place = self.control, self.attempt, str(self.target)
+        sync_notes(self.directory)
         with control.locked(f"{attempt.run}, try {attempt.try_number}"):
             fence = control.read_fence()
             refuse_superseded(place, attempt, fence)
@@ -145,11 +159,16 @@ class ClaimedTarget:
                     dimensions=self.terms.dimensions,
                     replaces_unmanaged=self.replaces_unmanaged,
                     changed_ns=self.let_as_of,
+                    while_at_work=while_at_work,
                 )
                 write_open_claim(control, attempt.id, left)
                 control.write_fence(fence, {attempt.run.fence_key: msgspec.structs.replace(row, open=True)})
         self.alive.note_work()
         self._goes_on = True
+
+    def end(self) -> None:
+        """When this process lets go of it, nobody goes on."""
+        self._goes_on = False
 
     def _clear_up(self) -> None:
         """Remove what is of no more use. Failing at it only warns: what was committed is."""
@@ -178,6 +197,11 @@ class ClaimedTarget:
                         self._discard_area(area)
                     finally:
                         lock.release()
+            # What whoever made the claim had found dead, and counted on.
+            for attempt in take_dead(self.control, lambda *_: None):
+                if attempt.id < self.attempt.id:
+                    attempt.discard()
+                attempt.release()
 
 
 def claim_target(control: ControlDirectory, attempt: Attempt, terms: Terms) -> ClaimedTarget:
@@ -250,7 +274,7 @@ def _sort_out(
     )
 
 
-def begin_in(directory: Path, attempt: Attempt, terms: Terms, *, full: bool) -> AliveLock:
+def begin_in(directory: Path, attempt: Attempt, terms: Terms, *, full: bool, shard: int | None = None) -> AliveLock:
     """Make the staging area of this process, and hold the lock that says that it is at work."""
     with storage_errors("making the staging area", directory):
         make_shared_directory(directory)
@@ -258,7 +282,7 @@ def begin_in(directory: Path, attempt: Attempt, terms: Terms, *, full: bool) -> 
     if isinstance(alive, LeftAlone):
         raise AttemptSuperseded(f"another process already works in {str(directory)!r}")
     try:
-        write_owner(directory, owner_here(attempt, terms.fingerprint or "", full=full))
+        write_owner(directory, owner_here(attempt, terms.fingerprint or "", full=full, shard=shard))
     except BaseException:
         alive.release()
         raise

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -21,9 +22,13 @@ from airflow_dirops.core.staging.journal import Journal, read_journal
 
 @dataclass
 class LeftArea:
-    """A staging area of another process; see :class:`~airflow_dirops.core.place.staging.Leftover`."""
+    """A staging area of another process; see :class:`~airflow_dirops.core.place.staging.Leftover`.
+
+    :param is_given_up: nobody else counts on what lies there.
+    """
 
     where: Path
+    is_given_up: bool = False
 
     @property
     def id(self) -> str:
@@ -32,6 +37,10 @@ class LeftArea:
     @cached_property
     def owner(self) -> Owner | None:
         return read_owner(self.where)
+
+    @property
+    def shard(self) -> int | None:
+        return self.owner.shard if self.owner else None
 
     @cached_property
     def directory(self) -> HeldDirectory:
@@ -42,6 +51,10 @@ class LeftArea:
     def is_checked(self) -> bool:
         """Whether size, inode and time are proof enough: after a reboot the kernel may have lost unsynced bytes."""
         return self.owner is not None and self.owner.boot == boot_id()
+
+    @cached_property
+    def is_from_before_reboot(self) -> bool:
+        return self.owner is None or (self.owner.host == socket.gethostname() and not self.is_checked)
 
     @cached_property
     def journal_bytes(self) -> int:
@@ -55,8 +68,8 @@ class LeftArea:
         return read_journal(self.where)
 
     def close(self) -> None:
-        if "directory" in vars(self):
-            self.directory.close()
+        if opened := vars(self).pop("directory", None):
+            opened.close()
 
 
 @dataclass

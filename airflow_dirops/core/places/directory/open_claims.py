@@ -68,7 +68,8 @@ class OpenClaims:
         :returns: in seconds since the epoch.
         """
         row = self._rows.get(attempt)
-        return self._open_until(row, areas) if row and self._claim_of(attempt) else None
+        claim = self._claim_of(attempt) if row else None
+        return self._open_until(row, claim, areas) if row and claim else None
 
     def waits_until(self, attempt: str, areas: Sequence[Path]) -> float | None:
         """The same, but without an end for as long as a process may be at work on it."""
@@ -86,7 +87,7 @@ class OpenClaims:
                 continue
             try:
                 claim = self._claim_of(attempt)
-                until = _or_at_work(self._open_until(row, areas), areas) if claim and claim.base else None
+                until = _or_at_work(self._open_until(row, claim, areas), areas) if claim and claim.base else None
                 if claim and claim.base and until is not None and until > time.time():
                     known.add(claim.base)
             except DiropsError as error:
@@ -100,9 +101,10 @@ class OpenClaims:
             return read_open_claim(self._control, attempt)
         return None
 
-    def _open_until(self, row: FencedRun, areas: Sequence[Path]) -> float | None:
+    def _open_until(self, row: FencedRun, claim: OpenClaim, areas: Sequence[Path]) -> float | None:
         last_work = max((_time_of(area / "alive") for area in areas), default=0.0)
-        return open_until(row, self._current, sealed_in(areas) if noted_by(row) else (), last_work)
+        sealed = sealed_in(areas) if noted_by(row) else ()
+        return open_until(row, self._current, sealed, last_work, while_at_work=claim.while_at_work)
 
 
 class Bases:

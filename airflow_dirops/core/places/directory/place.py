@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
+from io import BufferedReader
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -15,7 +16,7 @@ from airflow_dirops.core.disk.removal import Concerns, concerns
 from airflow_dirops.core.disk.sorting import Sorter
 from airflow_dirops.core.errors import CommitUnknown, ConflictError, DiropsError, StorageError, TransientError
 from airflow_dirops.core.format.control import Adoption
-from airflow_dirops.core.format.manifest import Manifest
+from airflow_dirops.core.format.manifest import ListRecord, Manifest
 from airflow_dirops.core.format.runs import Attempt
 from airflow_dirops.core.messages.shown import logger
 from airflow_dirops.core.place.claim import Committed, Lost, Terms, Unknown, Won
@@ -28,6 +29,7 @@ from airflow_dirops.core.places.directory.control import ControlDirectory
 from airflow_dirops.core.places.directory.dead import LeftArea
 from airflow_dirops.core.places.directory.header import read_manifest
 from airflow_dirops.core.places.directory.holding import HeldSnapshot, hold, hold_current, hold_pinned
+from airflow_dirops.core.places.directory.notes import open_note, path_of_note, write_note
 from airflow_dirops.core.places.directory.overlay import check_not_in_lower_layer
 from airflow_dirops.core.places.directory.preflight import check_target, make_writable, read_base
 from airflow_dirops.core.places.directory.recovery import describe_left, finish_swap, take_dead
@@ -66,8 +68,10 @@ class DirectoryPlace:
         make_writable(self._control.target)
         return DirectoryClaim(claim_target(self._control, attempt, terms))
 
-    def resume(self, attempt: str, terms: Terms) -> DirectoryClaim:
-        return DirectoryClaim(resume_claim(self._control, attempt, terms))
+    def resume(
+        self, attempt: str, terms: Terms, *, shard: int | None = None, host: str | None = None
+    ) -> DirectoryClaim:
+        return DirectoryClaim(resume_claim(self._control, attempt, terms, shard=shard, host=host))
 
     def hold(self, snapshot: str | None = None) -> HeldSnapshot:
         return hold_current(self._given) if snapshot is None else hold_pinned(self._given, snapshot)
@@ -167,8 +171,23 @@ class DirectoryClaim:
     ) -> None:
         self._claimed.__exit__(kind, error, trace)
 
-    def leave_open(self) -> None:
-        self._claimed.leave_open()
+    def leave_open(self, *, while_at_work: bool = False) -> None:
+        self._claimed.leave_open(while_at_work=while_at_work)
+
+    def end(self) -> None:
+        self._claimed.end()
+
+    def write_note(self, name: str, lines: Iterable[bytes]) -> ListRecord:
+        return write_note(self._claimed.directory, name, lines)
+
+    def open_note(self, area: str, name: str, host: str | None = None) -> BufferedReader | None:
+        return open_note(self._claimed.control, area, name, host)
+
+    def name_of_note(self, area: str, name: str) -> str:
+        return str(path_of_note(self._claimed.control, area, name))
+
+    def left_by(self, area: str) -> LeftArea | None:
+        return self._claimed.left_by(area)
 
     def hold_base(self) -> HeldSnapshot | None:
         return hold_pinned(self._claimed.target, self.base.snapshot) if self.base else None
@@ -195,6 +214,7 @@ class DirectoryClaim:
             return Lost(error)
         except CommitUnknown as error:
             return Unknown(error)
+        self._claimed.end()
         return Won()
 
     def retire(self, retention: Retention) -> None:

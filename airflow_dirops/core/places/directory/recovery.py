@@ -81,7 +81,7 @@ def _take(
         for area in areas:
             keep_swapped_out(control, area)
         release.pop_all()
-    return DeadAttempt(control, attempt, [LeftArea(area) for area in areas], locks)
+    return DeadAttempt(control, attempt, [LeftArea(area, is_given_up=True) for area in areas], locks)
 
 
 def sort_out(

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import socket
 import time
 
 from airflow_dirops.core.errors import (
     ArgumentRefused,
     AttemptSuperseded,
     ManifestDamaged,
+    PlanNotSeen,
     SnapshotExpired,
     TargetRefused,
 )
@@ -21,17 +23,23 @@ from airflow_dirops.core.places.directory.claim import ClaimedTarget, begin_in
 from airflow_dirops.core.places.directory.control import ControlDirectory
 from airflow_dirops.core.places.directory.dead import LeftArea
 from airflow_dirops.core.places.directory.holding import hold_pinned
+from airflow_dirops.core.places.directory.notes import once_seen
 from airflow_dirops.core.places.directory.open_claims import OpenClaims, current_of, read_open_claim, sealed_by
 from airflow_dirops.core.places.directory.preflight import last_changed
 from airflow_dirops.core.places.directory.recovery import finish_swap
 from airflow_dirops.core.rules.ownership import refuse_ended, refuse_superseded, refuse_to_go_on
 
 
-def resume_claim(control: ControlDirectory, attempt_id: str, terms: Terms) -> ClaimedTarget:
+def resume_claim(
+    control: ControlDirectory, attempt_id: str, terms: Terms, *, shard: int | None = None, host: str | None = None
+) -> ClaimedTarget:
     """Go on with a claim.
 
     :param attempt_id: of the attempt that made it.
+    :param shard: which part of the work this process does.
+    :param host: which machine made it, if that is known.
     :raises ArgumentRefused: if that is no id.
+    :raises PlanNotSeen: if nothing of the target is seen here.
     :raises AttemptSuperseded: if a newer try of its run has claimed the target, or the claim is over.
     :raises TargetRefused: if it was made by another stage, or for other code.
     :raises SnapshotExpired: if its base was removed.
@@ -39,7 +47,7 @@ def resume_claim(control: ControlDirectory, attempt_id: str, terms: Terms) -> Cl
     """
     if not is_id(attempt_id):
         raise ArgumentRefused(f"{attempt_id!r} is no id of an attempt; give the one that the claim has")
-    left = _read(control, attempt_id)
+    left = _read(control, attempt_id, host)
     attempt, place = left.attempt(attempt_id), str(control.target)
     with control.locked(f"{attempt.run}, try {attempt.try_number}"):
         finish_swap(control)
@@ -53,7 +61,7 @@ def resume_claim(control: ControlDirectory, attempt_id: str, terms: Terms) -> Cl
         adoption = _adoption(control, base)
         others = [LeftArea(area) for area in areas]
         directory = next_area(control.attempts, attempt_id)
-        alive = begin_in(directory, attempt, terms, full=left.full)
+        alive = begin_in(directory, attempt, terms, full=left.full, shard=shard)
     return ClaimedTarget(
         control=control,
         attempt=attempt,
@@ -70,9 +78,17 @@ def resume_claim(control: ControlDirectory, attempt_id: str, terms: Terms) -> Cl
     )
 
 
-def _read(control: ControlDirectory, attempt: str) -> OpenClaim:
+def _read(control: ControlDirectory, attempt: str, host: str | None) -> OpenClaim:
     control.check()
     directory = control.attempts / attempt
+    above = (control.target.parent, control.path, control.attempts)
+    is_seen = once_seen(lambda: os.path.lexists(directory) or None, above, host)
+    if not is_seen and not control.path.is_dir():
+        raise PlanNotSeen(
+            f"machine {socket.gethostname()!r} does not see {str(control.path)!r}, where "
+            f"{f'machine {host!r}' if host else 'another one'} left the claim of attempt {attempt}: mount what holds "
+            "the target at the same path on both, and try again"
+        )
     if os.path.lexists(directory) and (directory.is_symlink() or not directory.is_dir()):
         raise TargetRefused(
             f"{str(directory)!r} is no directory but something else, such as a link, so the claim that it stands for "
@@ -80,7 +96,9 @@ def _read(control: ControlDirectory, attempt: str) -> OpenClaim:
         )
     why = "it was not left open, or it is over"
     try:
-        if claim := read_open_claim(control, attempt):
+        if claim := once_seen(
+            lambda: read_open_claim(control, attempt), (*above, directory), host if is_seen else None
+        ):
             return claim
     except ManifestDamaged as error:
         why = str(error)

@@ -1,0 +1,135 @@
+"""How a run ends: what it says of itself, whether or not anything was committed."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from airflow_dirops.core.format.entries import Input
+from airflow_dirops.core.format.manifest import Manifest
+from airflow_dirops.core.messages.commands import dirops_command
+from airflow_dirops.core.messages.shown import logger
+from airflow_dirops.core.place.claim import Claim, Lost, Unknown
+from airflow_dirops.core.plan.emptiness import (
+    empty_source,
+    nothing_made,
+    what_is_there,
+    why_empty,
+    why_nothing_made,
+)
+from airflow_dirops.core.report.outcome import Outcome, OutcomeName
+from airflow_dirops.core.source.source import Source
+from airflow_dirops.core.stage.stage import Stage
+
+log = logger(__name__)
+
+
+@dataclass(frozen=True)
+class Ending:
+    """The ways in which a run that holds a claim can end.
+
+    :param began: when it did, on the monotonic clock.
+    """
+
+    stage: Stage
+    claim: Claim
+    began: float
+
+    def commit(self, sealed: Manifest) -> None:
+        """Commit what was sealed.
+
+        :raises ConflictError: if somebody else did.
+        :raises CommitUnknown: if it cannot be told.
+        """
+        match self.claim.commit(sealed, self.stage.on_conflict):
+            case Lost(error) | Unknown(error):
+                raise error
+
+    def empty(self, source: Source) -> Outcome:
+        """There is no input.
+
+        :raises SourceEmpty: if ``empty="fail"``.
+        """
+        if self.stage.empty == "fail":
+            raise empty_source(source)
+        if there := what_is_there(self.stage, source):
+            log.warning("%s is skipped, though something is there: %s", self.stage.name, there)
+        return self.outcome("skipped", self.claim.base, reason=why_empty(source))
+
+    def nothing_made(self, made: Manifest, where: str, inputs: Iterable[Input]) -> Outcome:
+        """No input gave anything.
+
+        :param where: they lie.
+        :raises NothingMade: if ``empty="fail"``.
+        """
+        if self.stage.empty == "fail":
+            raise nothing_made(self.stage, where, made.counts, inputs)
+        return self.outcome("skipped", self.claim.base, reason=why_nothing_made(self.stage, where, made.counts))
+
+    def nothing_new(self) -> Outcome:
+        """What is there is what this run would make."""
+        # The earlier try died before it could say that it had committed, so this one says it.
+        return self.outcome("committed" if self.claim.committed_before else "unchanged", self.claim.base)
+
+    def outcome(
+        self,
+        outcome: OutcomeName,
+        manifest: Manifest | None,
+        *,
+        done: Counter[str] | None = None,
+        reason: str | None = None,
+        code_changes: Sequence[str] = (),
+    ) -> Outcome:
+        return outcome_of(
+            self.stage, outcome, manifest, self.began, done=done, reason=reason, code_changes=code_changes
+        )
+
+
+def outcome_of(
+    stage: Stage,
+    outcome: OutcomeName,
+    manifest: Manifest | None,
+    began: float,
+    *,
+    done: Mapping[str, int] | None = None,
+    reason: str | None = None,
+    code_changes: Sequence[str] = (),
+) -> Outcome:
+    """How a run of a stage ended.
+
+    :param began: when, on the monotonic clock.
+    :param code_changes: in words.
+    """
+    return Outcome.of(
+        outcome,
+        os.fspath(stage.target),
+        manifest,
+        stage=stage.name,
+        partition=stage.partition,
+        dimensions=stage.dimensions,
+        seconds=time.monotonic() - began,
+        done=Counter(done) if done else None,
+        reason=reason,
+        code_changes=code_changes,
+    )
+
+
+def log_end(outcome: Outcome, target: str) -> None:
+    """Say how a run ended, and where to look up what failed.
+
+    :param target: the name of its place.
+    """
+    counts = ", ".join(f"{count} {name}" for name, count in outcome.counts.items() if count) or "nothing"
+    # A task's log folds up what Airflow says of a skipped task: why it was has to be said before.
+    said = outcome.reason or counts
+    log.info("stage %s %s in %.1f s: %s", outcome.stage, outcome.outcome, outcome.seconds, said)
+    if outcome.counts["quarantined"]:
+        log.warning(
+            "%d of %d inputs were set aside, since they failed; which and why: %s",
+            outcome.counts["quarantined"],
+            outcome.counts["inputs"],
+            dirops_command("failures", target),
+        )
