@@ -6,6 +6,14 @@ from .format.control import Adoption as Adoption
 from .format.manifest import Manifest as Manifest
 from .format.runs import Attempt as Attempt
 from .format.runs import LogicalRun as LogicalRun
+from .insight.cost import Cost as Cost
+from .insight.plain import to_plain as to_plain
+from .insight.staleness import Reason as Reason
+from .insight.status import PartitionStatus as PartitionStatus
+from .insight.status import StageStatus as StageStatus
+from .insight.status import Status as Status
+from .insight.status import Trouble as Trouble
+from .insight.status import status as status
 from .place.held import Kept as Kept
 from .plan.plan import PlannedInput as PlannedInput
 from .report.outcome import Outcome as Outcome

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
+from airflow_dirops.core.errors import DiropsError
 from airflow_dirops.core.format.control import Adoption
 from airflow_dirops.core.format.journal import Failure
 from airflow_dirops.core.format.manifest import Manifest
@@ -123,6 +124,17 @@ class Place(Protocol):
 
         Never a live attempt, the current snapshot, one that is read, or anything that no stage wrote.
         """
+
+
+class FoundTarget(NamedTuple):
+    """A target that lies below a folder, or a folder that cannot be looked into.
+
+    :param path: of either.
+    :param error: why it cannot be looked into.
+    """
+
+    path: str
+    error: DiropsError | None = None
 
 
 class FailedInTry(NamedTuple):

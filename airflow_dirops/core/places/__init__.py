@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 
-from airflow_dirops.core.place.place import Place
+from airflow_dirops.core.place.place import FoundTarget, Place
+from airflow_dirops.core.places.directory import below
 from airflow_dirops.core.places.directory.place import DirectoryPlace
 
 
@@ -14,3 +16,16 @@ def place_of(target: str | os.PathLike[str]) -> Place:
     :param target: its absolute path.
     """
     return DirectoryPlace(target)
+
+
+def is_target(path: str) -> bool:
+    """Whether a stage has committed there, or tried to."""
+    return below.is_target(path)
+
+
+def iter_targets(folder: str) -> Iterator[FoundTarget | None]:
+    """Every target below a folder, at any depth; None for every folder looked at, so that the caller may stop.
+
+    A folder that cannot be looked into is told of, and the rest is gone through.
+    """
+    return below.iter_targets(folder)
