@@ -13,8 +13,7 @@ import typer
 from airflow_dirops.calendar.expected import ExpectedBetween
 from airflow_dirops.cli.app import FAILED, FOUND, AsJson, command
 from airflow_dirops.cli.output import Json, Output, note, output_of
-from airflow_dirops.cli.settings import setting
-from airflow_dirops.cli.targets import find_folder
+from airflow_dirops.cli.targets import find_folders
 from airflow_dirops.core import Cost, PartitionStatus, StageStatus, Status, to_plain
 from airflow_dirops.core import status as status_of
 from airflow_dirops.core.errors import ArgumentRefused, ManifestMissing
@@ -50,9 +49,9 @@ def status(roots: Roots = None, only: Only = None, json: AsJson = False) -> int:
         raise ArgumentRefused(f"--only {min(unknown)!r} is no state; these are: {', '.join(STATES)}")
     states = [state for state in STATES if state in (only or STATES)]
     dates = [*filter(None, map(_RANGE.fullmatch, roots or ()))]
-    folders = [each for each in roots or () if not _RANGE.fullmatch(each)] or [_default_root()]
+    folders = [each for each in roots or () if not _RANGE.fullmatch(each)]
     expected = ExpectedBetween(dates[-1]["first"], dates[-1]["last"]) if dates else None
-    found = status_of([find_folder(each) for each in folders], expected=expected, only_expected=bool(dates))
+    found = status_of(find_folders(folders), expected=expected, only_expected=bool(dates))
     if not found.stages and not found.troubles:
         where = ", ".join(map(repr, found.roots))
         raise ManifestMissing(f"no stage has committed anything below {where}, at any depth")
@@ -63,11 +62,6 @@ def status(roots: Roots = None, only: Only = None, json: AsJson = False) -> int:
     else:
         _show(output, found, shown)
     return _exit_code(found, states)
-
-
-def _default_root() -> str:
-    root = setting("root")
-    return root.value if root else "."
 
 
 def _only(stages: Iterable[StageStatus], states: Iterable[State]) -> Iterator[StageStatus]:

@@ -103,6 +103,26 @@ def find_folder(typed: str) -> str:
     raise SourceMissing(f"there is no folder {typed!r}{_nearest(looked.places)}: looked in {looked.where}")
 
 
+def find_folders(typed: list[str] | None) -> list[str]:
+    """The folders that were typed; by default the root that paths in DAGs have, or else the working directory.
+
+    :raises SourceMissing: if one is not there.
+    """
+    if not typed:
+        root = setting("root")
+        typed = [root.value if root else "."]
+    return [find_folder(each) for each in typed]
+
+
+def find_file(typed: str) -> str:
+    """The file that was typed, which may be gone.
+
+    :returns: its path.
+    """
+    looked = look_up(typed)
+    return _first(os.path.lexists, looked.places) or looked.places[-1]
+
+
 def find_planned_target(typed: str) -> str:
     """The target that was typed, for a stage that may be its first.
 

@@ -7,6 +7,8 @@ from .format.manifest import Manifest as Manifest
 from .format.runs import Attempt as Attempt
 from .format.runs import LogicalRun as LogicalRun
 from .insight.cost import Cost as Cost
+from .insight.lineage import MadeBy as MadeBy
+from .insight.lineage import TracedFile as TracedFile
 from .insight.plain import to_plain as to_plain
 from .insight.staleness import Reason as Reason
 from .insight.status import PartitionStatus as PartitionStatus
@@ -14,6 +16,8 @@ from .insight.status import StageStatus as StageStatus
 from .insight.status import Status as Status
 from .insight.status import Trouble as Trouble
 from .insight.status import status as status
+from .insight.trace import trace as trace
+from .insight.trace import trace_forward as trace_forward
 from .place.held import Kept as Kept
 from .plan.plan import PlannedInput as PlannedInput
 from .report.outcome import Outcome as Outcome

@@ -34,6 +34,7 @@ class RolledUp(NamedTuple):
 
     name: str
     snapshot: str | None
+    stage: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +169,7 @@ def seen_of(path: str, real: str, manifest: Manifest) -> Seen:
             SourceSeen(_located(real, source.location), source.snapshot, source.stage)
             for source in manifest.sources or (manifest.source,)
         ),
-        rolled_up=tuple(RolledUp(each.partition, each.snapshot) for each in manifest.partitions),
+        rolled_up=tuple(RolledUp(each.partition, each.snapshot, each.stage) for each in manifest.partitions),
         fingerprint=manifest.function.fingerprint,
         inputs=manifest.counts.inputs,
         entries=manifest.counts.entries,

@@ -129,5 +129,8 @@ def _reads_by_stage(rows: Iterable[Row]) -> dict[str, set[str]]:
 
 
 def _names_read(seen: Seen) -> Iterator[str]:
+    if rolled_up := [each.stage for each in seen.rolled_up if each.stage is not None]:
+        yield from rolled_up
+        return
     for source in seen.sources:
         yield source.stage if source.stage is not None else without_partition(source.path, seen.partition)

@@ -85,7 +85,7 @@ def source_reasons(seen: Seen, sources: Sources) -> Iterator[Reason]:
 
 def _of_roll_up(seen: Seen, template: str, sources: Sources) -> Iterator[Reason]:
     changed, new = [], []
-    for name, snapshot in seen.rolled_up:
+    for name, snapshot, _ in seen.rolled_up:
         path = with_partition(template, name)
         if snapshot is None and sources.at(path) is not None:
             new.append(name)

@@ -336,7 +336,7 @@ def _is_at(row: Row, template: str) -> bool:
 def _paths_read(seen: Seen) -> Iterator[str]:
     for source in seen.sources:
         if seen.rolled_up:
-            yield from (with_partition(source.path, name) for name, _ in seen.rolled_up)
+            yield from (with_partition(source.path, name) for name, *_ in seen.rolled_up)
         else:
             yield source.path
 
