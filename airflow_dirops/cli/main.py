@@ -1,6 +1,6 @@
 """``dirops``, with all its commands."""
 
-from airflow_dirops.cli import chain, commands, plan, status, trace
+from airflow_dirops.cli import chain, commands, diff, plan, status, trace
 from airflow_dirops.cli.app import app
 
-__all__ = ["app", "chain", "commands", "plan", "status", "trace"]
+__all__ = ["app", "chain", "commands", "diff", "plan", "status", "trace"]

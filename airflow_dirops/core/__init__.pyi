@@ -7,6 +7,12 @@ from .format.manifest import Manifest as Manifest
 from .format.runs import Attempt as Attempt
 from .format.runs import LogicalRun as LogicalRun
 from .insight.cost import Cost as Cost
+from .insight.diff import Comparison as Comparison
+from .insight.diff import diff as diff
+from .insight.differing import Amount as Amount
+from .insight.differing import Diff as Diff
+from .insight.differing import DiffedEntry as DiffedEntry
+from .insight.differing import Side as Side
 from .insight.lineage import MadeBy as MadeBy
 from .insight.lineage import TracedFile as TracedFile
 from .insight.plain import to_plain as to_plain
