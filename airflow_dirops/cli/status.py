@@ -18,6 +18,7 @@ from airflow_dirops.core import Cost, PartitionStatus, StageStatus, Status, to_p
 from airflow_dirops.core import status as status_of
 from airflow_dirops.core.errors import ArgumentRefused, ManifestMissing
 from airflow_dirops.core.insight.status import STATES, State
+from airflow_dirops.core.messages.duration import duration
 
 _RANGE = re.compile(r"(?P<first>\d[^.]*)\.\.(?P<last>\d[^.]*)")
 _MAX_DETAIL = 300
@@ -140,15 +141,8 @@ def _cost_facts(cost: Cost | None) -> dict[str, Any]:
     return {
         "files": None if cost is None else f"{at_most}{cost.files:,}",
         "MB": None if cost is None else f"{at_most}{cost.bytes / 1e6:,.1f}",
-        "time": None if cost is None else f"{at_most}{_duration(cost.seconds)}",
+        "time": None if cost is None else f"{at_most}{duration(cost.seconds)}",
     }
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 90:
-        return f"{seconds:.0f} s" if seconds >= 1 else "1 s"
-    minutes = round(seconds / 60)
-    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60:02} min"
 
 
 def _cut(text: str) -> str:

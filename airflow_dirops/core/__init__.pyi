@@ -24,6 +24,10 @@ from .insight.status import Trouble as Trouble
 from .insight.status import status as status
 from .insight.trace import trace as trace
 from .insight.trace import trace_forward as trace_forward
+from .insight.watch import Watched as Watched
+from .insight.watch import WatchedAttempt as WatchedAttempt
+from .insight.watch import look_at as look_at
+from .insight.watch import watch as watch
 from .place.held import Kept as Kept
 from .plan.plan import PlannedInput as PlannedInput
 from .report.outcome import Outcome as Outcome

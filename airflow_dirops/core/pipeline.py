@@ -103,6 +103,7 @@ class _Attempt:
                 work.total, opened.enter_context(shown_progress(self._stage.on_progress, self._stage.name))
             )
             staging = opened.enter_context(self._claim.stage(self._stage.durability))
+            staging.expect(1 if work.seen else work.total)
             if not work.run(staging, reporter):
                 return self._nothing_new()
             sealed = staging.seal(self._sealing(work))

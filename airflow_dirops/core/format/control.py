@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-from airflow_dirops.core.format.members import AreaName, Id, Number, RetiredName, Text
+from airflow_dirops.core.format.members import AreaName, Count, Id, Number, RetiredName, Text
 from airflow_dirops.core.format.runs import Attempt, LogicalRun
 
 
@@ -74,6 +74,12 @@ class Adoption(msgspec.Struct, frozen=True, omit_defaults=True):
     def lets(self, stage: str, snapshot: str | None, changed_ns: int | None = None) -> bool:
         """Whether a stage may replace what is there now, as in :meth:`is_for`."""
         return self.stage in (None, stage) and self.is_for(snapshot, changed_ns)
+
+
+class Expected(msgspec.Struct, frozen=True):
+    """How many inputs a process of an attempt has planned, each of which gets a line in its journal."""
+
+    inputs: Count
 
 
 class OpenClaim(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Literal, TypeAlias, get_args
 
-from airflow_dirops.core.errors import ManifestDamaged, ManifestMissing
+from airflow_dirops.core.errors import DiropsError, ManifestDamaged, ManifestMissing
 from airflow_dirops.core.format.code import Code
 from airflow_dirops.core.insight.cost import Cost, Rates
 from airflow_dirops.core.insight.headers import Headers, Seen, Unread, read_headers
@@ -48,6 +49,7 @@ class PartitionStatus:
     :param created: when that was committed, UTC.
     :param dag_id: whose run committed it; empty outside Airflow, as ``run_id`` may be.
     :param limit: of a trial, over how many inputs it went.
+    :param at_work: an attempt is at work on it; looked for only where it is not whole.
     :param cost: what it takes to make it whole; None where nothing is to be done, or nothing tells.
     """
 
@@ -65,6 +67,7 @@ class PartitionStatus:
     bytes: int = 0
     quarantined: int = 0
     limit: int | None = None
+    at_work: bool = False
     cost: Cost | None = None
 
 
@@ -236,7 +239,7 @@ class _Judge:
         judged = self._judged(seen) if seen else self._without_header(name, row.unread.get(name))
         real = seen.real if seen else row.unread[name].real if name in row.unread else judged.target
         self._table.states[real] = judged.state
-        return judged
+        return replace(judged, at_work=True) if judged.state != "whole" and _is_at_work(real) else judged
 
     def _judged(self, seen: Seen) -> PartitionStatus:
         reasons = tuple(self._reasons(seen))
@@ -326,6 +329,12 @@ class _Judge:
 
     def _cost(self, files: int | None, *, at_most: bool = False) -> Cost | None:
         return self._rates.cost(files, at_most=at_most) if self._rates else None
+
+
+def _is_at_work(target: str) -> bool:
+    with suppress(DiropsError, OSError):
+        return any(attempt.is_at_work for attempt in place_of(target).list_attempts())
+    return False
 
 
 def _is_at(row: Row, template: str) -> bool:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
 from airflow_dirops.core.errors import DiropsError
-from airflow_dirops.core.format.control import Adoption
+from airflow_dirops.core.format.control import Adoption, Owner
 from airflow_dirops.core.format.journal import Failure
 from airflow_dirops.core.format.manifest import Manifest
 from airflow_dirops.core.format.runs import Attempt
@@ -119,6 +119,9 @@ class Place(Protocol):
         :param newer_than: the id of an attempt; older ones do not count.
         """
 
+    def list_attempts(self) -> Sequence[AttemptSeen]:
+        """Who is, or was, at work here and has not committed, the latest first; looked at, and not touched."""
+
     def clean(self, retention: Retention) -> Cleaned:
         """Remove orphans and expired snapshots.
 
@@ -135,6 +138,29 @@ class FoundTarget(NamedTuple):
 
     path: str
     error: DiropsError | None = None
+
+
+class AttemptSeen(NamedTuple):
+    """An attempt, looked at from outside.
+
+    :param owner: who has made it; None where it died before it could say so.
+    :param is_at_work: a process of it is, on this machine or, as far as can be told, on another one.
+    :param is_open: none is, but others may go on with its claim.
+    :param last_work: when it was last seen at work, by the clock of the place, in seconds since the epoch.
+    :param expected: how many inputs it goes through; None before it has planned.
+    :param lines: how many it is through with; of these so many were carried over, gave nothing, and failed.
+    """
+
+    attempt: str
+    owner: Owner | None
+    is_at_work: bool
+    is_open: bool
+    last_work: float
+    expected: int | None
+    lines: int
+    carried: int
+    skipped: int
+    quarantined: int
 
 
 class FailedInTry(NamedTuple):

@@ -55,6 +55,7 @@ class Area:
     :param last_work: when it was last at work, once it is not any more.
     :param holder: the attempt that has taken what this one left.
     :param is_synced: its finished files outlive a power cut.
+    :param expected: how many inputs it has said that it will go through.
     """
 
     attempt: str
@@ -65,6 +66,7 @@ class Area:
     last_work: float = field(default_factory=time.time)
     holder: str | None = None
     is_synced: bool = True
+    expected: int | None = None
 
     @property
     def files(self) -> dict[str, bytes]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Iterable
 from contextlib import suppress
 from math import inf
@@ -18,7 +19,7 @@ from airflow_dirops.core.errors import (
 from airflow_dirops.core.format.control import OpenClaim
 from airflow_dirops.core.format.manifest import HEADER, Manifest
 from airflow_dirops.core.format.runs import Attempt
-from airflow_dirops.core.place.place import FailedInTry, FailedTry
+from airflow_dirops.core.place.place import AttemptSeen, FailedInTry, FailedTry
 from airflow_dirops.core.rules.ownership import (
     is_dead,
     open_until,
@@ -93,6 +94,27 @@ class MemoryTarget:
             if failed and attempt > newer_than:
                 return FailedTry(attempt, iter(failed))
         return None
+
+    def list_attempts(self) -> list[AttemptSeen]:
+        return [self._seen(attempt) for attempt in sorted(self.attempts(), reverse=True)]
+
+    def _seen(self, attempt: str) -> AttemptSeen:
+        areas = [*self.store.areas_of(attempt).values()]
+        states = Counter(line.state for area in areas for line in area.lines)
+        expected = [area.expected for area in areas if area.expected is not None]
+        is_at_work = any(area.is_alive for area in areas)
+        return AttemptSeen(
+            attempt=attempt,
+            owner=areas[0].owner,
+            is_at_work=is_at_work,
+            is_open=not is_at_work and self.open_until(attempt) is not None,
+            last_work=max(area.last_work for area in areas),
+            expected=sum(expected) if expected else None,
+            lines=states.total(),
+            carried=states["carried"],
+            skipped=states["skipped"],
+            quarantined=states["quarantined"],
+        )
 
     def attempts(self) -> Iterable[str]:
         return {area.attempt: None for area in self.store.areas.values()}

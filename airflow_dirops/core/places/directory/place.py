@@ -19,7 +19,7 @@ from airflow_dirops.core.format.manifest import Manifest
 from airflow_dirops.core.format.runs import Attempt
 from airflow_dirops.core.messages.shown import logger
 from airflow_dirops.core.place.claim import Committed, Lost, Terms, Unknown, Won
-from airflow_dirops.core.place.place import Cleaned, FailedTry
+from airflow_dirops.core.place.place import AttemptSeen, Cleaned, FailedTry
 from airflow_dirops.core.places.directory.adopting import adopt, adoption_of
 from airflow_dirops.core.places.directory.alive import LeftAlone
 from airflow_dirops.core.places.directory.claim import ClaimedTarget, claim_target
@@ -34,6 +34,7 @@ from airflow_dirops.core.places.directory.recovery import describe_left, finish_
 from airflow_dirops.core.places.directory.remains import newest_failed_try, what_is_left
 from airflow_dirops.core.places.directory.resuming import resume_claim
 from airflow_dirops.core.places.directory.retention import drop_expired, list_foreign, list_retired, list_unmanaged
+from airflow_dirops.core.places.directory.watching import look_at_attempts
 from airflow_dirops.core.stage.policies import Durability, OnConflict
 from airflow_dirops.core.stage.retention import Retention
 from airflow_dirops.core.staging.area import StagingArea
@@ -121,6 +122,9 @@ class DirectoryPlace:
 
     def newest_failed_try(self, newer_than: str = "") -> FailedTry | None:
         return newest_failed_try(self._control, newer_than)
+
+    def list_attempts(self) -> list[AttemptSeen]:
+        return look_at_attempts(self._control)
 
     def clean(self, retention: Retention) -> Cleaned:
         control = self._control
