@@ -6,6 +6,8 @@ from .format.control import Adoption as Adoption
 from .format.manifest import Manifest as Manifest
 from .format.runs import Attempt as Attempt
 from .format.runs import LogicalRun as LogicalRun
+from .format.triage import Decision as Decision
+from .format.triage import Note as Note
 from .insight.cost import Cost as Cost
 from .insight.diff import Comparison as Comparison
 from .insight.diff import diff as diff
@@ -46,6 +48,10 @@ from .upkeep.chain import ChainedStage as ChainedStage
 from .upkeep.chain import read_chain as read_chain
 from .upkeep.clean import Cleaned as Cleaned
 from .upkeep.clean import clean as clean
+from .upkeep.failure_groups import FailureGroup as FailureGroup
+from .upkeep.failure_groups import FailureGroups as FailureGroups
+from .upkeep.failure_groups import FailuresIn as FailuresIn
+from .upkeep.failure_groups import group_failures as group_failures
 from .upkeep.failures import FailedInput as FailedInput
 from .upkeep.failures import Failures as Failures
 from .upkeep.failures import list_failures as list_failures
@@ -53,6 +59,9 @@ from .upkeep.history import list_snapshots as list_snapshots
 from .upkeep.repair import Repaired as Repaired
 from .upkeep.repair import repair as repair
 from .upkeep.rollback import rollback as rollback
+from .upkeep.triage import accept_failures as accept_failures
+from .upkeep.triage import replace_failure as replace_failure
+from .upkeep.triage import retry_failures as retry_failures
 from .upkeep.verify import Finding as Finding
 from .upkeep.verify import Verification as Verification
 from .upkeep.verify import verify as verify

@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack, closing
 
+from airflow_dirops.core.errors import DiropsError
 from airflow_dirops.core.format.code import Code
 from airflow_dirops.core.format.entries import Input
 from airflow_dirops.core.format.manifest import Manifest
@@ -18,6 +19,7 @@ from airflow_dirops.core.place.place import Place
 from airflow_dirops.core.place.staging import Sealing
 from airflow_dirops.core.places import place_of
 from airflow_dirops.core.plan.context import RunContext
+from airflow_dirops.core.plan.decided import Decided
 from airflow_dirops.core.plan.draw_up import code_of, may_accept_code, terms_of
 from airflow_dirops.core.plan.emptiness import (
     empty_source,
@@ -84,6 +86,8 @@ class _Attempt:
         self._claim = claim
         self._code = code or Code("")
         self._began = began
+        base = claim.base
+        self._decided = Decided(place.triage(), base.snapshot if base else None)
 
     def finish(self) -> Outcome:
         """Plan, stage, seal, commit, retire."""
@@ -116,6 +120,7 @@ class _Attempt:
                 warn_of_strays(run.base, self._claim.where_replaced(), run.sorter)
         self._commit(sealed)
         losses.forget_permission()
+        self._forget_retries()
         self._claim.retire(self._stage.retention or Retention())
         return self._outcome("committed", sealed, reporter, code_changes=changes)
 
@@ -129,6 +134,8 @@ class _Attempt:
             full=self._claim.full,
             sorter=self._claim.sorter,
             dead=self._claim.dead,
+            decided=self._decided,
+            open_replacement=self._place.open_replacement,
         )
 
     def _log_work(self, work: Work) -> Sequence[Change]:
@@ -160,8 +167,18 @@ class _Attempt:
         return self._outcome("skipped", self._claim.base, reason=reason)
 
     def _nothing_new(self) -> Outcome:
+        self._forget_retries()
         # The earlier try died before it could say that it had committed, so this one says it.
         return self._outcome("committed" if self._claim.committed_before else "unchanged", self._claim.base)
+
+    def _forget_retries(self) -> None:
+        """They were for once; what is left of them is for a snapshot that was replaced, and harmless."""
+        if not self._decided.has_retries:
+            return
+        try:
+            self._place.amend_triage(lambda decisions: [each for each in decisions if each.action != "retry"])
+        except DiropsError as error:
+            log.warning("which inputs were to be retried could not be forgotten: %s", error)
 
     def _outcome(
         self,

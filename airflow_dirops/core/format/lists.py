@@ -12,11 +12,13 @@ from dataclasses import dataclass
 import msgspec
 
 from airflow_dirops.core.format.entries import Input
+from airflow_dirops.core.format.journal import Failure
 from airflow_dirops.core.format.lines import (
     encode_line,
 )
 from airflow_dirops.core.format.manifest import ListName
 from airflow_dirops.core.format.members import Count, Digest, InputDigest, Number
+from airflow_dirops.core.format.triage import Note
 
 FILES: ListName = "files.jsonl"
 SKIPPED: ListName = "skipped.jsonl"
@@ -27,19 +29,24 @@ LISTS: tuple[ListName, ...] = (FILES, SKIPPED, QUARANTINE)
 MAX_LINE_BYTES = 16 << 20
 
 
-class FileLine(msgspec.Struct, frozen=True):
-    """A line of ``files.jsonl``: an entry, and the inputs it was made from."""
+class FileLine(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A line of ``files.jsonl``: an entry, and the inputs it was made from.
+
+    With ``replaced`` a person gave it, since the stage failed on its input.
+    """
 
     path: str
     size: Count
     digest: Digest
     inputs: tuple[Input, ...]
+    replaced: Note | None = None
 
 
 class SkippedLine(msgspec.Struct, frozen=True, omit_defaults=True):
     """A line of ``skipped.jsonl``: an input that gave nothing, so that the next run knows it was seen.
 
-    With a ``reason`` it was not even read: an inner join left it out.
+    With a ``reason`` it was not even read: an inner join left it out. With ``accepted`` it failed, and a person has
+    said that it is to be skipped.
     """
 
     path: str
@@ -48,6 +55,7 @@ class SkippedLine(msgspec.Struct, frozen=True, omit_defaults=True):
     digest: InputDigest | None = None
     beside: Digest | None = None
     reason: str = ""
+    accepted: Note | None = None
 
 
 class QuarantineLine(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -64,6 +72,16 @@ class QuarantineLine(msgspec.Struct, frozen=True, omit_defaults=True):
     place: str = ""
     beside: Digest | None = None
     kind: str = ""
+
+    @property
+    def input(self) -> Input:
+        """The input, as it was when it failed."""
+        return Input(self.path, self.size, self.mtime_ns, self.digest, beside=self.beside)
+
+    @property
+    def failure(self) -> Failure:
+        """Why it failed."""
+        return Failure(self.error, self.message, self.traceback, self.tries, self.place, self.kind)
 
 
 LINE_TYPES: dict[str, type[msgspec.Struct]] = {

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple, Protocol
+from io import BufferedReader
+from typing import BinaryIO, NamedTuple, Protocol
 
 from airflow_dirops.core.errors import DiropsError
 from airflow_dirops.core.format.control import Adoption, Owner
+from airflow_dirops.core.format.entries import Input
 from airflow_dirops.core.format.journal import Failure
 from airflow_dirops.core.format.manifest import Manifest
 from airflow_dirops.core.format.runs import Attempt
+from airflow_dirops.core.format.triage import Decision
 from airflow_dirops.core.place.claim import Claim, Terms
 from airflow_dirops.core.place.held import Held, Kept
 from airflow_dirops.core.stage.retention import Retention
@@ -119,6 +122,24 @@ class Place(Protocol):
         :param newer_than: the id of an attempt; older ones do not count.
         """
 
+    def triage(self) -> Sequence[Decision]:
+        """What people have decided about inputs that failed."""
+
+    def amend_triage(self, amend: Callable[[Sequence[Decision]], Iterable[Decision]]) -> Sequence[Decision]:
+        """Replace that, in one step: nobody else does meanwhile. Replacements that none of it names any more go.
+
+        :param amend: gets what was decided before, and returns what is now.
+        """
+
+    def keep_replacement(self, file: BinaryIO) -> str:
+        """Keep a copy of a file that somebody gives; to be named by a decision, by the digest that is returned."""
+
+    def open_replacement(self, digest: str) -> BufferedReader:
+        """Open it.
+
+        :raises SnapshotDamaged: if it is gone.
+        """
+
     def list_attempts(self) -> Sequence[AttemptSeen]:
         """Who is, or was, at work here and has not committed, the latest first; looked at, and not touched."""
 
@@ -166,7 +187,7 @@ class AttemptSeen(NamedTuple):
 class FailedInTry(NamedTuple):
     """An input that failed in a try that was not committed."""
 
-    path: str
+    input: Input
     failure: Failure
 
 

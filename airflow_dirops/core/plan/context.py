@@ -4,17 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from io import BufferedReader
 from itertools import islice
+from typing import NoReturn
 
 from airflow_dirops.core.disk.sorting import Sorter
 from airflow_dirops.core.format.code import Code
 from airflow_dirops.core.format.entries import Input
 from airflow_dirops.core.place.staging import Leftover
+from airflow_dirops.core.plan.decided import NOTHING_DECIDED, Decided
 from airflow_dirops.core.report.changes import Change, changes_since
 from airflow_dirops.core.snapshot.reader import Snapshot
 from airflow_dirops.core.source.inputs import Inputs
 from airflow_dirops.core.source.source import Source
 from airflow_dirops.core.stage.stage import Stage
+
+
+def _no_replacement(digest: str) -> NoReturn:
+    raise ValueError(f"nobody has given a replacement {digest}")
 
 
 @dataclass(frozen=True)
@@ -26,6 +33,8 @@ class RunContext:
     :param full: everything is made anew.
     :param sorter: makes one that sorts long lists where only this run writes; one of each name.
     :param dead: what dead attempts left whose finished files may be reused.
+    :param decided: what people have decided about inputs that failed.
+    :param open_replacement: opens a file that somebody gave, by its digest.
     """
 
     stage: Stage
@@ -35,6 +44,8 @@ class RunContext:
     full: bool
     sorter: Callable[[str], Sorter]
     dead: Sequence[Leftover] = ()
+    decided: Decided = NOTHING_DECIDED
+    open_replacement: Callable[[str], BufferedReader] = _no_replacement
 
     @property
     def is_aggregate(self) -> bool:

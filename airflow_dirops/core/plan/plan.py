@@ -16,6 +16,8 @@ import msgspec
 
 from airflow_dirops.core.format.entries import Entry, Input
 from airflow_dirops.core.format.journal import JournalLine, Output
+from airflow_dirops.core.format.triage import Decision
+from airflow_dirops.core.plan.decided import NOTHING_DECIDED, Decided
 from airflow_dirops.core.plan.following import Follower, mark_shared_keys
 from airflow_dirops.core.plan.recorded import Finished, Recorded
 from airflow_dirops.core.report.changes import Change
@@ -47,6 +49,7 @@ class Planned(msgspec.Struct, frozen=True):
     :param reason: why it runs; None if the base's outputs are carried over.
     :param line: what it gave before: in the base where it is carried over, else in a dead attempt, else None.
     :param dead: the id of the dead attempt that finished it.
+    :param decision: a person has decided what becomes of it, instead of that.
     :param shares_key: another input has the same key, so the two might want one name.
     """
 
@@ -55,6 +58,7 @@ class Planned(msgspec.Struct, frozen=True):
     line: JournalLine | None = None
     dead: str | None = None
     shares_key: bool = False
+    decision: Decision | None = None
 
 
 class PlannedInput(NamedTuple):
@@ -128,6 +132,7 @@ class Plan:
     :param finished: what dead attempts finished.
     :param code_changes: what has changed in the function since the base was made, as far as that is known; None if
         nothing has.
+    :param decided: what people have decided about inputs that failed.
     :param full: redo everything.
     :param is_due: a new snapshot is wanted even if nothing in it is new.
     :param verify: look at the digests of the base's outputs, and not only at their sizes.
@@ -138,6 +143,7 @@ class Plan:
     finished: Iterable[Finished]
     base: Snapshot | None
     code_changes: tuple[Change, ...] | None = None
+    decided: Decided = NOTHING_DECIDED
     full: bool = False
     is_due: bool = False
     verify: bool = False
@@ -219,7 +225,8 @@ class Plan:
             tally.bytes_before += before.input.size if before else 0
             reason = self._reason(item, before)
             line, dead = (before, None) if reason is None else _finished_as(item, finished.at(order))
-            yield Planned(item, reason, line, dead, shares_key)
+            decision = self.decided.of(item) if self.decided else None
+            yield Planned(item, reason, line, dead, shares_key, decision)
 
     def _reason(self, item: Input, before: JournalLine | None) -> Reason | None:
         if self.full:
@@ -231,7 +238,9 @@ class Plan:
         if self.code_changes is not None:
             return "code"
         if before.state == "quarantined":
-            return "retry"
+            return None if self.decided.is_left(item) else "retry"
+        if before.note is not None and self.decided.is_named(item):
+            return "redo"
         return None if self._all_there(before) else "missing"
 
     def _all_there(self, before: JournalLine) -> bool:

@@ -96,9 +96,9 @@ def _list_lines(line: JournalLine) -> Iterator[tuple[ListName, str, bytes]]:
     item = line.input
     inputs = () if item == EVERY_INPUT else item.parts or (item,)
     for output in line.outputs:
-        yield FILES, output.path, encode_line(FileLine(output.path, output.size, output.digest, inputs))
+        yield FILES, output.path, encode_line(FileLine(output.path, output.size, output.digest, inputs, line.note))
     if line.state == "skipped" and inputs:
-        skipped = SkippedLine(item.path, item.size, item.mtime_ns, item.digest, item.beside)
+        skipped = SkippedLine(item.path, item.size, item.mtime_ns, item.digest, item.beside, accepted=line.note)
         yield SKIPPED, item.path, encode_line(skipped)
     if line.failure:
         failed = QuarantineLine(

@@ -134,7 +134,7 @@ class ClaimTests(Promises):
         expect(place.is_tried(), "a try has begun that is not committed")
         expect(place.has_remains(), "a try that failed is left")
         found = place.newest_failed_try()
-        names = [one.path for one in found.inputs] if found else []
+        names = [one.input.path for one in found.inputs] if found else []
         expect(names == ["bad"], f"the try that failed is told with its inputs, not with {names}")
         expect(bool(place.remains()), "what is left of it is said")
         expect(place.newest_failed_try(newer_than=driven.claim.attempt.id) is None, "older tries do not count")

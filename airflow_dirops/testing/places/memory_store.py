@@ -18,6 +18,7 @@ from airflow_dirops.core.format.control import Adoption, FencedRun, OpenClaim, O
 from airflow_dirops.core.format.entries import MANIFEST_DIRECTORY
 from airflow_dirops.core.format.journal import JournalLine
 from airflow_dirops.core.format.manifest import HEADER, Manifest, parse_header
+from airflow_dirops.core.format.triage import Decision
 from airflow_dirops.core.place.held import FileStatus, name_in, not_as_listed
 
 
@@ -80,6 +81,8 @@ class Store:
     current: Content | None = None
     fence: dict[str, FencedRun] = field(default_factory=dict)
     areas: dict[str, Area] = field(default_factory=dict)
+    triage: list[Decision] = field(default_factory=list)
+    replacements: dict[str, bytes] = field(default_factory=dict)
     open_claims: dict[str, OpenClaim] = field(default_factory=dict)
     retired: list[Content] = field(default_factory=list)
     unmanaged: list[Content] = field(default_factory=list)
