@@ -8,11 +8,12 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import NamedTuple
 
+from airflow_dirops.core import places
 from airflow_dirops.core.errors import DiropsError, remaining_storage_errors
 from airflow_dirops.core.format.code import Code
 from airflow_dirops.core.format.lists import FILES
 from airflow_dirops.core.format.manifest import Manifest
-from airflow_dirops.core.places import iter_targets, place_of
+from airflow_dirops.core.places import iter_targets
 from airflow_dirops.core.stage.locations import checked_path
 from airflow_dirops.core.stage.partitions import without_partition
 
@@ -116,7 +117,7 @@ def read_header_at(place: str) -> Manifest | None:
     """The header of what lies at a path; None where no stage has committed, or what is there cannot be read."""
     try:
         with remaining_storage_errors(place):
-            return place_of(place).read_header()
+            return places.read_header_at(place)
     except DiropsError:
         return None
 
@@ -143,7 +144,7 @@ def _iter_below(root: str, found: Headers) -> Iterator[str]:
 def _read(path: str, real: str, found: Headers) -> None:
     try:
         with remaining_storage_errors(path):
-            manifest = place_of(path).read_header()
+            manifest = places.read_header_at(path)
     except DiropsError as error:
         found.unread.append(Unread(path, real, error))
         return

@@ -17,7 +17,7 @@ from airflow_dirops.core.insight.headers import Headers, Seen, Unread, read_head
 from airflow_dirops.core.insight.rows import Row, names_below, rows_of
 from airflow_dirops.core.insight.staleness import Reason, Sources, code_reason, source_reasons
 from airflow_dirops.core.messages.shown import shown
-from airflow_dirops.core.places import place_of
+from airflow_dirops.core.places import place_of, was_skipped
 from airflow_dirops.core.stage.locations import checked_path
 from airflow_dirops.core.stage.partitions import PLACEHOLDER, with_partition
 
@@ -214,7 +214,8 @@ class _Judge:
         asked = self._table.expected(row.stage, sorted(row.seen)) if self._table.expected else None
         if asked is not None and self._table.only_expected:
             return self._without_others(asked)
-        return self._without_others(there.union(asked or (), self._names_of_sources()))
+        inferred = (name for name in self._names_of_sources() if name in there or not was_skipped(row.path_of(name)))
+        return self._without_others(there.union(asked or (), inferred))
 
     def _without_others(self, names: Iterable[str]) -> list[str]:
         """Names in order, but for those under which another stage has committed."""

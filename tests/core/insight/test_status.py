@@ -99,6 +99,15 @@ def test_a_day_is_absent_where_its_raw_folder_is_there_or_the_stage_before_has_i
     assert not found.is_whole
 
 
+def test_a_day_with_nothing_to_publish_is_no_absent_one(data: Path) -> None:
+    (data / "raw/2026-11-04").mkdir()
+    assert one(status(data), "read", "2026-11-04").state == "absent"
+    read(data, "2026-11-04", empty="skip")
+    assert status(data).is_whole
+    write(data / "raw/2026-11-05", a="a")
+    assert status(data).counts["absent"] == 1
+
+
 def test_a_day_is_absent_where_somebody_expects_it(data: Path) -> None:
     asked: list[tuple[str, list[str]]] = []
 

@@ -25,6 +25,12 @@ def is_target(path: str) -> bool:
     )
 
 
+def was_skipped(path: str) -> bool:
+    """Whether stages have been at work there, and none had anything to publish."""
+    parent, name = os.path.split(path)
+    return os.path.isdir(os.path.join(parent, CONTROL_DIRECTORY, name)) and not DirectoryPlace(path).has_remains()
+
+
 def iter_targets(folder: str) -> Iterator[FoundTarget | None]:
     """The targets below a folder, in order; None for every folder looked at, so that the caller may stop.
 
