@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -98,3 +100,23 @@ def test_what_cannot_be_decided_says_so(root: Path, typed: list[str], message: s
     assert done.returncode == 2
     assert message in done.stderr
     assert not (root / "t/.dirops" / DAYS[0] / "triage.jsonl").exists()
+
+
+def test_hostile_failures_are_cut_and_cannot_steer_a_terminal(root: Path) -> None:
+    """Whoever writes into a target by hand may write anything; the digest of its list must fit, and it does."""
+    target = root / "t" / DAYS[1]
+    list_, header = target / "_dirops/quarantine.jsonl", target / "_dirops/manifest.json"
+    lines = [json.loads(line) for line in list_.read_text().splitlines()]
+    for line in lines:
+        line |= dict.fromkeys(("error", "message", "traceback", "place", "kind"), "\x1b[2J<script>" + "x" * 2000000)
+    content = b"".join(json.dumps(line).encode() + b"\n" for line in lines)
+    made = json.loads(header.read_bytes())
+    made["lists"]["quarantine.jsonl"] |= {"bytes": len(content), "digest": sha256(content).hexdigest()}
+    for path, text in ((list_, content), (header, json.dumps(made).encode())):
+        path.chmod(0o644)
+        path.write_bytes(text)
+    for typed in ([target], [target, "b.txt"], ["t", "-r"], [target, "--json"]):
+        done = dirops("failures", *typed, cwd=root)
+        assert done.returncode == 1
+        assert "\x1b" not in done.stdout
+        assert len(done.stdout) < 300_000

@@ -140,6 +140,8 @@ def _as_it_is(held: Held, line: FileLine) -> tuple[FileState, str]:
         return "gone", "its manifest lists it, and there is no such file"
     if status.size != line.size:
         return "changed", f"it has {status.size:,} bytes, and {line.size:,} were committed"
+    if line.replaced is not None:
+        return "made", shown(f"{line.replaced.user} gave it, as its stage failed on the input: {line.replaced.reason}")
     return "made", ""
 
 

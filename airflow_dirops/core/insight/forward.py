@@ -132,8 +132,14 @@ def _alone(held: Held, read: _Read) -> tuple[FileState, str] | None:
     """What became of an input that gave nothing."""
     failed: QuarantineLine | None = find_line(held, QUARANTINE, read.name)
     if failed is not None:
-        return "quarantined", f"{failed.error}: {failed.message}"
+        return "quarantined", shown(f"{failed.error}: {failed.message}")
     skipped: SkippedLine | None = find_line(held, SKIPPED, read.name)
     if skipped is not None:
-        return "skipped", skipped.reason or "it gave nothing"
+        return "skipped", shown(_why_skipped(skipped))
     return None
+
+
+def _why_skipped(line: SkippedLine) -> str:
+    if line.accepted is not None:
+        return f"it failed, and {line.accepted.user} let it be skipped: {line.accepted.reason}"
+    return line.reason or "it gave nothing"

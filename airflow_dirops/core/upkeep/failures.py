@@ -21,6 +21,10 @@ from airflow_dirops.core.snapshot.contents import iter_list
 from airflow_dirops.core.snapshot.reader import Snapshot
 from airflow_dirops.core.upkeep.door import Target, door
 
+# Stages write less; what is longer, somebody else wrote.
+_MAX_NAME = 500
+_MAX_TRACEBACK = 50_000
+
 
 @dataclass(frozen=True)
 class FailedInput:
@@ -114,11 +118,11 @@ def _of_snapshot(place: Place, manifest: Manifest) -> Failing:
 def _failed(path: str, failure: Failure, decided: str | None) -> FailedInput:
     return FailedInput(
         path=path,
-        error=failure.error,
-        kind=failure.kind,
-        message=failure.message,
-        place=failure.place,
-        traceback=failure.traceback.rstrip("\n"),
+        error=shown(failure.error, _MAX_NAME),
+        kind=shown(failure.kind, _MAX_NAME),
+        message=shown(failure.message),
+        place=shown(failure.place, _MAX_NAME),
+        traceback=shown(failure.traceback, _MAX_TRACEBACK).rstrip("\n"),
         tries=failure.tries,
         decided=decided,
     )

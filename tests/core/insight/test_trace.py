@@ -15,9 +15,11 @@ from hypothesis import strategies as st
 from airflow_dirops.core import (
     Partitions,
     TracedFile,
+    accept_failures,
     errors,
     list_snapshots,
     read_directory,
+    replace_failure,
     rollback,
     trace,
     trace_forward,
@@ -143,6 +145,22 @@ def test_what_gave_nothing_and_what_failed(data: Path) -> None:
     assert [outputs[name][0].state for name in outputs] == ["quarantined", "skipped", "made"]
     assert outputs["a.txt"][0].detail.startswith("ValueError: no xxx")
     assert len(outputs["a.txt"][0].detail) < 5_000
+
+
+def test_what_a_person_decided_is_a_part_of_the_trace(data: Path) -> None:
+    def refuse(path: str) -> str:
+        raise ValueError(path)
+
+    read(data, function=refuse, on_error="quarantine", max_failures="100%", version="8")
+    accept_failures(data / "interim" / DAY, ["a.txt"], reason="the camera was off")
+    write(data, by_hand="by hand")
+    replace_failure(data / "interim" / DAY, "b.txt", data / "by_hand.txt", reason="from paper")
+    read(data, function=refuse, on_error="quarantine", max_failures="100%", version="8")
+    (output,) = trace_forward(data / "raw" / DAY / "a.txt", data).outputs
+    assert output.state == "skipped"
+    assert output.detail.endswith(" let it be skipped: the camera was off")
+    traced = trace(data / "interim" / DAY / "b.txt")
+    assert (traced.state, traced.detail.endswith(": from paper")) == ("made", True)
 
 
 def test_joins_pieces_and_roll_ups(data: Path) -> None:
