@@ -12,6 +12,7 @@ import typer
 
 from airflow_dirops.calendar.expected import ExpectedBetween
 from airflow_dirops.cli.app import FAILED, FOUND, AsJson, command
+from airflow_dirops.cli.backfill import runs_wanted, start_runs
 from airflow_dirops.cli.output import Json, Output, note, output_of
 from airflow_dirops.cli.targets import find_folders
 from airflow_dirops.core import Cost, PartitionStatus, StageStatus, Status, to_plain
@@ -39,12 +40,24 @@ Only = Annotated[
 
 
 @command("Look at targets")
-def status(roots: Roots = None, only: Only = None, json: AsJson = False) -> int:
+def status(
+    roots: Roots = None,
+    only: Only = None,
+    backfill: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL",
+            help="Start runs for what is shown and not whole, at this api-server of Airflow, as the user that "
+            "DIROPS_API_TOKEN, or DIROPS_API_USER and DIROPS_API_PASSWORD, say.",
+        ),
+    ] = None,
+    json: AsJson = False,
+) -> int:
     """Show what each partition of each stage is, why it is not whole, and what it would take to make it so.
 
     As in: dirops status /data 2026-11-01..2026-11-30
 
-    Exit codes: 0 all are whole, 1 some are not, 2 something could not be looked at.
+    Exit codes: 0 all are whole, 1 some are not, 2 something could not be looked at, or not be started.
     """
     if unknown := {*(only or ())} - {*STATES}:
         raise ArgumentRefused(f"--only {min(unknown)!r} is no state; these are: {', '.join(STATES)}")
@@ -57,11 +70,17 @@ def status(roots: Roots = None, only: Only = None, json: AsJson = False) -> int:
         where = ", ".join(map(repr, found.roots))
         raise ManifestMissing(f"no stage has committed anything below {where}, at any depth")
     shown = [*_only(found.stages, states)]
+    started = None if backfill is None else [*start_runs(backfill, runs_wanted(shown))]
     output = output_of(json=json)
     if isinstance(output, Json):
-        output.facts("", {**to_plain(found), "stages": to_plain(shown), "is_whole": found.is_whole})
+        runs = {} if started is None else {"started": [each._asdict() for each in started]}
+        output.facts("", {**to_plain(found), "stages": to_plain(shown), "is_whole": found.is_whole, **runs})
     else:
         _show(output, found, shown)
+        if started is not None:
+            output.rows(f"{len(started):,} runs", [each._asdict() for each in started])
+    if started and any(each.error for each in started):
+        return FAILED
     return _exit_code(found, states)
 
 

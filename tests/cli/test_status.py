@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
+from typing import Any, ClassVar
 
 import pytest
 
@@ -148,3 +153,90 @@ def test_a_month_has_weeks_and_hours() -> None:
     assert november("s", ["left", "right"]) is None
     with pytest.raises(errors.ArgumentRefused):
         ExpectedBetween("2026-11-01", "9998-11-30")
+
+
+class ApiServer(BaseHTTPRequestHandler):
+    """As much of Airflow's API as starts runs; it lets in who has the password, and does not know one of the DAGs."""
+
+    calls: ClassVar[list[tuple[str, str | None, dict[str, Any]]]] = []
+
+    def do_POST(self) -> None:
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        self.calls.append((self.path, self.headers["Authorization"], body))
+        if self.path == "/auth/token":
+            is_known = body == {"username": "me", "password": "secret"}
+            self.answer(201 if is_known else 401, {"access_token": "t"} if is_known else {"detail": "no"})
+        elif "/unknown/" in self.path:
+            self.answer(404, {"detail": "\x1b[2Jno such DAG"})
+        else:
+            self.answer(200, {"dag_run_id": f"manual__{body['partition_key']}"})
+
+    def answer(self, code: int, body: dict[str, Any]) -> None:
+        content = json.dumps(body).encode()
+        self.send_response(code)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    def log_message(self, *_: object) -> None: ...
+
+
+@pytest.fixture
+def api() -> Iterator[str]:
+    ApiServer.calls.clear()
+    with ThreadingHTTPServer(("127.0.0.1", 0), ApiServer) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+def made_by(data: Path, day: str, dag_id: str) -> None:
+    """As if a run of a DAG had committed it."""
+    header = data / "interim" / day / "_dirops/manifest.json"
+    made = json.loads(header.read_bytes())
+    made["attempt"]["dag_id"] = dag_id
+    header.chmod(0o644)
+    header.write_text(json.dumps(made))
+
+
+def test_runs_are_started_for_what_is_not_whole(data: Path, api: str) -> None:
+    for day in DAYS:
+        made_by(data, day, "a dag")
+    user = {"DIROPS_API_USER": "me", "DIROPS_API_PASSWORD": "secret", "NO_PROXY": "127.0.0.1"}
+    dates = "2026-11-06..2026-11-09"
+    done = dirops("status", data, dates, "--backfill", api, cwd=data, **user)
+    assert done.returncode == 1, done.stderr
+    assert [call[0] for call in ApiServer.calls] == ["/auth/token", *["/api/v2/dags/a%20dag/dagRuns"] * 2]
+    assert [call[2].get("partition_key") for call in ApiServer.calls[1:]] == ["2026-11-08", "2026-11-09"]
+    assert {call[1] for call in ApiServer.calls[1:]} == {"Bearer t"}
+    assert "manual__2026-11-09" in done.stdout
+    assert "secret" not in done.stdout + done.stderr
+    ApiServer.calls.clear()
+    found = parsed("status", data, dates, "--only", "stale", "--backfill", api, cwd=data, DIROPS_API_TOKEN="x")
+    assert (found["started"], ApiServer.calls) == ([], [])
+
+
+def test_what_cannot_be_started_says_why(data: Path, api: str) -> None:
+    for day in DAYS:
+        made_by(data, day, "unknown")
+    dates = "2026-11-07..2026-11-08"
+    done = dirops("status", data, dates, "--backfill", api, cwd=data, DIROPS_API_TOKEN="x", NO_PROXY="127.0.0.1")
+    assert done.returncode == 2
+    assert "404 Not Found" in done.stdout
+    assert "\x1b" not in done.stdout
+    done = dirops(
+        "status",
+        data,
+        dates,
+        "--backfill",
+        api,
+        cwd=data,
+        NO_PROXY="127.0.0.1",
+        DIROPS_API_USER="me",
+        DIROPS_API_PASSWORD="wrong",
+    )
+    assert done.returncode == 2
+    assert "lets nobody in: 401" in done.stderr
+    assert "DIROPS_API_TOKEN" in done.stderr
+    done = dirops("status", data, dates, "--backfill", "ftp://x", cwd=data)
+    assert "is no URL of an api-server" in done.stderr

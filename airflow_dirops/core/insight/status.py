@@ -82,6 +82,7 @@ class StageStatus:
     :param partitions: by name.
     :param counts: how many there are of each state, in the order of ``STATES``.
     :param cost: of all of them together.
+    :param dag_id: whose run committed the newest of them; empty outside Airflow.
     """
 
     stage: str
@@ -91,6 +92,7 @@ class StageStatus:
     partitions: tuple[PartitionStatus, ...]
     counts: dict[State, int]
     cost: Cost | None
+    dag_id: str = ""
 
 
 @dataclass(frozen=True)
@@ -204,7 +206,16 @@ class _Judge:
         counts = _in_order(Counter(each.state for each in partitions))
         cost = _sum(each.cost for each in partitions)
         row = self._row
-        return StageStatus(row.stage, row.target, dict(row.dimensions), tuple(row.reads()), partitions, counts, cost)
+        return StageStatus(
+            stage=row.stage,
+            target=row.target,
+            dimensions=dict(row.dimensions),
+            reads=tuple(row.reads()),
+            partitions=partitions,
+            counts=counts,
+            cost=cost,
+            dag_id=self._newest.dag_id if self._newest else "",
+        )
 
     def _names(self) -> list[str]:
         row = self._row
