@@ -104,7 +104,12 @@ class MemoryTarget:
         return list(self.store.triage)
 
     def amend_triage(self, amend: Callable[[Sequence[Decision]], Iterable[Decision]]) -> list[Decision]:
-        self.store.triage = [*amend(self.triage())]
+        before = self.triage()
+        self.store.triage = [*amend(before)]
+        named = {each.replacement for each in self.store.triage}
+        for each in before:
+            if each.replacement is not None and each.replacement not in named:
+                self.store.replacements.pop(each.replacement, None)
         return self.triage()
 
     def keep_replacement(self, file: BinaryIO) -> str:

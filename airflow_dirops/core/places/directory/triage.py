@@ -53,7 +53,8 @@ def amend_triage(
         if decisions != before:
             replace_document(path, b"".join(encode_line(each) + b"\n" for each in decisions))
             sync_directory(control.path)
-            _drop_unused(control, {each.replacement for each in decisions})
+            # What nobody has named yet, somebody is about to.
+            _drop(control, _named(before) - _named(decisions))
     return decisions
 
 
@@ -116,8 +117,11 @@ def _read(path: Path) -> list[Decision]:
         raise ManifestDamaged(f"{str(path)!r} cannot be read: {error}") from error
 
 
-def _drop_unused(control: ControlDirectory, used: set[str | None]) -> None:
-    with suppress(OSError), os.scandir(_folder(control)) as entries:
-        for entry in entries:
-            if entry.name not in used and entry.is_file(follow_symlinks=False) and not entry.name.endswith(".new"):
-                os.unlink(entry.path)
+def _named(decisions: Iterable[Decision]) -> set[str]:
+    return {each.replacement for each in decisions if each.replacement is not None}
+
+
+def _drop(control: ControlDirectory, digests: Iterable[str]) -> None:
+    for digest in digests:
+        with suppress(OSError):
+            (_folder(control) / digest).unlink()
