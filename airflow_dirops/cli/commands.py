@@ -10,14 +10,12 @@ from typing import Annotated, Any
 import msgspec
 import typer
 
-from airflow_dirops.cli.app import FOUND, AsJson, Recursive, Target, command, for_each_target, look_at_each
-from airflow_dirops.cli.failures import show_failures, show_failures_as_json
+from airflow_dirops.cli.app import FOUND, AsJson, Target, command, for_each_target
 from airflow_dirops.cli.output import Json, Output, Text, output_of
 from airflow_dirops.cli.settings import number
 from airflow_dirops.cli.targets import find_planned_target, find_target
 from airflow_dirops.core import Manifest, read_manifest, upkeep
-from airflow_dirops.core.errors import ArgumentRefused, DiropsError
-from airflow_dirops.core.messages.commands import dirops_command
+from airflow_dirops.core.errors import DiropsError
 from airflow_dirops.core.messages.first_few import first_few
 from airflow_dirops.core.stage.retention import Retention
 from airflow_dirops.core.upkeep.verify import Finding
@@ -93,27 +91,6 @@ def verify(
         title = f"{target}: {result.entries} files compared {how}, {len(result.findings)} findings"
         output.rows(title, _rows(result.findings))
     return 0 if result.is_good else FOUND
-
-
-@command(_LOOK)
-def failures(
-    target: Target,
-    file: Annotated[str | None, typer.Argument(help="One input, with its traceback.", show_default=False)] = None,
-    recursive: Recursive = False,
-    json: AsJson = False,
-) -> int:
-    """Show the inputs that failed: in the newest try, if it committed nothing, else in the current snapshot."""
-
-    def look(path: Path, output: Output) -> int:
-        found = upkeep.list_failures(path, file)
-        if file is not None and not found.inputs:
-            which = dirops_command("failures", path)
-            raise ArgumentRefused(f"no input {file!r} failed there; those that did are listed by: {which}")
-        show = show_failures_as_json if isinstance(output, Json) else show_failures
-        show(output, str(path), found, whole=file is not None)
-        return FOUND if found.inputs else 0
-
-    return look_at_each(look, [target], recursive=recursive, json=json)
 
 
 @for_each_target(_MEND)

@@ -32,6 +32,13 @@ class Output(Protocol):
     def stream(self, name: str, rows: Iterable[dict[str, Any]], sum_up: Callable[[], dict[str, Any]]) -> None:
         """Rows without end: shown as they come, and never all in memory. What they sum up to comes last."""
 
+    def event(self, line: str, facts: dict[str, Any]) -> None:
+        """One of several things, told on a line of its own as it happens.
+
+        :param line: for a person.
+        :param facts: for a program.
+        """
+
     def error(self, kind: str, message: str) -> None:
         """Why there is no result."""
 
@@ -84,6 +91,11 @@ class Text:
             sys.stdout.write("  ".join([*(f"{value:<{_COLUMN}}" for value in first), last]) + "\n")
         self.facts(f"{name}, in all", sum_up())
 
+    def event(self, line: str, facts: dict[str, Any]) -> None:
+        del facts
+        self._console.print(_printable(line))
+        sys.stdout.flush()
+
     def error(self, kind: str, message: str) -> None:
         sys.stdout.flush()  # so that the two streams come in order where they go to one place
         about = f"{_printable(self._about)}: " if self._about else ""
@@ -119,6 +131,11 @@ class Json:
         for number, row in enumerate(chain(first, waiting)):
             sys.stdout.buffer.write((b",\n  " if number else b"\n  ") + _encoded(row))
         sys.stdout.buffer.write(b"\n],\n" + _encoded(sum_up()).removeprefix(b"{") + b"\n")
+
+    def event(self, line: str, facts: dict[str, Any]) -> None:
+        del line
+        sys.stdout.buffer.write(_encoded(facts) + b"\n")
+        sys.stdout.buffer.flush()
 
     def error(self, kind: str, message: str) -> None:
         self._write({"error": kind, "message": message})

@@ -1,8 +1,6 @@
 """From what a person typed or pasted to the targets that are meant.
 
-A relative path is looked up below the working directory, and below ``[dirops] root`` as in a DAG. A target is a
-directory with a manifest, or a name with a control directory: what is left of one that was deleted, or what a first
-attempt that failed has left. Below a folder, a name where stages were only skipped is none.
+A relative path is looked up below the working directory, and below ``[dirops] root`` as in a DAG.
 """
 
 from __future__ import annotations
@@ -15,10 +13,8 @@ from typing import NamedTuple
 
 from airflow_dirops.cli.output import note
 from airflow_dirops.cli.settings import config_file, setting, variable_of
-from airflow_dirops.core.errors import ArgumentRefused, DiropsError, ManifestMissing, SourceMissing, StorageError
-from airflow_dirops.core.format.entries import CONTROL_DIRECTORY
-from airflow_dirops.core.format.manifest import HEADER
-from airflow_dirops.core.upkeep import has_remains
+from airflow_dirops.core.errors import ArgumentRefused, DiropsError, ManifestMissing, SourceMissing
+from airflow_dirops.core.places import is_target, iter_targets
 from airflow_dirops.core.upkeep.door import part_of_target
 from airflow_dirops.runtime.paths import absolute_path
 
@@ -95,6 +91,38 @@ def find_source(typed: str) -> str:
     raise SourceMissing(f"there is no source {typed!r}{_nearest(looked.places)}: looked in {looked.where}")
 
 
+def find_folder(typed: str) -> str:
+    """The folder that was typed, below which targets may lie.
+
+    :returns: the path of a directory.
+    :raises SourceMissing: if there is none.
+    """
+    looked = look_up(typed)
+    if place := _first(os.path.isdir, looked.places):
+        return place
+    raise SourceMissing(f"there is no folder {typed!r}{_nearest(looked.places)}: looked in {looked.where}")
+
+
+def find_folders(typed: list[str] | None) -> list[str]:
+    """The folders that were typed; by default the root that paths in DAGs have, or else the working directory.
+
+    :raises SourceMissing: if one is not there.
+    """
+    if not typed:
+        root = setting("root")
+        typed = [root.value if root else "."]
+    return [find_folder(each) for each in typed]
+
+
+def find_file(typed: str) -> str:
+    """The file that was typed, which may be gone.
+
+    :returns: its path.
+    """
+    looked = look_up(typed)
+    return _first(os.path.lexists, looked.places) or looked.places[-1]
+
+
 def find_planned_target(typed: str) -> str:
     """The target that was typed, for a stage that may be its first.
 
@@ -128,20 +156,9 @@ def look_up(typed: str) -> Looked:
     return Looked([here, below], f"{here!r} and, below [dirops] root ({root.origin}), in {below!r}")
 
 
-def is_target(path: str) -> bool:
-    """Whether a stage has committed there, or tried to."""
-    real = os.path.realpath(path)
-    return os.path.lexists(os.path.join(real, HEADER)) or os.path.isdir(
-        os.path.join(os.path.dirname(real), CONTROL_DIRECTORY, os.path.basename(real))
-    )
-
-
 def iter_below(folder: str) -> Iterator[Found]:
-    """Every target below a folder, in order; hidden folders and links to folders that are no targets aside.
-
-    A folder that cannot be read is told of as an error, and the rest is looked at.
-    """
-    return (each for each in _walk(folder) if each is not None)
+    """Every target below a folder, in order; one that cannot be looked into as an error, and the rest goes on."""
+    return (Found(*each) for each in iter_targets(folder) if each is not None)
 
 
 def _targets_at(typed: str, *, recursive: bool) -> Iterator[Found]:
@@ -166,58 +183,8 @@ def _targets_at(typed: str, *, recursive: bool) -> Iterator[Found]:
         raise ManifestMissing(f"{folder!r} holds no target, at no depth: no stage has committed anything there")
 
 
-def _walk(folder: str) -> Iterator[Found | None]:
-    """The targets below a folder; None for every folder looked at, so that the caller may stop."""
-    waiting = [folder]
-    while waiting:
-        path = waiting.pop()
-        yield None
-        if is_target(path):
-            yield Found(path)
-            continue
-        try:
-            folders, missing = _look_into(path, os.path.realpath(folder))
-        except OSError as error:
-            yield Found(path, StorageError("looking for targets in", path, error))
-            continue
-        gone = (os.path.join(path, name) for name in missing)
-        yield from (Found(each) for each in gone if has_remains(each))
-        waiting.extend(os.path.join(path, name) for name in sorted(folders, reverse=True))
-
-
-def _look_into(path: str, top: str) -> tuple[list[str], list[str]]:
-    """The folders in a folder that may be or hold targets, and the targets that have a control directory only."""
-    with os.scandir(path) as entries:
-        names = {entry.name: entry for entry in entries if _is_folder(entry)}
-    controlled = _names_in(os.path.join(path, CONTROL_DIRECTORY)) if CONTROL_DIRECTORY in names else set()
-    folders = [
-        name
-        for name, entry in names.items()
-        if (name in controlled or not name.startswith("."))
-        and (not entry.is_symlink() or _is_linked_target(entry.path, top))
-    ]
-    return folders, sorted(controlled - names.keys())
-
-
-def _names_in(control: str) -> set[str]:
-    with os.scandir(control) as entries:
-        return {entry.name for entry in entries if entry.is_dir(follow_symlinks=False)}
-
-
-def _is_folder(entry: os.DirEntry[str]) -> bool:
-    try:
-        return entry.is_dir()
-    except OSError:
-        return False  # a link that leads nowhere, or in a circle
-
-
-def _is_linked_target(link: str, top: str) -> bool:
-    # One that lies below the top as well is found by its own name.
-    return is_target(link) and not Path(os.path.realpath(link)).is_relative_to(top)
-
-
 def _advice(folder: str) -> str:
-    looked_at = list(islice(_walk(folder), _MAX_FOLDERS))
+    looked_at = list(islice(iter_targets(folder), _MAX_FOLDERS))
     targets = [each for each in looked_at if each is not None and each.error is None][:_MAX_COUNTED]
     at_least = "at least " if len(looked_at) == _MAX_FOLDERS or len(targets) == _MAX_COUNTED else ""
     if not targets:

@@ -19,6 +19,7 @@ from airflow_dirops.core.messages.shown import logger
 from airflow_dirops.core.place.place import Place
 from airflow_dirops.core.places import place_of
 from airflow_dirops.core.plan.context import RunContext
+from airflow_dirops.core.plan.decided import Decided
 from airflow_dirops.core.plan.draw_up import code_of, may_accept_code, terms_of
 from airflow_dirops.core.plan.emptiness import empty_source
 from airflow_dirops.core.plan.losses import LossGuard
@@ -147,6 +148,7 @@ def _preview(stage: Stage, source: Source) -> Iterator[_Preview]:
             code=code,
             full=stage.redoes_all,
             sorter=partial(Sorter, scratch),
+            decided=Decided(place.triage(), held.manifest.snapshot if held else None),
         )
         yield _Preview(run, place)
 

@@ -56,13 +56,13 @@ class _Attempt:
         self._claim = claim
         self._code = code or Code("")
         self._began = began
-        self._ending = Ending(stage, claim, began)
+        self._ending = Ending(stage, claim, place, began)
 
     def finish(self) -> Outcome:
         """Plan, stage, seal, commit, retire."""
         ending = self._ending
         with ExitStack() as opened:
-            run = opened.enter_context(context_of(self._stage, self._source, self._claim, self._code))
+            run = opened.enter_context(context_of(self._stage, self._source, self._place, self._claim, self._code))
             readiness, losses = Readiness(run), LossGuard.of(run, self._place)
             work = draw_up_work(run, readiness)
             changes = log_work(run, self._claim, work)
@@ -77,6 +77,7 @@ class _Attempt:
                 work.total, opened.enter_context(shown_progress(self._stage.on_progress, self._stage.name))
             )
             staging = opened.enter_context(self._claim.stage(self._stage.durability))
+            staging.expect(1 if work.seen else work.total)
             if not work.run(staging, reporter):
                 return ending.nothing_new()
             sealed = staging.seal(self._sealing(work))
@@ -89,6 +90,7 @@ class _Attempt:
                 warn_of_strays(run.base, self._claim.where_replaced(), run.sorter)
         ending.commit(sealed)
         losses.forget_permission()
+        ending.forget_retries()
         self._claim.retire(self._stage.retention or Retention())
         return ending.outcome("committed", sealed, done=reporter.done, code_changes=told(changes))
 

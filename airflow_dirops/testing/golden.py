@@ -16,10 +16,10 @@ from airflow_dirops.core.codecs.base import Codec
 from airflow_dirops.core.errors import ArgumentRefused
 from airflow_dirops.core.format.entries import key_of
 from airflow_dirops.core.format.manifest import HEADER
+from airflow_dirops.core.insight.values import Tolerance, iter_differences
 from airflow_dirops.core.messages.first_few import first_few
 from airflow_dirops.core.snapshot.opening import open_snapshot
 from airflow_dirops.core.snapshot.reader import Snapshot
-from airflow_dirops.testing.differences import Tolerance, iter_differences
 from airflow_dirops.testing.made import Made
 
 WRITE = "DIROPS_GOLDEN"

@@ -11,7 +11,17 @@ from typing import Any
 
 import pytest
 
-from airflow_dirops.core import Partitions, Stage, cut, read_directory, transform_directory, work_shard
+from airflow_dirops.core import (
+    Partitions,
+    Stage,
+    accept_failures,
+    cut,
+    read_directory,
+    replace_failure,
+    retry_failures,
+    transform_directory,
+    work_shard,
+)
 from airflow_dirops.core.disk.sorting import MAX_IN_MEMORY
 from airflow_dirops.core.errors import Stopped
 from airflow_dirops.core.format import entries, manifest
@@ -103,7 +113,18 @@ def stages(tmp_path: Path) -> list[Path]:
     rolled_up = tmp_path / "rolled up"
     parts = Partitions(tmp_path / "{partition}", ("first", "missing"), "allow")
     transform_directory(source=parts, target=rolled_up, transform=str.upper, codec="text")
-    return [first, second, joined, whole, rolled_up]
+    return [first, second, joined, whole, rolled_up, decided_about(raw, tmp_path / "decided", options)]
+
+
+def decided_about(raw: Path, target: Path, options: dict[str, Any]) -> Path:
+    """What somebody has decided about failed inputs, and what became of that."""
+    read_directory(source=raw, target=target, read=read, **options)
+    (raw.parent / "by hand.txt").write_text("by hand")
+    accept_failures(target, ["fails.xml"], reason="lost")
+    replace_failure(target, "fails.txt", raw.parent / "by hand.txt", reason="from paper")
+    read_directory(source=raw, target=target, read=read, **options)
+    retry_failures(target, [odd("fails")])
+    return target
 
 
 def written(paths: list[Path]) -> set[str]:
@@ -168,7 +189,7 @@ def attempts(stages: list[Path], tmp_path: Path) -> list[Path]:
     left += [cut_off(transform_directory, first, second, transform=keep, last=raw / "value4.txt")]
     left += [
         cut_off(read_directory, raw, target, read=read, last=raw / "zzz.txt")
-        for target in (first, raw.with_name("fresh"))
+        for target in (first, raw.with_name("fresh"), raw.with_name("decided"))
     ]
     return left
 
@@ -187,6 +208,20 @@ def cut_off(stage: Any, source: Path, target: Path, *, last: Path, **function: A
 def test_members_of_the_owner(attempts: list[Path]) -> None:
     owners = [json.loads((attempt / "owner.json").read_bytes()) for attempt in attempts]
     assert {member for owner in owners for member in owner} == documented("`attempts/<attempt>/owner.json`")
+
+
+def test_members_of_decisions(stages: list[Path]) -> None:
+    control = stages[0].parent / ".dirops/decided"
+    assert written([control / "triage.jsonl"]) == documented("`triage.jsonl`") - {"digest"} | {"path_b64"}
+    assert [path.name for path in control.glob("replacements/*")] == [
+        line["replacement"] for line in lines(control / "triage.jsonl") if "replacement" in line
+    ]
+
+
+def test_members_of_what_is_expected(attempts: list[Path]) -> None:
+    found = [json.loads((attempt / "expected.json").read_bytes()) for attempt in attempts]
+    assert {member for each in found for member in each} == documented("`attempts/<attempt>/expected.json`")
+    assert all(each["inputs"] for each in found)
 
 
 def test_members_of_who_holds_it(attempts: list[Path]) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from airflow_dirops.core import errors
-from airflow_dirops.testing.differences import Tolerance, iter_differences
+from airflow_dirops.core.insight.values import Tolerance, iter_differences
 from airflow_dirops.testing.golden import assert_same_snapshot
 from airflow_dirops.testing.made import Made
 from airflow_dirops.testing.stages import Stages

@@ -102,6 +102,6 @@ def remove_leftovers(directory: Path, names: frozenset[str]) -> None:
     """
     with suppress(OSError), os.scandir(directory) as entries:
         for entry in entries:
-            name, _, rest = entry.name.partition(".json")
-            if name + ".json" in names and rest.endswith(_FRESH) and entry.is_file(follow_symlinks=False):
+            is_of_ours = any(entry.name.startswith(f"{name}.") for name in names)
+            if is_of_ours and entry.name.endswith(_FRESH) and entry.is_file(follow_symlinks=False):
                 os.unlink(entry.path)

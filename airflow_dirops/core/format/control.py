@@ -76,6 +76,12 @@ class Adoption(msgspec.Struct, frozen=True, omit_defaults=True):
         return self.stage in (None, stage) and self.is_for(snapshot, changed_ns)
 
 
+class Expected(msgspec.Struct, frozen=True):
+    """How many inputs a process of an attempt has planned, each of which gets a line in its journal."""
+
+    inputs: Count
+
+
 class OpenClaim(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A claim that its process has left open, as whoever goes on with it must know it.
 

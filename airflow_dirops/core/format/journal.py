@@ -9,6 +9,7 @@ import msgspec
 
 from airflow_dirops.core.format.entries import Input, mtime_ns_of
 from airflow_dirops.core.format.members import Count, Digest, Number
+from airflow_dirops.core.format.triage import Note
 
 State = Literal["made", "carried", "skipped", "quarantined"]
 
@@ -48,9 +49,13 @@ class Output(msgspec.Struct, frozen=True):
 
 
 class JournalLine(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What became of one input."""
+    """What became of one input.
+
+    :param note: a person has said that it is to be skipped, or has given what stands for its outputs.
+    """
 
     input: Input
     state: State = "made"
     outputs: tuple[Output, ...] = ()
     failure: Failure | None = None
+    note: Note | None = None

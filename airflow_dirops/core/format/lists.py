@@ -12,9 +12,11 @@ from dataclasses import dataclass
 import msgspec
 
 from airflow_dirops.core.format.entries import Input
+from airflow_dirops.core.format.journal import Failure
 from airflow_dirops.core.format.lines import encode_line
 from airflow_dirops.core.format.manifest import ListName, SourceRecord
 from airflow_dirops.core.format.members import Count, Digest, InputDigest, Number
+from airflow_dirops.core.format.triage import Note
 
 FILES: ListName = "files.jsonl"
 SKIPPED: ListName = "skipped.jsonl"
@@ -25,16 +27,20 @@ LISTS: tuple[ListName, ...] = (FILES, SKIPPED, QUARANTINE)
 MAX_LINE_BYTES = 16 << 20
 
 
-class FileLine(msgspec.Struct, frozen=True):
-    """A line of ``files.jsonl``: an entry, and the inputs it was made from."""
+class FileLine(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A line of ``files.jsonl``: an entry, and the inputs it was made from.
+
+    With ``replaced`` a person gave it, since the stage failed on its input.
+    """
 
     path: str
     size: Count
     digest: Digest
     inputs: tuple[Input, ...]
+    replaced: Note | None = None
 
 
-class SealedFile(FileLine, frozen=True):
+class SealedFile(FileLine, frozen=True, kw_only=True):
     """A line of ``files.jsonl`` as a shard seals it: with what tells that it is still the same file."""
 
     inode: Count
@@ -43,13 +49,14 @@ class SealedFile(FileLine, frozen=True):
     @property
     def line(self) -> FileLine:
         """As it stands in the manifest."""
-        return FileLine(self.path, self.size, self.digest, self.inputs)
+        return FileLine(self.path, self.size, self.digest, self.inputs, self.replaced)
 
 
 class SkippedLine(msgspec.Struct, frozen=True, omit_defaults=True):
     """A line of ``skipped.jsonl``: an input that gave nothing, so that the next run knows it was seen.
 
-    With a ``reason`` it was not even read: an inner join left it out.
+    With a ``reason`` it was not even read: an inner join left it out. With ``accepted`` it failed, and a person has
+    said that it is to be skipped.
     """
 
     path: str
@@ -58,6 +65,7 @@ class SkippedLine(msgspec.Struct, frozen=True, omit_defaults=True):
     digest: InputDigest | None = None
     beside: Digest | None = None
     reason: str = ""
+    accepted: Note | None = None
 
     @classmethod
     def left_out(cls, item: Input, lacking: tuple[int, ...], sources: tuple[SourceRecord, ...]) -> SkippedLine:
@@ -84,6 +92,16 @@ class QuarantineLine(msgspec.Struct, frozen=True, omit_defaults=True):
     place: str = ""
     beside: Digest | None = None
     kind: str = ""
+
+    @property
+    def input(self) -> Input:
+        """The input, as it was when it failed."""
+        return Input(self.path, self.size, self.mtime_ns, self.digest, beside=self.beside)
+
+    @property
+    def failure(self) -> Failure:
+        """Why it failed."""
+        return Failure(self.error, self.message, self.traceback, self.tries, self.place, self.kind)
 
 
 LINE_TYPES: dict[str, type[msgspec.Struct]] = {

@@ -9,6 +9,7 @@ import msgspec
 from airflow_dirops.core.format.entries import Input
 from airflow_dirops.core.format.journal import JournalLine
 from airflow_dirops.core.format.members import AreaName
+from airflow_dirops.core.format.triage import Decision
 
 Reason = Literal["new", "changed", "code", "missing", "retry", "redo"]
 
@@ -19,6 +20,7 @@ class Planned(msgspec.Struct, frozen=True, omit_defaults=True):
     :param reason: why it runs; None if the base's outputs are carried over.
     :param line: what it gave before: in the base where it is carried over, else in a dead attempt, else None.
     :param dead: the id of the dead attempt that finished it.
+    :param decision: a person has decided what becomes of it, instead of that.
     :param shares_key: another input has the same key, so the two might want one name.
     """
 
@@ -27,3 +29,4 @@ class Planned(msgspec.Struct, frozen=True, omit_defaults=True):
     line: JournalLine | None = None
     dead: AreaName | None = None
     shares_key: bool = False
+    decision: Decision | None = None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from hashlib import sha256
 from itertools import takewhile
 from typing import Protocol
 
@@ -12,6 +13,7 @@ from airflow_dirops.core.messages.shown import shown
 
 _MAX_GROUPS = 100
 _MAX_MESSAGE = 300
+_ID_DIGITS = 8
 _WORDS = 2
 """By so many words at its beginning a message is told from others of the same place."""
 _MAX_BEGINNINGS = 10
@@ -42,6 +44,7 @@ class Group:
     :param message: what their messages begin with.
     :param place: where in the user's code they were raised, if they were.
     :param example: the path of the first input.
+    :param sort: what they have in common.
     """
 
     error: str
@@ -50,6 +53,12 @@ class Group:
     place: str
     example: str
     count: int = 0
+    sort: tuple[str, ...] = ()
+
+    @property
+    def id(self) -> str:
+        """The same for failures of this sort wherever they are: short, to be typed."""
+        return sha256("\0".join(self.sort).encode(errors="backslashreplace")).hexdigest()[:_ID_DIGITS]
 
     def add(self, message: str) -> None:
         self.count += 1
@@ -73,16 +82,18 @@ class Groups:
         self._beginnings: Counter[tuple[str, ...]] = Counter()
         self._others = 0
 
-    def add(self, path: str, failure: Failed) -> None:
+    def add(self, path: str, failure: Failed) -> Group | None:
+        """Count one; returns what it is counted among, or None where there are too many sorts."""
         message = shown(failure.message.strip().partition("\n")[0], _MAX_MESSAGE)
         sort = self._sort(failure, message)
         if sort not in self._groups:
             if len(self._groups) == _MAX_GROUPS:
                 self._others += 1
-                return
-            self._groups[sort] = Group(failure.error, failure.kind, message, failure.place, path)
+                return None
+            self._groups[sort] = Group(failure.error, failure.kind, message, failure.place, path, sort=sort)
             self._beginnings[sort[:-1]] += 1
         self._groups[sort].add(message)
+        return self._groups[sort]
 
     def _sort(self, failure: Failed, message: str) -> tuple[str, ...]:
         origin = (failure.kind, failure.error, failure.place)

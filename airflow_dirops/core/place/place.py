@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple, Protocol
+from io import BufferedReader
+from typing import BinaryIO, NamedTuple, Protocol
 
-from airflow_dirops.core.format.control import Adoption
+from airflow_dirops.core.errors import DiropsError
+from airflow_dirops.core.format.control import Adoption, Owner
+from airflow_dirops.core.format.entries import Input
 from airflow_dirops.core.format.journal import Failure
 from airflow_dirops.core.format.manifest import Manifest
 from airflow_dirops.core.format.runs import Attempt
+from airflow_dirops.core.format.triage import Decision
 from airflow_dirops.core.place.claim import Claim, Terms
 from airflow_dirops.core.place.held import Held, Kept
 from airflow_dirops.core.stage.retention import Retention
@@ -121,6 +125,27 @@ class Place(Protocol):
         :param newer_than: the id of an attempt; older ones do not count.
         """
 
+    def triage(self) -> Sequence[Decision]:
+        """What people have decided about inputs that failed."""
+
+    def amend_triage(self, amend: Callable[[Sequence[Decision]], Iterable[Decision]]) -> Sequence[Decision]:
+        """Replace that, in one step: nobody else does meanwhile. Replacements that none of it names any more go.
+
+        :param amend: gets what was decided before, and returns what is now.
+        """
+
+    def keep_replacement(self, file: BinaryIO) -> str:
+        """Keep a copy of a file that somebody gives; to be named by a decision, by the digest that is returned."""
+
+    def open_replacement(self, digest: str) -> BufferedReader:
+        """Open it.
+
+        :raises SnapshotDamaged: if it is gone.
+        """
+
+    def list_attempts(self) -> Sequence[AttemptSeen]:
+        """Who is, or was, at work here and has not committed, the latest first; looked at, and not touched."""
+
     def clean(self, retention: Retention) -> Cleaned:
         """Remove orphans and expired snapshots.
 
@@ -128,10 +153,44 @@ class Place(Protocol):
         """
 
 
+class FoundTarget(NamedTuple):
+    """A target that lies below a folder, or a folder that cannot be looked into.
+
+    :param path: of either.
+    :param error: why it cannot be looked into.
+    """
+
+    path: str
+    error: DiropsError | None = None
+
+
+class AttemptSeen(NamedTuple):
+    """An attempt, looked at from outside.
+
+    :param owner: who has made it; None where it died before it could say so.
+    :param is_at_work: a process of it is, on this machine or, as far as can be told, on another one.
+    :param is_open: none is, but others may go on with its claim.
+    :param last_work: when it was last seen at work, by the clock of the place, in seconds since the epoch.
+    :param expected: how many inputs it goes through; None before it has planned.
+    :param lines: how many it is through with; of these so many were carried over, gave nothing, and failed.
+    """
+
+    attempt: str
+    owner: Owner | None
+    is_at_work: bool
+    is_open: bool
+    last_work: float
+    expected: int | None
+    lines: int
+    carried: int
+    skipped: int
+    quarantined: int
+
+
 class FailedInTry(NamedTuple):
     """An input that failed in a try that was not committed."""
 
-    path: str
+    input: Input
     failure: Failure
 
 

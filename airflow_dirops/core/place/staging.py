@@ -60,6 +60,9 @@ class Staging(Protocol):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None: ...
 
+    def expect(self, inputs: int) -> None:
+        """Say, for whoever looks on from outside, how many inputs will have a line in the journal."""
+
     def stage(self, line: JournalLine, records: Iterator[Pair], codec: Codec) -> JournalLine:
         """Write what one input gave, and journal the input once all of it is durable.
 

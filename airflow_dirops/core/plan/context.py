@@ -5,18 +5,26 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from io import BufferedReader
 from itertools import islice
+from typing import NoReturn
 
 from airflow_dirops.core.disk.sorting import Sorter
 from airflow_dirops.core.format.code import Code
 from airflow_dirops.core.format.entries import Input
 from airflow_dirops.core.place.claim import Claim
+from airflow_dirops.core.place.place import Place
 from airflow_dirops.core.place.staging import Leftover
+from airflow_dirops.core.plan.decided import NOTHING_DECIDED, Decided
 from airflow_dirops.core.report.changes import Change, changes_since
 from airflow_dirops.core.snapshot.reader import Snapshot
 from airflow_dirops.core.source.inputs import Inputs
 from airflow_dirops.core.source.source import Source
 from airflow_dirops.core.stage.stage import Stage
+
+
+def _no_replacement(digest: str) -> NoReturn:
+    raise ValueError(f"nobody has given a replacement {digest}")
 
 
 @dataclass(frozen=True)
@@ -28,6 +36,8 @@ class RunContext:
     :param full: everything is made anew.
     :param sorter: makes one that sorts long lists where only this run writes; one of each name.
     :param dead: what dead attempts left whose finished files may be reused.
+    :param decided: what people have decided about inputs that failed.
+    :param open_replacement: opens a file that somebody gave, by its digest.
     """
 
     stage: Stage
@@ -37,6 +47,8 @@ class RunContext:
     full: bool
     sorter: Callable[[str], Sorter]
     dead: Sequence[Leftover] = ()
+    decided: Decided = NOTHING_DECIDED
+    open_replacement: Callable[[str], BufferedReader] = _no_replacement
 
     @property
     def is_aggregate(self) -> bool:
@@ -64,7 +76,12 @@ class RunContext:
 
 @contextmanager
 def context_of(
-    stage: Stage, source: Source, claim: Claim, code: Code | None, dead: Sequence[Leftover] | None = None
+    stage: Stage,
+    source: Source,
+    place: Place,
+    claim: Claim,
+    code: Code | None,
+    dead: Sequence[Leftover] | None = None,
 ) -> Iterator[RunContext]:
     """What a run knows under its claim, the base held open for as long as the block lasts.
 
@@ -80,6 +97,8 @@ def context_of(
             full=claim.full,
             sorter=claim.sorter,
             dead=claim.dead if dead is None else dead,
+            decided=Decided.on(place, claim.base),
+            open_replacement=place.open_replacement,
         )
 
 

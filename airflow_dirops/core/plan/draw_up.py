@@ -57,6 +57,7 @@ def draw_up(run: RunContext) -> Plan:
         recorded=None if base is None or run.full else recorded_inputs(base, run.sorter("recorded")),
         finished=finished_inputs(run.dead, run.sorter("finished")),
         base=base,
+        decided=run.decided,
         code_changes=None if is_accepted else changes,
         full=run.full,
         is_due=run.full or is_accepted or run.own_base is None,

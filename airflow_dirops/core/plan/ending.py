@@ -8,11 +8,14 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from airflow_dirops.core.errors import DiropsError
 from airflow_dirops.core.format.entries import Input
 from airflow_dirops.core.format.manifest import Manifest
 from airflow_dirops.core.messages.commands import dirops_command
 from airflow_dirops.core.messages.shown import logger
 from airflow_dirops.core.place.claim import Claim, Lost, Unknown
+from airflow_dirops.core.place.place import Place
+from airflow_dirops.core.plan.decided import Decided
 from airflow_dirops.core.plan.emptiness import (
     empty_source,
     nothing_made,
@@ -36,6 +39,7 @@ class Ending:
 
     stage: Stage
     claim: Claim
+    place: Place
     began: float
 
     def commit(self, sealed: Manifest) -> None:
@@ -71,8 +75,18 @@ class Ending:
 
     def nothing_new(self) -> Outcome:
         """What is there is what this run would make."""
+        self.forget_retries()
         # The earlier try died before it could say that it had committed, so this one says it.
         return self.outcome("committed" if self.claim.committed_before else "unchanged", self.claim.base)
+
+    def forget_retries(self) -> None:
+        """Forget which inputs were to be tried again once; of an older snapshot's that is left, and harmless."""
+        if not Decided.on(self.place, self.claim.base).has_retries:
+            return
+        try:
+            self.place.amend_triage(lambda decisions: [each for each in decisions if each.action != "retry"])
+        except DiropsError as error:
+            log.warning("which inputs were to be retried could not be forgotten: %s", error)
 
     def outcome(
         self,

@@ -17,6 +17,7 @@ import msgspec
 from airflow_dirops.core.format.entries import Entry, Input
 from airflow_dirops.core.format.journal import JournalLine, Output
 from airflow_dirops.core.format.planned import Planned, Reason
+from airflow_dirops.core.plan.decided import NOTHING_DECIDED, Decided
 from airflow_dirops.core.plan.following import Follower, mark_shared_keys
 from airflow_dirops.core.plan.recorded import Finished, Recorded
 from airflow_dirops.core.report.changes import Change
@@ -112,6 +113,7 @@ class Plan:
     :param finished: what dead attempts finished.
     :param code_changes: what has changed in the function since the base was made, as far as that is known; None if
         nothing has.
+    :param decided: what people have decided about inputs that failed.
     :param full: redo everything.
     :param is_due: a new snapshot is wanted even if nothing in it is new.
     :param verify: look at the digests of the base's outputs, and not only at their sizes.
@@ -122,6 +124,7 @@ class Plan:
     finished: Iterable[Finished]
     base: Snapshot | None
     code_changes: tuple[Change, ...] | None = None
+    decided: Decided = NOTHING_DECIDED
     full: bool = False
     is_due: bool = False
     verify: bool = False
@@ -203,7 +206,8 @@ class Plan:
             tally.bytes_before += before.input.size if before else 0
             reason = self._reason(item, before)
             line, dead = (before, None) if reason is None else finished_as(item, finished.at(order))
-            yield Planned(item, reason, line, dead, shares_key)
+            decision = self.decided.of(item) if self.decided else None
+            yield Planned(item, reason, line, dead, shares_key, decision)
 
     def _reason(self, item: Input, before: JournalLine | None) -> Reason | None:
         if self.full:
@@ -215,7 +219,9 @@ class Plan:
         if self.code_changes is not None:
             return "code"
         if before.state == "quarantined":
-            return "retry"
+            return None if self.decided.is_left(item) else "retry"
+        if before.note is not None and self.decided.is_named(item):
+            return "redo"
         return None if self._all_there(before) else "missing"
 
     def _all_there(self, before: JournalLine) -> bool:

@@ -62,7 +62,7 @@ class Readiness:
             self._look(item)
 
     def _note(self, planned: Planned) -> None:
-        if planned.reason is not None and planned.dead is None:
+        if planned.reason is not None and planned.dead is None and planned.decision is None:
             self._look(planned.input)
 
     def _look(self, item: Input) -> None:

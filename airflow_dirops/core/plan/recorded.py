@@ -85,7 +85,8 @@ def _by_input(base: Snapshot, name: ListName) -> Iterator[Recorded]:
             path = line.path
             outputs = (Output(path, line.size, line.digest, 0, 0),)
             for item in (join_inputs(line.inputs),) if is_joined else line.inputs:
-                yield order if item.path == path else order_of(item.path), JournalLine(item, "carried", outputs)
+                made = JournalLine(item, "carried", outputs, note=line.replaced)
+                yield order if item.path == path else order_of(item.path), made
         elif (recorded := _without_outputs(line)) is not None:
             yield order, recorded
 
@@ -99,9 +100,9 @@ def _peeked(stream: Iterator[Recorded]) -> Iterator[Recorded] | None:
 def _without_outputs(line: SkippedLine | QuarantineLine) -> JournalLine | None:
     item = Input(line.path, line.size, line.mtime_ns, line.digest, beside=line.beside)
     if isinstance(line, QuarantineLine):
-        return JournalLine(item, "quarantined")
+        return JournalLine(item, "quarantined", failure=line.failure)
     # One with a reason was left out by a join: it was never an input.
-    return None if line.reason else JournalLine(item, "skipped")
+    return None if line.reason else JournalLine(item, "skipped", note=line.accepted)
 
 
 _decode = LineDecoder(JournalLine)

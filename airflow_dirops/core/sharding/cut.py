@@ -84,7 +84,7 @@ def planning(stage: Stage, shards: int, *, while_at_work: bool = False) -> Itera
         place.check(os.fspath(single.path) for single in source.singles)
         code = code_of(stage)
         attempt = stage.attempt or Attempt.outside_airflow(stage.name, stage.run)
-        with place.claim(attempt, terms_of(stage, code)) as claim, context_of(stage, source, claim, code) as run:
+        with place.claim(attempt, terms_of(stage, code)) as claim, context_of(stage, source, place, claim, code) as run:
             found = _Cutter(stage, source, place, claim, run, began).cut(shards)
             if found.outcome is None:
                 claim.leave_open(while_at_work=while_at_work)
@@ -127,7 +127,7 @@ class _Cutter:
         self._place = place
         self._claim = claim
         self._run = run
-        self._ending = Ending(stage, claim, began)
+        self._ending = Ending(stage, claim, place, began)
         self._host = socket.gethostname()
 
     def cut(self, shards: int) -> Cut:

@@ -151,7 +151,10 @@ class _Gathering:
     def finish(self) -> Outcome:
         """Seal, commit, retire."""
         stage, claim, plan = self._stage, self._claim, self._plan
-        ending, losses = Ending(stage, claim, self._began), LossGuard(stage, claim.base, self._place, plan.where)
+        ending, losses = (
+            Ending(stage, claim, self._place, self._began),
+            LossGuard(stage, claim.base, self._place, plan.where),
+        )
         self._check_failures()
         if self._has_nothing_new():
             return ending.nothing_new()
@@ -164,6 +167,7 @@ class _Gathering:
         with with_advice():
             ending.commit(made)
         losses.forget_permission()
+        ending.forget_retries()
         claim.retire(stage.retention or Retention())
         return ending.outcome("committed", made, done=self._done, code_changes=plan.code_changes)
 
@@ -178,7 +182,9 @@ class _Gathering:
 
     def _has_nothing_new(self) -> bool:
         """Whether failed inputs were tried again, nothing else, and they failed again."""
-        return survey_of(self._plan).only_retries and not (self._done["computed"] or self._done["reused"])
+        return survey_of(self._plan).only_retries and not any(
+            self._done[name] for name in ("computed", "reused", "decided")
+        )
 
     def _inputs(self) -> Iterator[Input]:
         slices = (iter_slice(self._claim, self._plan_id, self._plan, number) for number in range(len(self._sealed)))

@@ -17,6 +17,7 @@ from airflow_dirops.core.format.planned import Planned
 from airflow_dirops.core.format.shards import SEAL, PlanRecord, SealedRecord, SealedShard, Shard
 from airflow_dirops.core.messages.shown import logger
 from airflow_dirops.core.place.claim import Claim
+from airflow_dirops.core.place.place import Place
 from airflow_dirops.core.place.staging import Leftover
 from airflow_dirops.core.plan.context import RunContext, context_of
 from airflow_dirops.core.plan.draw_up import code_of
@@ -62,14 +63,14 @@ def work_planned(stage: Stage, given: Shard, code: Code | None) -> dict[str, Any
     """
     note_handlers()
     with remaining_storage_errors(stage.target), with_advice(), ExitStack() as opened:
-        _, claim = go_on(stage, code, given.plan, given.host, shard=given.shard)
+        place, claim = go_on(stage, code, given.plan, given.host, shard=given.shard)
         opened.enter_context(claim)
         plan = read_plan(claim, given.plan, given.digest, given.host)
         check_asked(plan, stage)
         if given.shard >= len(plan.slices):
             raise ArgumentRefused(f"there is no shard {given.shard} in a plan of {len(plan.slices)}")
         source = opened.enter_context(closing(_as_planned(stage, plan)))
-        sealed = _Shard(given, stage, source, claim, plan).work()
+        sealed = _Shard(given, stage, source, place, claim, plan).work()
         claim.leave_open()
     log.info("shard %d of %d of stage %s is finished: %s", given.shard, given.of, stage.name, sealed)
     return sealed.to_dict()
@@ -78,10 +79,13 @@ def work_planned(stage: Stage, given: Shard, code: Code | None) -> dict[str, Any
 class _Shard:
     """One shard, under its claim."""
 
-    def __init__(self, given: Shard, stage: Stage, source: Source, claim: Claim, plan: PlanRecord) -> None:
+    def __init__(
+        self, given: Shard, stage: Stage, source: Source, place: Place, claim: Claim, plan: PlanRecord
+    ) -> None:
         self._given = given
         self._stage = stage
         self._source = source
+        self._place = place
         self._claim = claim
         self._plan = plan
 
@@ -91,19 +95,19 @@ class _Shard:
         dead = [left for area in self._plan.dead if (left := claim.left_by(area))]
         total = self._plan.slices[number].list.lines
         with ExitStack() as opened:
-            run = opened.enter_context(context_of(stage, self._source, claim, None, [*dead, *earlier]))
+            run = opened.enter_context(context_of(stage, self._source, self._place, claim, None, [*dead, *earlier]))
             reporter = Reporter(total, opened.enter_context(shown_progress(stage.on_progress, stage.name)))
             staging = opened.enter_context(claim.stage(stage.durability))
             self._compute(run, earlier, Steps(run, staging, survey_of(self._plan), reporter))
             sealed = staging.seal_shard(total, claim.write_note)
-        done = {name: reporter.done[name] for name in ("computed", "carried", "reused", "quarantined")}
+        told = {name: reporter.done[name] for name in ("computed", "carried", "reused", "quarantined")}
         record = SealedRecord(
             plan=self._given.digest,
             shard=number,
             inputs=sealed.totals.inputs,
             bytes=sealed.totals.bytes,
             one_to_one=sealed.totals.one_to_one,
-            done=done,
+            done=told | {"decided": reporter.done["decided"]},
             lists=sealed.lists,
             first=sealed.first,
         )
@@ -113,7 +117,7 @@ class _Shard:
             area=claim.area,
             digest=write_document(claim, SEAL, record),
             host=socket.gethostname(),
-            **done,
+            **told,
         )
 
     def _compute(self, run: RunContext, earlier: list[Leftover], steps: Steps) -> None:

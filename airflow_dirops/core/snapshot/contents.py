@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Iterator
+from io import BufferedReader
 from typing import Any
 
 from airflow_dirops.core.errors import ManifestDamaged, SnapshotDamaged, storage_errors
@@ -50,12 +52,39 @@ def iter_ordered(held: Held, name: ListName) -> Iterator[tuple[bytes, Any]]:
         raise ManifestDamaged(_damaged(where, "it is not the list that its manifest.json describes"))
 
 
+def find_line(held: Held, name: ListName, path: str) -> Any | None:
+    """The line of one path, found without reading the others, since lists are in order; None if there is none.
+
+    :param name: one of :data:`LISTS`.
+    :raises ManifestDamaged: if a line on the way cannot be read.
+    :raises StorageError: if the list cannot be read, and may be whole.
+    """
+    where = name_in(held, f"{MANIFEST_DIRECTORY}/{name}")
+    decode, wanted = LineDecoder(LINE_TYPES[name]), order_of(path)
+    with _opened(held, name, where) as file, storage_errors("reading", where):
+        low, high = 0, file.seek(0, os.SEEK_END)
+        while low < high:
+            middle = (low + high) // 2
+            file.seek(max(low, middle - 1))
+            if middle > low:
+                file.readline(MAX_LINE_BYTES)  # what is left of the line before the middle, or its end alone
+            if file.tell() >= high:
+                high = middle
+                continue
+            line = file.readline(MAX_LINE_BYTES)
+            try:
+                decoded = decode(line)
+            except UNDECODABLE as error:
+                raise ManifestDamaged(_damaged(where, f"a line cannot be read: {error}")) from error
+            order = order_of(decoded.path)
+            if order == wanted:
+                return decoded
+            low, high = (file.tell(), high) if order < wanted else (low, middle)
+    return None
+
+
 def _iter_lines(held: Held, name: str, where: str, digest: Any) -> Iterator[bytes]:
-    try:
-        file = held.open(f"{MANIFEST_DIRECTORY}/{name}")
-    except SnapshotDamaged as error:
-        what = f"it cannot be opened: {getattr(error.__cause__, 'strerror', error)}"
-        raise ManifestDamaged(_damaged(where, what)) from error.__cause__
+    file = _opened(held, name, where)
 
     def read() -> bytes:
         with storage_errors("reading", where):
@@ -65,6 +94,14 @@ def _iter_lines(held: Held, name: str, where: str, digest: Any) -> Iterator[byte
 
     with file:
         yield from iter_lines(read, MAX_LINE_BYTES)
+
+
+def _opened(held: Held, name: str, where: str) -> BufferedReader:
+    try:
+        return held.open(f"{MANIFEST_DIRECTORY}/{name}")
+    except SnapshotDamaged as error:
+        what = f"it cannot be opened: {getattr(error.__cause__, 'strerror', error)}"
+        raise ManifestDamaged(_damaged(where, what)) from error.__cause__
 
 
 def _damaged(where: str, what: str) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -34,11 +33,36 @@ def before_partition(path: str, partition: str | None) -> str:
     :param path: an absolute path.
     :param partition: the name that was filled in, if any. What looks like it further up was there before.
     """
-    found = None
-    if partition:
-        for found in re.finditer(rf"(?<![^\W_]){re.escape(partition)}(?![^\W_])", path):  # noqa: B007 - the last
-            pass
-    return os.path.dirname(path if found is None else path[: found.start()] + "_")
+    at = _last_place(path, partition)
+    return os.path.dirname(path if at < 0 else path[:at] + "_")
+
+
+def without_partition(path: str, partition: str | None) -> str:
+    """A path that all partitions share: the name of the partition becomes its placeholder, where it is last.
+
+    :param path: such as ``raw/2026-11-05/left``, of the partition ``2026-11-05``.
+    """
+    at = _last_place(path, partition)
+    return path if at < 0 else f"{path[:at]}{PLACEHOLDER}{path[at + len(partition or '') :]}"
+
+
+def with_partition(path: str, partition: str | None) -> str:
+    """A path of one partition: its name in place of the placeholder."""
+    return path if partition is None else path.replace(PLACEHOLDER, partition)
+
+
+def _last_place(path: str, partition: str | None) -> int:
+    """Where a name is last in a path, and not a part of a longer word; -1 where it is not."""
+    if not partition:
+        return -1
+    at = path.rfind(partition)
+    while at >= 0 and (_is_word(path[at - 1 : at]) or _is_word(path[at + len(partition) :][:1])):
+        at = path.rfind(partition, 0, at + len(partition) - 1)
+    return at
+
+
+def _is_word(character: str) -> bool:
+    return character.isalnum()
 
 
 class Partition(NamedTuple):
@@ -107,7 +131,7 @@ class Partitions(PartitionsLike):
         return f"{self.path} ({which})"
 
     def _filled(self, name: str) -> str:
-        return os.fspath(self.path).replace(PLACEHOLDER, name)
+        return with_partition(os.fspath(self.path), name)
 
     def _problems(self) -> Iterator[str]:
         if PLACEHOLDER not in os.fspath(self.path):

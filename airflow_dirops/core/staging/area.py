@@ -18,7 +18,7 @@ from typing import Any, Self
 import msgspec
 
 from airflow_dirops.core.codecs.base import Codec
-from airflow_dirops.core.disk.durable import sync_directory
+from airflow_dirops.core.disk.durable import sync_directory, write_file
 from airflow_dirops.core.disk.fsync_pool import FsyncPool
 from airflow_dirops.core.disk.held import HeldDirectory, is_damage
 from airflow_dirops.core.disk.sorting import Sorter
@@ -30,6 +30,7 @@ from airflow_dirops.core.errors import (
     StorageError,
     storage_errors,
 )
+from airflow_dirops.core.format.control import Expected
 from airflow_dirops.core.format.entries import MANIFEST_DIRECTORY, Entry, output_path
 from airflow_dirops.core.format.journal import JournalLine, Output
 from airflow_dirops.core.format.lines import encode_line
@@ -45,6 +46,9 @@ from airflow_dirops.core.staging.keeping import Keeper, directory_of
 from airflow_dirops.core.staging.manifest_files import write_header, write_list
 from airflow_dirops.core.staging.seal import header_of, write_shard, write_snapshot
 from airflow_dirops.core.staging.tree import check_names, make_tree
+
+EXPECTED = "expected.json"
+"""Lies beside the tree."""
 
 # Gets a file that is written, by its descriptor and its path, and closes it.
 _Finish = Callable[[int, str], None]
@@ -89,6 +93,10 @@ class StagingArea:
         self._pool.__exit__(kind, error, trace)
         self.journal.close()
         self.tree.close()
+
+    def expect(self, inputs: int) -> None:
+        """Say, for whoever looks on from outside, how many inputs will have a line in the journal."""
+        write_file(self.path.parent / EXPECTED, msgspec.json.encode(Expected(inputs)), durable=False)
 
     def stage(self, line: JournalLine, records: Iterator[Pair], codec: Codec) -> JournalLine:
         """Write what one input gave, and journal the input once all of it is durable.

@@ -125,14 +125,15 @@ def _check_count(where: Path, inputs: int, planned: int) -> None:
 def _list_lines(line: JournalLine, outputs: list[Output]) -> Iterator[tuple[ListName, str, bytes]]:
     inputs = _inputs_of(line)
     for output in outputs:
-        yield FILES, output.path, encode_line(FileLine(output.path, output.size, output.digest, inputs))
+        yield FILES, output.path, encode_line(FileLine(output.path, output.size, output.digest, inputs, line.note))
     yield from _lines_without_files(line, inputs)
 
 
 def _sealed_lines(line: JournalLine, outputs: list[Output]) -> Iterator[tuple[ListName, str, bytes]]:
     inputs = _inputs_of(line)
     for path, size, digest, inode, mtime_ns in map(msgspec.structs.astuple, outputs):
-        yield FILES, path, encode_line(SealedFile(path, size, digest, inputs, inode, mtime_ns))
+        sealed = SealedFile(path, size, digest, inputs, line.note, inode=inode, mtime_ns=mtime_ns)
+        yield FILES, path, encode_line(sealed)
     yield from _lines_without_files(line, inputs)
 
 
@@ -143,7 +144,7 @@ def _inputs_of(line: JournalLine) -> tuple[Input, ...]:
 def _lines_without_files(line: JournalLine, inputs: tuple[Input, ...]) -> Iterator[tuple[ListName, str, bytes]]:
     item = line.input
     if line.state == "skipped" and inputs:
-        skipped = SkippedLine(item.path, item.size, item.mtime_ns, item.digest, item.beside)
+        skipped = SkippedLine(item.path, item.size, item.mtime_ns, item.digest, item.beside, accepted=line.note)
         yield SKIPPED, item.path, encode_line(skipped)
     if line.failure:
         failed = QuarantineLine(

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from airflow_dirops.core.format.manifest import Manifest
 from airflow_dirops.core.places import place_of
 from airflow_dirops.core.stage.locations import checked_path
-from airflow_dirops.core.stage.partitions import PLACEHOLDER
+from airflow_dirops.core.stage.partitions import without_partition
 from airflow_dirops.core.upkeep.door import Target
 
 
@@ -54,18 +54,28 @@ class Chain:
 
     def layers(self) -> dict[str, int]:
         """For each stage and folder how many steps lie before it, by the longest way."""
-        found: dict[str, int] = {}
-        for name in self.stages:
-            self._measure(name, found, set())
-        return found | dict.fromkeys(self.folders, 0)
+        reads = {name: stage.reads for name, stage in self.stages.items()}
+        return layers_of(reads) | dict.fromkeys(self.folders, 0)
 
-    def _measure(self, name: str, found: dict[str, int], on_the_way: set[str]) -> int:
-        if name not in self.stages or name in on_the_way:
+
+def layers_of(reads: Mapping[str, Iterable[str]]) -> dict[str, int]:
+    """For each stage how many steps lie before it, by the longest way.
+
+    :param reads: what each stage reads; a name that is no stage's here is a folder.
+    """
+    found: dict[str, int] = {}
+
+    def measure(name: str, on_the_way: frozenset[str]) -> int:
+        if name not in reads or name in on_the_way:
             return 0  # a folder; or a circle, of which one arrow points back
         if name not in found:
-            reads = (other for other in self.stages[name].reads if other != name)
-            found[name] = 1 + max((self._measure(other, found, on_the_way | {name}) for other in reads), default=0)
+            others = (other for other in reads[name] if other != name)
+            found[name] = 1 + max((measure(other, on_the_way | {name}) for other in others), default=0)
         return found[name]
+
+    for name in reads:
+        measure(name, frozenset())
+    return found
 
 
 def read_chain(targets: Iterable[Target]) -> Chain:
@@ -95,7 +105,7 @@ def _summed_up(name: str, found: list[tuple[str, Manifest]]) -> ChainedStage:
     path, newest = max(found, key=lambda one: one[1].created)
     return ChainedStage(
         stage=name,
-        target=_without_partition(path, newest.partition),
+        target=without_partition(path, newest.partition),
         reads=tuple(sorted({source for path, manifest in found for source in _sources(path, manifest)})),
         targets=len(found),
         first=partitions[0] if partitions else None,
@@ -117,15 +127,4 @@ def _sources(path: str, manifest: Manifest) -> Iterator[str]:
             yield source.stage
         else:
             location = os.path.normpath(os.path.join(os.path.dirname(os.path.realpath(path)), source.location))
-            yield _without_partition(location, manifest.partition)
-
-
-def _without_partition(path: str, partition: str | None) -> str:
-    """A path that all partitions share: the folders of the partition's name become its placeholder."""
-    if not partition:
-        return path
-    parts, own = path.split("/"), partition.split("/")
-    for at in range(len(parts) - len(own), -1, -1):
-        if parts[at : at + len(own)] == own:
-            return "/".join([*parts[:at], PLACEHOLDER, *parts[at + len(own) :]])
-    return path
+            yield without_partition(location, manifest.partition)

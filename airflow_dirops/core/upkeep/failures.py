@@ -6,9 +6,11 @@ import os
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any
+from typing import NamedTuple
 
 from airflow_dirops.core.errors import ManifestMissing
+from airflow_dirops.core.format.entries import Input
+from airflow_dirops.core.format.journal import Failure
 from airflow_dirops.core.format.lists import QUARANTINE, QuarantineLine
 from airflow_dirops.core.format.manifest import Manifest
 from airflow_dirops.core.format.runs import time_of
@@ -18,6 +20,10 @@ from airflow_dirops.core.places import place_of
 from airflow_dirops.core.snapshot.contents import iter_list
 from airflow_dirops.core.snapshot.reader import Snapshot
 from airflow_dirops.core.upkeep.door import Target, door
+
+# Stages write less; what is longer, somebody else wrote.
+_MAX_NAME = 500
+_MAX_TRACEBACK = 50_000
 
 
 @dataclass(frozen=True)
@@ -30,6 +36,7 @@ class FailedInput:
         what older versions wrote.
     :param place: where in the user's own code, if it was there.
     :param tries: how often it was tried.
+    :param decided: what somebody has decided about it, for the next run; None where nobody has.
     """
 
     path: str
@@ -39,6 +46,7 @@ class FailedInput:
     place: str
     traceback: str
     tries: int
+    decided: str | None = None
 
 
 @dataclass(frozen=True)
@@ -56,6 +64,18 @@ class Failures:
     inputs: list[FailedInput] = field(default_factory=list)
 
 
+class Failing(NamedTuple):
+    """Where inputs failed.
+
+    :param snapshot: as in :class:`Failures`.
+    :param inputs: each with why it failed.
+    """
+
+    snapshot: str | None
+    attempt: str
+    inputs: list[tuple[Input, Failure]]
+
+
 @door
 def list_failures(target: Target, path: str | None = None) -> Failures:
     """The inputs that failed: of the newest try with failures, if it is newer than the current snapshot, else of that.
@@ -64,32 +84,47 @@ def list_failures(target: Target, path: str | None = None) -> Failures:
     :raises ManifestMissing: if no stage has committed there, and no try failed.
     """
     place = place_of(target)
+    failing = find_failing(place, target)
+    decided = {each.path: str(each) for each in place.triage()}
+    inputs = [_failed(item.path, failure, decided.get(item.path)) for item, failure in failing.inputs]
+    of_attempt = failing.attempt if failing.snapshot is None else None
+    return Failures(failing.snapshot, of_attempt, time_of(failing.attempt), _only(inputs, path))
+
+
+def find_failing(place: Place, target: Target) -> Failing:
+    """As :func:`list_failures`, with what tells whether an input is still the one that failed.
+
+    :param target: for messages.
+    """
     with suppress(ManifestMissing):
         manifest = place.read_header()
-        return _of_newer_attempt(place, manifest, path) or _of_snapshot(place, manifest, path)
-    if found := _of_newer_attempt(place, None, path):
+        return _of_newer_attempt(place, manifest.attempt.id) or _of_snapshot(place, manifest)
+    if found := _of_newer_attempt(place, ""):
         return found
     raise ManifestMissing(f"no stage has committed to {str(target)!r}, and no try that failed is kept there")
 
 
-def _of_newer_attempt(place: Place, manifest: Manifest | None, path: str | None) -> Failures | None:
-    found = place.newest_failed_try(manifest.attempt.id if manifest else "")
-    if found is None:
-        return None
-    return Failures(None, found.attempt, time_of(found.attempt), _only([_failed(*one) for one in found.inputs], path))
+def _of_newer_attempt(place: Place, than: str) -> Failing | None:
+    found = place.newest_failed_try(than)
+    return None if found is None else Failing(None, found.attempt, [(one.input, one.failure) for one in found.inputs])
 
 
-def _of_snapshot(place: Place, manifest: Manifest, path: str | None) -> Failures:
+def _of_snapshot(place: Place, manifest: Manifest) -> Failing:
     with Snapshot(place.hold(manifest.snapshot)) as snapshot:
         lines: Iterator[QuarantineLine] = iter_list(snapshot.held, QUARANTINE)
-        inputs = [_failed(line.path, line) for line in lines]
-    return Failures(manifest.snapshot, None, time_of(manifest.attempt.id), _only(inputs, path))
+        return Failing(manifest.snapshot, manifest.attempt.id, [(line.input, line.failure) for line in lines])
 
 
-def _failed(path: str, failure: Any) -> FailedInput:
-    names = ("error", "kind", "message", "place", "tries")
+def _failed(path: str, failure: Failure, decided: str | None) -> FailedInput:
     return FailedInput(
-        path, traceback=failure.traceback.rstrip("\n"), **{name: getattr(failure, name) for name in names}
+        path=path,
+        error=shown(failure.error, _MAX_NAME),
+        kind=shown(failure.kind, _MAX_NAME),
+        message=shown(failure.message),
+        place=shown(failure.place, _MAX_NAME),
+        traceback=shown(failure.traceback, _MAX_TRACEBACK).rstrip("\n"),
+        tries=failure.tries,
+        decided=decided,
     )
 
 

@@ -10,9 +10,11 @@ from typing import Literal, Self
 from airflow_dirops.core.disk.sorting import Sorter
 from airflow_dirops.core.errors import KeyRefused
 from airflow_dirops.core.format.entries import Input, order_of
+from airflow_dirops.core.format.journal import JournalLine
 from airflow_dirops.core.format.lines import LineDecoder, encode_line
 from airflow_dirops.core.format.manifest import Manifest
 from airflow_dirops.core.format.planned import Planned
+from airflow_dirops.core.format.triage import Decision
 from airflow_dirops.core.messages.shown import logger
 from airflow_dirops.core.messages.tracebacks import kind_of
 from airflow_dirops.core.place.staging import Staging
@@ -30,7 +32,7 @@ from airflow_dirops.core.work.worker import Result
 
 log = logger(__name__)
 
-Fate = Literal["computed", "carried", "reused", "quarantined"]
+Fate = Literal["computed", "carried", "reused", "quarantined", "decided"]
 
 
 class EachInput:
@@ -160,6 +162,9 @@ class Steps:
                 yield one.input
 
     def _keep(self, planned: Planned) -> Fate | None:
+        if planned.decision is not None:
+            self._decide(planned.input, planned.decision)
+            return "carried" if planned.reason is None else "decided"
         line, base = planned.line, self._run.base
         if planned.reason is None and line is not None and base is not None:
             self._staging.keep(line, base.held)
@@ -168,6 +173,16 @@ class Steps:
         if line is not None and dead is not None and self._staging.reuse(line, dead):
             return "reused"
         return None
+
+    def _decide(self, item: Input, decision: Decision) -> None:
+        """Do what a person has said is to become of an input."""
+        if decision.action != "replace" or decision.replacement is None:
+            self._staging.note(JournalLine(item, "skipped", note=decision.note))
+            return
+        codec = self._run.stage.output_codec
+        with self._run.open_replacement(decision.replacement) as file:
+            value = codec.decode(file)
+        self._staging.stage(JournalLine(item, note=decision.note), iter([(item.key, value)]), codec)
 
     def _note(self, result: Result, tries: int, again: Sorter) -> None:
         item, error = result.line.input, result.error

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from io import BytesIO
 from typing import TYPE_CHECKING
 
 import pytest
 
-from airflow_dirops.core.errors import AttemptSuperseded, TargetRefused
+from airflow_dirops.core.errors import AttemptSuperseded, SnapshotDamaged, TargetRefused
 from airflow_dirops.core.format.runs import Attempt, LogicalRun
+from airflow_dirops.core.format.triage import Decision, Note
 from airflow_dirops.testing.places.driving import KEEP_NONE, Driven, attempt_of, committed, failed, seen_in, terms
 from airflow_dirops.testing.places.promises import Promises, expect
 
@@ -127,6 +129,34 @@ class ClaimTests(Promises):
         expect(cleared.claim.full and not cleared.claim.committed_before, "a cleared task makes everything anew")
         cleared.fail()
 
+    def test_who_looks_on_sees_how_far_an_attempt_is(self, place: Place) -> None:
+        expect(not place.list_attempts(), "nobody is at work")
+        driven = Driven.begin(place)
+        driven.staging.expect(3)
+        driven.put({"a.bin": b"1"}).staging.note(failed("bad"))
+        driven.staging.drain()
+        (seen,) = place.list_attempts()
+        expect(seen.attempt == driven.claim.attempt.id and seen.is_at_work, "it is seen at work")
+        expect((seen.expected, seen.lines, seen.quarantined) == (3, 2, 1), "and how far it is")
+        driven.fail()
+        (seen,) = place.list_attempts()
+        expect(not seen.is_at_work and seen.lines == 2, "it is not at work any more, and what it did is seen")
+
+    def test_what_people_decide_is_kept_until_they_decide_otherwise(self, place: Place) -> None:
+        expect(not place.triage(), "nobody has decided anything")
+        digest = place.keep_replacement(BytesIO(b"by hand"))
+        note = Note("lost", "me", "here", "2026-11-01T00:00:00Z")
+        skipped = Decision(path="a", size=1, action="skip", note=note)
+        replaced = Decision(path="b", size=1, action="replace", note=note, replacement=digest)
+        place.amend_triage(lambda before: [*before, skipped])
+        place.amend_triage(lambda before: [*before, replaced])
+        expect([*place.triage()] == [skipped, replaced], "each is kept")
+        with place.open_replacement(digest) as file:
+            expect(file.read() == b"by hand", "and so is what was given")
+        place.amend_triage(lambda _: [skipped])
+        with pytest.raises(SnapshotDamaged):
+            place.open_replacement(digest)
+
     def test_the_newest_failed_try_is_told(self, place: Place) -> None:
         driven = Driven.begin(place)
         driven.staging.note(failed("bad"))
@@ -134,7 +164,7 @@ class ClaimTests(Promises):
         expect(place.is_tried(), "a try has begun that is not committed")
         expect(place.has_remains(), "a try that failed is left")
         found = place.newest_failed_try()
-        names = [one.path for one in found.inputs] if found else []
+        names = [one.input.path for one in found.inputs] if found else []
         expect(names == ["bad"], f"the try that failed is told with its inputs, not with {names}")
         expect(bool(place.remains()), "what is left of it is said")
         expect(place.newest_failed_try(newer_than=driven.claim.attempt.id) is None, "older tries do not count")

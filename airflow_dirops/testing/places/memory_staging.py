@@ -67,6 +67,9 @@ class MemoryStaging:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None: ...
 
+    def expect(self, inputs: int) -> None:
+        self.area.expected = inputs
+
     def stage(self, line: JournalLine, records: Iterator[Pair], codec: Codec) -> JournalLine:
         line = self.write(line, records, codec)
         with stumbling(self._fault, "stage", str(self._where)):

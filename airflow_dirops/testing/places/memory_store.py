@@ -18,6 +18,7 @@ from airflow_dirops.core.format.control import Adoption, FencedRun, OpenClaim, O
 from airflow_dirops.core.format.entries import MANIFEST_DIRECTORY
 from airflow_dirops.core.format.journal import JournalLine
 from airflow_dirops.core.format.manifest import HEADER, Manifest, parse_header
+from airflow_dirops.core.format.triage import Decision
 from airflow_dirops.core.place.held import FileStatus, name_in, not_as_listed
 
 
@@ -55,6 +56,7 @@ class Area:
     :param last_work: when it was last at work, once it is not any more.
     :param holder: the attempt that has taken what this one left.
     :param is_synced: its finished files outlive a power cut.
+    :param expected: how many inputs it has said that it will go through.
     """
 
     attempt: str
@@ -66,6 +68,7 @@ class Area:
     holder: str | None = None
     is_synced: bool = True
     notes: dict[str, bytes] = field(default_factory=dict)
+    expected: int | None = None
 
     @property
     def files(self) -> dict[str, bytes]:
@@ -79,6 +82,8 @@ class Store:
     current: Content | None = None
     fence: dict[str, FencedRun] = field(default_factory=dict)
     areas: dict[str, Area] = field(default_factory=dict)
+    triage: list[Decision] = field(default_factory=list)
+    replacements: dict[str, bytes] = field(default_factory=dict)
     open_claims: dict[str, OpenClaim] = field(default_factory=dict)
     retired: list[Content] = field(default_factory=list)
     unmanaged: list[Content] = field(default_factory=list)

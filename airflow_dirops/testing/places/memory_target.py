@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
+from hashlib import sha256
+from io import BufferedReader, BytesIO
 from math import inf
+from typing import BinaryIO
 
 import msgspec
 
@@ -13,12 +17,14 @@ from airflow_dirops.core.errors import (
     DiropsError,
     ManifestDamaged,
     ManifestMissing,
+    SnapshotDamaged,
     SnapshotExpired,
 )
 from airflow_dirops.core.format.control import OpenClaim
 from airflow_dirops.core.format.manifest import HEADER, Manifest
 from airflow_dirops.core.format.runs import Attempt
-from airflow_dirops.core.place.place import FailedInTry, FailedTry
+from airflow_dirops.core.format.triage import Decision
+from airflow_dirops.core.place.place import AttemptSeen, FailedInTry, FailedTry
 from airflow_dirops.core.rules.ownership import (
     is_dead,
     open_until,
@@ -89,10 +95,54 @@ class MemoryTarget:
 
     def newest_failed_try(self, newer_than: str = "") -> FailedTry | None:
         for attempt, area in sorted(self.store.areas.items(), reverse=True):
-            failed = [FailedInTry(line.input.path, line.failure) for line in area.lines if line.failure]
+            failed = [FailedInTry(line.input, line.failure) for line in area.lines if line.failure]
             if failed and attempt > newer_than:
                 return FailedTry(attempt, iter(failed))
         return None
+
+    def triage(self) -> list[Decision]:
+        return list(self.store.triage)
+
+    def amend_triage(self, amend: Callable[[Sequence[Decision]], Iterable[Decision]]) -> list[Decision]:
+        before = self.triage()
+        self.store.triage = [*amend(before)]
+        named = {each.replacement for each in self.store.triage}
+        for each in before:
+            if each.replacement is not None and each.replacement not in named:
+                self.store.replacements.pop(each.replacement, None)
+        return self.triage()
+
+    def keep_replacement(self, file: BinaryIO) -> str:
+        content = file.read()
+        digest = sha256(content).hexdigest()
+        self.store.replacements[digest] = content
+        return digest
+
+    def open_replacement(self, digest: str) -> BufferedReader:
+        if digest not in self.store.replacements:
+            raise SnapshotDamaged(f"the replacement {digest} is gone; give it again")
+        return BufferedReader(BytesIO(self.store.replacements[digest]))
+
+    def list_attempts(self) -> list[AttemptSeen]:
+        return [self._seen(attempt) for attempt in sorted(self.attempts(), reverse=True)]
+
+    def _seen(self, attempt: str) -> AttemptSeen:
+        areas = [*self.store.areas_of(attempt).values()]
+        states = Counter(line.state for area in areas for line in area.lines)
+        expected = [area.expected for area in areas if area.expected is not None]
+        is_at_work = any(area.is_alive for area in areas)
+        return AttemptSeen(
+            attempt=attempt,
+            owner=areas[0].owner,
+            is_at_work=is_at_work,
+            is_open=not is_at_work and self.open_until(attempt) is not None,
+            last_work=max(area.last_work for area in areas),
+            expected=sum(expected) if expected else None,
+            lines=states.total(),
+            carried=states["carried"],
+            skipped=states["skipped"],
+            quarantined=states["quarantined"],
+        )
 
     def attempts(self) -> Iterable[str]:
         return {area.attempt: None for area in self.store.areas.values()}

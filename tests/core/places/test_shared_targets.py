@@ -107,7 +107,7 @@ def test_all_is_open_to_the_group_and_to_nobody_else(shared: Shared) -> None:
             assert status.st_gid == GROUP, path
             if path.is_dir():
                 assert stat.S_IMODE(status.st_mode) == 0o2775, path
-            elif path.name in ("lock", "alive", "fence.json", "owner.json", "journal.jsonl"):
+            elif path.name in ("lock", "alive", "fence.json", "owner.json", "expected.json", "journal.jsonl"):
                 assert stat.S_IMODE(status.st_mode) == 0o664, path
             else:
                 assert stat.S_IMODE(status.st_mode) == 0o444, path

@@ -52,7 +52,7 @@ def read_owner(directory: Path) -> Owner | None:
     return None
 
 
-def _may_be_out_of_sight(owner: Owner) -> bool:
+def may_be_out_of_sight(owner: Owner) -> bool:
     """Whether it ran on another kernel, whose locks may not reach this one."""
     if owner.host == socket.gethostname():
         return False
@@ -168,7 +168,7 @@ def _name_holder(descriptor: int) -> None:
 
 def _may_live_elsewhere_until(directory: Path, descriptor: int) -> float | None:
     owner = read_owner(directory)
-    if owner is None or not _may_be_out_of_sight(owner):
+    if owner is None or not may_be_out_of_sight(owner):
         return None
     until = os.fstat(descriptor).st_mtime + FOREIGN_HOST_GRACE_SECONDS
     return until if time.time() < until else None

@@ -35,7 +35,8 @@ _FENCE = "fence.json"
 _INTENT = "intent.json"
 _ACCEPTED_REMOVAL = "accepted-removal.json"
 _ADOPTION = "adoption.json"
-_DOCUMENTS = frozenset({_FENCE, _INTENT, _ACCEPTED_REMOVAL, _ADOPTION})
+TRIAGE = "triage.jsonl"
+_DOCUMENTS = frozenset({_FENCE, _INTENT, _ACCEPTED_REMOVAL, _ADOPTION, TRIAGE})
 
 log = logger(__name__)
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from io import BufferedReader
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import BinaryIO, Self
 
 from airflow_dirops.core.disk.removal import Concerns, concerns
 from airflow_dirops.core.disk.sorting import Sorter
@@ -18,9 +18,10 @@ from airflow_dirops.core.errors import CommitUnknown, ConflictError, DiropsError
 from airflow_dirops.core.format.control import Adoption
 from airflow_dirops.core.format.manifest import ListRecord, Manifest
 from airflow_dirops.core.format.runs import Attempt
+from airflow_dirops.core.format.triage import Decision
 from airflow_dirops.core.messages.shown import logger
 from airflow_dirops.core.place.claim import Committed, Lost, Terms, Unknown, Won
-from airflow_dirops.core.place.place import Cleaned, FailedTry
+from airflow_dirops.core.place.place import AttemptSeen, Cleaned, FailedTry
 from airflow_dirops.core.places.directory.adopting import adopt, adoption_of
 from airflow_dirops.core.places.directory.alive import LeftAlone
 from airflow_dirops.core.places.directory.claim import ClaimedTarget, claim_target
@@ -36,6 +37,13 @@ from airflow_dirops.core.places.directory.recovery import describe_left, finish_
 from airflow_dirops.core.places.directory.remains import newest_failed_try, what_is_left
 from airflow_dirops.core.places.directory.resuming import resume_claim
 from airflow_dirops.core.places.directory.retention import drop_expired, list_foreign, list_retired, list_unmanaged
+from airflow_dirops.core.places.directory.triage import (
+    amend_triage,
+    keep_replacement,
+    open_replacement,
+    read_triage,
+)
+from airflow_dirops.core.places.directory.watching import look_at_attempts
 from airflow_dirops.core.stage.policies import Durability, OnConflict
 from airflow_dirops.core.stage.retention import Retention
 from airflow_dirops.core.staging.area import StagingArea
@@ -125,6 +133,21 @@ class DirectoryPlace:
 
     def newest_failed_try(self, newer_than: str = "") -> FailedTry | None:
         return newest_failed_try(self._control, newer_than)
+
+    def triage(self) -> list[Decision]:
+        return read_triage(self._control)
+
+    def amend_triage(self, amend: Callable[[Sequence[Decision]], Iterable[Decision]]) -> list[Decision]:
+        return amend_triage(self._control, amend)
+
+    def keep_replacement(self, file: BinaryIO) -> str:
+        return keep_replacement(self._control, file)
+
+    def open_replacement(self, digest: str) -> BufferedReader:
+        return open_replacement(self._control, digest)
+
+    def list_attempts(self) -> list[AttemptSeen]:
+        return look_at_attempts(self._control)
 
     def clean(self, retention: Retention) -> Cleaned:
         control = self._control

@@ -31,7 +31,7 @@ def newest_failed_try(control: ControlDirectory, newer_than: str = "") -> Failed
         if attempt <= newer_than:
             break
         failed = (
-            FailedInTry(line.input.path, line.failure)
+            FailedInTry(line.input, line.failure)
             for area in areas
             for line in read_journal(area)
             if line.failure is not None
@@ -75,5 +75,5 @@ def with_what_is_left(error: ManifestMissing, target: str | os.PathLike[str]) ->
 
 
 def _described(failed: Iterator[FailedInTry]) -> str:
-    few = first_few(failed, _MAX_NAMED, lambda one: f"{one.path!r} ({one.failure.error})")
+    few = first_few(failed, _MAX_NAMED, lambda one: f"{one.input.path!r} ({one.failure.error})")
     return f"{few.count:,} input{'s' * (few.count > 1)} failed, {few.phrase()}, listed with tracebacks by"
