@@ -43,6 +43,9 @@ from .sharding.ray import RayExecutor as RayExecutor
 from .sharding.shard import work_shard as work_shard
 from .snapshot.opening import open_snapshot as open_snapshot
 from .snapshot.opening import read_manifest as read_manifest
+from .snapshot.paging import ListPage as ListPage
+from .snapshot.paging import find_line as find_line
+from .snapshot.paging import read_page as read_page
 from .snapshot.reader import Snapshot as Snapshot
 from .snapshot.record import Record as Record
 from .stage.partitions import Partitions as Partitions

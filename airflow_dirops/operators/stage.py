@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -21,11 +21,12 @@ from airflow_dirops.runtime import settings
 from airflow_dirops.runtime.choices import form_choices
 from airflow_dirops.runtime.context import attempt_of, function_params
 from airflow_dirops.runtime.jinja import is_for_jinja
+from airflow_dirops.runtime.links import SnapshotLink
 from airflow_dirops.runtime.mapping import naming_the_task, own_arguments
 from airflow_dirops.runtime.several_sources import known_to_be_several
 
 if TYPE_CHECKING:
-    from airflow.sdk import DAG, Context
+    from airflow.sdk import DAG, BaseOperatorLink, Context
 
 
 class StageOperator(StageTask):
@@ -43,6 +44,7 @@ class StageOperator(StageTask):
     path_fields = ("source", "target")
     name_fields = ("pattern",)
     ui_color: str = "#dcefe6"
+    operator_extra_links: Collection[BaseOperatorLink] = (SnapshotLink(),)
 
     stage: str | None
     workers: int | Literal["auto"] | None

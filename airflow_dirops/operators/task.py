@@ -35,7 +35,8 @@ class StageTask(StageFields):
 
     _is_running = False
     _stop_asked = False
-    _outcome: Outcome | None = None
+    outcome: Outcome | None = None
+    """What the stage came to, once it has run."""
 
     @abstractmethod
     def options(self, context: Context) -> dict[str, Any]:
@@ -67,7 +68,7 @@ class StageTask(StageFields):
 
         with ProgressTeller(context) as tell, StageMetrics(context, options["stage"]) as metrics:
             outcome = self._run_stoppable(options, tell)
-            self._outcome = outcome
+            self.outcome = outcome
             tell.ended(outcome)
             metrics.ended(outcome)
         if options["dry_run"]:
@@ -81,7 +82,7 @@ class StageTask(StageFields):
         """What was read and written: asked for by OpenLineage's provider alone, where that is installed."""
         from airflow_dirops.runtime.lineage import lineage_of
 
-        return lineage_of(self.source, self._outcome)
+        return lineage_of(self.source, self.outcome)
 
     def execute_after_wait(self, context: Context, event: Mapping[str, Any]) -> Any:
         """Go on once a partition is there; the next one may be missing yet."""

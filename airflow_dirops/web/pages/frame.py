@@ -1,0 +1,56 @@
+"""What stands on every page about one target: its name, its state, and the ways to the others."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+from urllib.parse import quote
+
+from markupsafe import Markup, escape
+
+from airflow_dirops.core import Manifest, Snapshot
+from airflow_dirops.web.access import Visitor
+from airflow_dirops.web.asked import Asked
+from airflow_dirops.web.opening import Location
+
+
+class Tab(NamedTuple):
+    """A way to another page about the same target.
+
+    :param number: how much is there, where that is known.
+    """
+
+    page: str
+    title: str
+    number: int | None = None
+
+
+def frame_of(location: Location, asked: Asked, snapshot: Snapshot, visitor: Visitor) -> dict[str, Any]:
+    """The values that ``target.html`` needs.
+
+    :param asked: what was asked for; its snapshot is kept in the links if one was named.
+    """
+    manifest = snapshot.manifest
+    counts = manifest.counts
+    return {
+        "location": location,
+        "manifest": manifest,
+        "is_pinned": bool(asked.snapshot),
+        "here": location.fields._replace(snapshot=asked.snapshot),
+        "may_trigger": visitor.may_trigger(manifest.attempt.dag_id),
+        "task": task_address(manifest),
+        "tabs": [
+            Tab("snapshot", "Snapshot"),
+            Tab("files", "Files", counts.entries),
+        ],
+    }
+
+
+def task_address(manifest: Manifest) -> Markup | None:
+    """Airflow's own page of the task that committed; None where that was no task."""
+    attempt = manifest.attempt
+    if not (attempt.dag_id and attempt.run_id and attempt.task_id):
+        return None
+    parts = ["dags", attempt.dag_id, "runs", attempt.run_id, "tasks", attempt.task_id]
+    if attempt.map_index >= 0:
+        parts += ["mapped", str(attempt.map_index)]
+    return Markup(escape("../" + "/".join(quote(part, safe="") for part in parts)))  # noqa: S704 - escaped
