@@ -11,6 +11,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from airflow_dirops.core.messages.shown import shown
+from airflow_dirops.web import drawing
 from airflow_dirops.web.asked import address
 
 _UNITS = ("bytes", "KiB", "MiB", "GiB", "TiB")
@@ -37,6 +38,7 @@ def environment() -> Environment:
         lstrip_blocks=True,
     )
     made.globals["address"] = address
+    made.filters.update(kind=drawing.kind, data_of=drawing.data_of, lines_of=drawing.lines_of)
     made.filters.update(bytes=as_bytes, count=lambda number: f"{number:,}", moment=as_moment, seconds=as_seconds)
     return made
 

@@ -71,7 +71,7 @@ class Browser:
         self.html = ""
 
     def open(self, page: str, **fields: str) -> Browser:
-        answer = self.client.get(f"{BASE}/dirops/{page}", params=fields)
+        answer = self.client.get(f"{BASE}/dirops/{page}", params=fields or None)
         self.status, self.html, self.headers = answer.status_code, answer.text, answer.headers
         return self
 

@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 from markupsafe import Markup, escape
 
-from airflow_dirops.core import Manifest, Snapshot
+from airflow_dirops.core import Manifest, PartitionStatus, Snapshot
 from airflow_dirops.web.access import Visitor
 from airflow_dirops.web.asked import Asked
 from airflow_dirops.web.opening import Location
@@ -34,6 +34,11 @@ def frame_of(location: Location, asked: Asked, snapshot: Snapshot, visitor: Visi
     return {
         "location": location,
         "manifest": manifest,
+        "stage": manifest.stage,
+        "partition": manifest.partition,
+        "dag_id": manifest.attempt.dag_id,
+        "state": None,
+        "detail": "",
         "is_pinned": bool(asked.snapshot),
         "here": location.fields._replace(snapshot=asked.snapshot),
         "may_trigger": visitor.may_trigger(manifest.attempt.dag_id),
@@ -41,7 +46,33 @@ def frame_of(location: Location, asked: Asked, snapshot: Snapshot, visitor: Visi
         "tabs": [
             Tab("snapshot", "Snapshot"),
             Tab("files", "Files", counts.entries),
+            Tab("sheet", "Contact sheet"),
+            Tab("failures", "Failures", counts.quarantined),
+            Tab("history", "History"),
         ],
+    }
+
+
+def frame_without(
+    location: Location, stage: str, partition: PartitionStatus, dag_id: str, visitor: Visitor
+) -> dict[str, Any]:
+    """The same for a target that no stage has committed.
+
+    :param dag_id: whose the stage is, as far as its other partitions tell.
+    """
+    return {
+        "location": location,
+        "manifest": None,
+        "stage": stage,
+        "partition": partition.partition,
+        "dag_id": dag_id,
+        "state": partition.state,
+        "detail": partition.detail,
+        "is_pinned": False,
+        "here": location.fields,
+        "may_trigger": visitor.may_trigger(dag_id),
+        "task": None,
+        "tabs": [Tab("failures", "Failures")],
     }
 
 

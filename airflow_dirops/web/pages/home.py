@@ -1,17 +1,137 @@
-"""Where one begins: the roots, and what is below them."""
+"""Where one begins: stages × partitions below a root, as a grid of what they are."""
 
 from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 from fastapi import APIRouter
 from fastapi.responses import HTMLResponse
 
-from airflow_dirops.web.opening import list_roots
+from airflow_dirops.core import PartitionStatus, StageStatus
+from airflow_dirops.core.insight.status import STATES, State
+from airflow_dirops.web.access import Asking, Visitor
+from airflow_dirops.web.asked import Address, Asked, address
+from airflow_dirops.web.opening import Root, list_roots
 from airflow_dirops.web.rendering import render
+from airflow_dirops.web.table import iter_stages, status_of
 
 router = APIRouter()
 
+COLUMNS = 92
+"""Three months of days; further back is a page further."""
+
+LETTERS: dict[State, str] = {
+    "whole": "✓",
+    "quarantined": "Q",
+    "stale": "S",
+    "trial": "T",
+    "absent": "–",
+    "damaged": "!",
+    "unreadable": "?",
+}
+"""A state is told by its letter and its shape, and by its colour besides."""
+
+MEANINGS: dict[State, str] = {
+    "whole": "all is there",
+    "quarantined": "some inputs failed",
+    "stale": "a run would make something else",
+    "trial": "only the first inputs",
+    "absent": "expected, and not there",
+    "damaged": "its manifest cannot be read",
+    "unreadable": "it cannot be looked at from here",
+}
+
+
+class Row(NamedTuple):
+    """A stage, with a cell for each column; None where it has no such partition."""
+
+    stage: StageStatus
+    target: str
+    cells: list[PartitionStatus | None]
+    counts: Counter[State]
+    dag_id: str
+    may_trigger: bool
+
+
+class Grid(NamedTuple):
+    """The stages below a root.
+
+    :param columns: names of partitions.
+    :param singles: stages without partitions.
+    """
+
+    root: Root
+    columns: list[str]
+    rows: list[Row]
+    singles: list[Row]
+    counts: Counter[State]
+    earlier: int | None
+    later: int | None
+    troubles: list[tuple[str, str]]
+
 
 @router.get("/")
-def home() -> HTMLResponse:
-    """The roots."""
-    return render("home.html", roots=list_roots())
+def home(asked: Address, visitor: Asking) -> HTMLResponse:
+    """All roots, or the one that is asked for."""
+    roots = list_roots()
+    grids = [_grid(root, asked, visitor) for root in roots if root.is_there]
+    return render(
+        "home.html", roots=roots, grids=grids, letters=LETTERS, meanings=MEANINGS, states=STATES, asked=asked,
+        fields_of=_fields_of,
+    )  # fmt: skip
+
+
+def _grid(root: Root, asked: Asked, visitor: Visitor) -> Grid:
+    stages = [each for each in iter_stages(root, visitor) if asked.q.lower() in f"{each.stage} {each.target}".lower()]
+    names = sorted({each.partition for stage in stages for each in stage.partitions if each.partition is not None})
+    skipped = min(asked.at, max(0, len(names) - 1)) if asked.root == root.name else 0
+    end = len(names) - skipped
+    columns = names[max(0, end - COLUMNS) : end]
+    rows = [_row(stage, columns, root, visitor) for stage in stages]
+    has_partitions = [any(each.partition is not None for each in row.stage.partitions) for row in rows]
+    counts: Counter[State] = Counter()
+    for row in rows:
+        counts.update(row.counts)
+    may_see_all = visitor.may_read("")
+    return Grid(
+        root=root,
+        columns=columns,
+        rows=[row for row, has in zip(rows, has_partitions, strict=True) if has],
+        singles=[row for row, has in zip(rows, has_partitions, strict=True) if not has],
+        counts=counts,
+        earlier=skipped + COLUMNS if end > COLUMNS else None,
+        later=max(0, skipped - COLUMNS) if skipped else None,
+        troubles=[(each.path, each.message) for each in status_of(root).troubles] if may_see_all else [],
+    )
+
+
+def _row(stage: StageStatus, columns: Sequence[str], root: Root, visitor: Visitor) -> Row:
+    by_name = {each.partition: each for each in stage.partitions}
+    cells = [by_name.get(name) for name in columns] if columns else []
+    if None in by_name:
+        cells = [by_name[None]]
+    newest = max(stage.partitions, key=lambda each: each.created or "")
+    return Row(
+        stage=stage,
+        target=_relative(stage.target, root),
+        cells=cells,
+        counts=_counts(stage.partitions),
+        dag_id=newest.dag_id,
+        may_trigger=visitor.may_trigger(newest.dag_id),
+    )
+
+
+def _counts(partitions: Iterable[PartitionStatus]) -> Counter[State]:
+    return Counter(each.state for each in partitions)
+
+
+def _fields_of(cell: PartitionStatus, root: Root) -> str:
+    """Where a cell leads: to what failed, where something did; else to the snapshot."""
+    fields = Asked(root=root.name, target=_relative(cell.target, root))
+    return address("failures" if cell.state in ("quarantined", "absent") else "snapshot", fields)
+
+
+def _relative(path: str, root: Root) -> str:
+    return path.removeprefix(root.path.rstrip("/") + "/")

@@ -1,0 +1,134 @@
+"""What each page shows."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from airflow_dirops.core import errors
+from tests.core.directories import write_texts
+from tests.web.conftest import Browser, commit
+
+Open = Callable[..., Browser]
+
+
+def read_picture(path: str) -> Any:
+    with Image.open(path) as image:
+        return np.asarray(image)
+
+
+@pytest.fixture
+def images(root: Path) -> Path:
+    """Two pictures, and one that is cut off, which is in quarantine."""
+    raw = root / "raw/images/2026-11-01"
+    raw.mkdir(parents=True)
+    for name in ("a", "b", "cut"):
+        Image.fromarray(np.random.default_rng(1).integers(0, 255, (64, 64, 3), np.uint8)).save(raw / f"{name}.png")
+    (raw / "cut.png").write_bytes((raw / "cut.png").read_bytes()[:5000])
+    commit(
+        root, "interim/2026-11-01", source="raw/images/2026-11-01", read=read_picture, codec="npy",
+        on_error="quarantine", partition="2026-11-01",
+    )  # fmt: skip
+    return root / "interim/2026-11-01"
+
+
+def test_the_grid_says_of_each_partition_what_it_is(browser: Open, images: Path, root: Path) -> None:
+    (root / "raw/images/2026-11-02").mkdir()
+    page = browser().open("")
+    assert page.status == 200
+    assert "1 absent" in page.text
+    assert "1 quarantined" in page.text
+    assert 'aria-label="2026-11-01: quarantined">Q<' in page.html
+    assert 'aria-label="2026-11-02: absent">–<' in page.html
+    (link,) = page.links("failures")[:1]
+    assert browser().open(link).status == 200
+
+
+def test_the_grid_has_only_what_one_may_read(browser: Open, root: Path) -> None:
+    for day in ("2026-11-01", "2026-11-02"):
+        write_texts(root / "raw" / day, a="a")
+        commit(root, f"mine/{day}", source=f"raw/{day}", partition=day, dag_id="images")
+        commit(root, f"theirs/{day}", source=f"raw/{day}", partition=day, dag_id="payroll")
+    page = browser("narrow").open("")
+    assert "images.read" in page.text
+    assert "payroll" not in page.html
+    assert "theirs" not in page.html
+    assert "payroll.read" in browser("viewer").open("").text
+
+
+def test_from_a_square_to_the_traceback_and_the_picture_in_two_clicks(browser: Open, images: Path) -> None:
+    someone = browser()
+    (first,) = set(someone.open("").links("failures"))
+    (second,) = someone.open(first).links("failure")
+    page = someone.open(second)
+    assert "OSError" in page.text
+    assert "read_picture" in page.text
+    assert page.html.count("data:image/png;base64,") == 1
+
+
+def test_a_contact_sheet_has_a_picture_of_each_file(browser: Open, images: Path) -> None:
+    page = browser().open("sheet", target="interim/2026-11-01")
+    assert page.html.count("data:image/png;base64,") == 2
+    assert "64×64×3 uint8" in page.text
+    page = browser().open("file", target="interim/2026-11-01", path="a.npy")
+    assert "a.png" in page.text
+    assert page.html.count("data:image/png;base64,") == 1
+
+
+def test_what_failed_in_a_try_that_committed_nothing_is_there_too(browser: Open, images: Path, root: Path) -> None:
+    day = root / "raw/images/2026-11-02"
+    day.mkdir()
+    (day / "bad.png").write_bytes((images.parents[1] / "raw/images/2026-11-01/cut.png").read_bytes())
+    with pytest.raises(errors.RecordFailed):
+        commit(
+            root, "interim/2026-11-02", source="raw/images/2026-11-02", read=read_picture, codec="npy",
+            partition="2026-11-02",
+        )  # fmt: skip
+    for name in ("admin", "narrow"):
+        page = browser(name).open("failures", target="interim/2026-11-02")
+        assert page.status == 200, page.text
+        (link,) = page.links("failure")
+        page = browser(name).open(link)
+        assert "OSError" in page.text
+        assert page.html.count("data:image/png;base64,") == 1
+
+
+def test_history_has_who_replaced_whom(browser: Open, root: Path) -> None:
+    write_texts(root / "raw", a="a")
+    first = commit(root, "texts")
+    write_texts(root / "raw", b="b")
+    second = commit(root, "texts")
+    page = browser().open("history", target="texts")
+    assert page.text.index(str(second.snapshot)) < page.text.index(str(first.snapshot))
+    page.open("snapshot", target="texts", snapshot=str(first.snapshot))
+    assert "1 files" in page.text
+
+
+def test_only_who_may_start_a_run_is_offered_to(browser: Open, images: Path) -> None:
+    for page in ("snapshot", ""):
+        assert "data-trigger" in browser().open(page, target="interim/2026-11-01").html
+        assert "data-trigger" not in browser("viewer").open(page, target="interim/2026-11-01").html
+
+
+def test_where_the_files_are_not_to_be_seen_it_says_so_and_asks_airflow(
+    browser: Open, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AIRFLOW__DIROPS__ROOT", "/mnt/of-the-workers")
+    assert "does not see /mnt/of-the-workers" in browser().open("").text
+    run = {"dag_id": "images", "run_id": "manual__1", "task_id": "read"}
+    page = browser().open("snapshot", target="interim/2026-11-01", **run)
+    assert page.status == 404
+    assert "does not see '/mnt/of-the-workers'" in page.text
+    assert 'data-dag="images" data-id="manual__1" data-task="read"' in page.html
+
+
+@pytest.mark.parametrize("page", ["", "snapshot", "files", "sheet", "failures", "history"])
+def test_a_snapshot_that_goes_away_is_no_internal_error(page: str, browser: Open, images: Path) -> None:
+    os.rename(images, images.parent / "elsewhere")
+    assert browser().open(page, target="interim/2026-11-01").status in (200, 404)
