@@ -39,8 +39,15 @@ def environment() -> Environment:
     )
     made.globals["address"] = address
     made.filters.update(kind=drawing.kind, data_of=drawing.data_of, lines_of=drawing.lines_of)
-    made.filters.update(bytes=as_bytes, count=lambda number: f"{number:,}", moment=as_moment, seconds=as_seconds)
+    made.filters.update(
+        digest=as_digest, bytes=as_bytes, count=lambda number: f"{number:,}", moment=as_moment, seconds=as_seconds
+    )
     return made
+
+
+def as_digest(digest: str | None) -> str:
+    """Enough of a digest to tell it from others."""
+    return (digest or "").removeprefix("sha256:")[:12]
 
 
 def as_bytes(size: int) -> str:

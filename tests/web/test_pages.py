@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from airflow_dirops.core import errors
+from airflow_dirops.core import Attempt, LogicalRun, errors, transform_directory
 from tests.core.directories import write_texts
 from tests.web.conftest import Browser, commit
 
@@ -132,3 +132,33 @@ def test_where_the_files_are_not_to_be_seen_it_says_so_and_asks_airflow(
 def test_a_snapshot_that_goes_away_is_no_internal_error(page: str, browser: Open, images: Path) -> None:
     os.rename(images, images.parent / "elsewhere")
     assert browser().open(page, target="interim/2026-11-01").status in (200, 404)
+
+
+def test_a_trace_leads_to_the_raw_file_and_back_with_pictures(browser: Open, images: Path, root: Path) -> None:
+    transform_directory(
+        source=images, target=root / "final/2026-11-01", transform=lambda image: image[:, :, 0], durability="process",
+        stage="images.red", attempt=Attempt(run=LogicalRun(dag_id="images", run_id="manual__1", task_id="red")),
+    )  # fmt: skip
+    someone = browser()
+    page = someone.open("file", target="final/2026-11-01", path="a.npy")
+    back, forward = page.links("trace")
+    page = someone.open(back)
+    assert page.text.index("final/2026-11-01/a.npy") < page.text.index("interim/2026-11-01/a.npy")
+    assert "raw/images/2026-11-01/a.png" in page.text
+    assert page.html.count("data:image/png;base64,") == 3
+    page = someone.open("trace", target="interim/2026-11-01", path="a.npy", list="forward")
+    assert "final/2026-11-01/a.npy" in page.text
+    assert someone.open(forward).status == 200
+
+
+def test_a_trace_ends_where_one_may_not_read(browser: Open, images: Path, root: Path) -> None:
+    transform_directory(
+        source=images, target=root / "theirs", transform=lambda image: image[:, :, 0], durability="process",
+        stage="payroll.red", attempt=Attempt(run=LogicalRun(dag_id="payroll", run_id="manual__1", task_id="red")),
+    )  # fmt: skip
+    forward = {"target": "interim/2026-11-01", "path": "a.npy", "list": "forward"}
+    page = browser("narrow").open("trace", **forward)
+    assert "a file of a DAG that you may not read" in page.text
+    assert "payroll" not in page.html
+    assert "theirs" not in page.html
+    assert "theirs/a.npy" in browser().open("trace", **forward).text

@@ -49,6 +49,7 @@ def frame_of(location: Location, asked: Asked, snapshot: Snapshot, visitor: Visi
             Tab("sheet", "Contact sheet"),
             Tab("failures", "Failures", counts.quarantined),
             Tab("history", "History"),
+            Tab("progress", "Progress"),
         ],
     }
 

@@ -113,6 +113,65 @@ async function startRuns(button) {
   }
 }
 
+const PROGRESS_EVERY_MS = 3000;
+
+function cellsOf(task, told) {
+  const bar = document.createElement("progress");
+  if (told.total) Object.assign(bar, { max: told.total, value: told.done });
+  bar.textContent = `${told.done ?? "?"} of ${told.total ?? "?"}`;
+  const run = document.createElement("a");
+  run.href = `../dags/${encodeURIComponent(task.dag_id)}/runs/${encodeURIComponent(task.dag_run_id)}`;
+  run.dataset.airflow = "";
+  run.textContent = task.rendered_map_index ?? task.dag_run_id;
+  const left = told.seconds_left == null ? "" : `${told.seconds_left} s`;
+  return [run, bar, told.done == null ? "begins" : `${told.done} of ${told.total}`, told.per_second ?? "", left,
+    told.quarantined ?? "", told.current ?? ""];
+}
+
+async function progressOf(task) {
+  const where = ["dags", task.dag_id, "dagRuns", task.dag_run_id, "taskInstances", task.task_id];
+  const url = api(...where, "state-store", "dirops_progress");
+  url.searchParams.set("map_index", task.map_index);
+  try {
+    const { value } = await ask(url);
+    return value.try_number === task.try_number ? value : {};
+  } catch {
+    return {}; // it has just begun
+  }
+}
+
+async function showProgress(place) {
+  const { dag, task } = place.dataset;
+  const said = place.querySelector("[data-said]");
+  const table = place.querySelector("table");
+  try {
+    const url = api("dags", dag, "dagRuns", "~", "taskInstances");
+    url.search = new URLSearchParams({ task_id: task, state: "running", limit: "50" });
+    const running = (await ask(url)).task_instances.filter((each) => each.task_id === task);
+    const told = await Promise.all(running.map(progressOf));
+    table.tBodies[0].replaceChildren(
+      ...running.map((each, number) => {
+        const row = document.createElement("tr");
+        cellsOf(each, told[number]).forEach((cell, column) => {
+          const data = row.insertCell();
+          data.append(cell);
+          if (column > 1 && column < 6) data.className = "number";
+        });
+        return row;
+      }),
+    );
+    table.hidden = !running.length;
+    said.textContent = running.length ? `${running.length} at work` : "No run of it is at work now.";
+  } catch (error) {
+    said.textContent = `Airflow does not say: ${error.message}`;
+  }
+}
+
+function keepShowing(place) {
+  showProgress(place);
+  setInterval(() => document.hidden || showProgress(place), PROGRESS_EVERY_MS);
+}
+
 followTheme();
 document.addEventListener("click", leaveTheFrame);
 document.addEventListener("click", (event) => {
@@ -121,6 +180,7 @@ document.addEventListener("click", (event) => {
 });
 document.addEventListener("DOMContentLoaded", () => {
   document.querySelectorAll("[data-run]").forEach(tellWhatAirflowKnows);
+  document.querySelectorAll("[data-progress]").forEach(keepShowing);
   // The newest partitions are at the right.
   document.querySelectorAll(".grid").forEach((grid) => grid.scrollTo({ left: grid.scrollWidth }));
 });
