@@ -162,3 +162,50 @@ def test_a_trace_ends_where_one_may_not_read(browser: Open, images: Path, root: 
     assert "payroll" not in page.html
     assert "theirs" not in page.html
     assert "theirs/a.npy" in browser().open("trace", **forward).text
+
+
+def test_a_diff_shows_what_changed_side_by_side(browser: Open, images: Path, root: Path) -> None:
+    raw = root / "raw/images/2026-11-01"
+    with Image.open(raw / "a.png") as image:
+        pixels = np.asarray(image).copy()
+    pixels[:8] = 255 - pixels[:8]
+    Image.fromarray(pixels).save(raw / "a.png")
+    (raw / "b.png").rename(raw / "c.png")
+    commit(
+        root, "interim/2026-11-01", source="raw/images/2026-11-01", read=read_picture, codec="npy",
+        on_error="quarantine", partition="2026-11-01",
+    )  # fmt: skip
+    page = browser().open("diff", target="interim/2026-11-01")
+    assert "1 added 1 removed 1 changed" in page.text
+    assert page.html.count("data:image/png;base64,") == 3
+    assert "of 12,288 elements differ, by at most" in page.text
+    (first, *_) = page.links("snapshot")
+    assert page.open(first).status == 200
+
+
+def test_a_diff_is_only_between_what_one_may_read(browser: Open, root: Path) -> None:
+    write_texts(root / "raw", a="alpha")
+    commit(root, "theirs", dag_id="payroll")
+    commit(root, "mine")
+    assert "replaced none" in browser().open("diff", target="mine").text
+    assert "The same files are in both" in browser().open("diff", target="mine", other="theirs").text
+    for other in ("theirs", "../outside", "nowhere"):
+        assert browser("narrow").open("diff", target="mine", other=other).status == 404
+
+
+def test_progress_has_who_is_at_work_and_who_died(browser: Open, root: Path) -> None:
+    write_texts(root / "raw", a="alpha", b="beta")
+    seen: list[Browser] = []
+
+    def read(path: str) -> str:
+        if path.endswith("b.txt"):
+            seen.append(browser("narrow").open("progress", target="texts"))
+            raise ValueError("for the test")
+        return path
+
+    with pytest.raises(errors.RecordFailed):
+        commit(root, "texts", read=read)
+    assert seen[0].status == 200, seen[0].text
+    assert "at work" in seen[0].text
+    assert "1 of 2" in seen[0].text
+    assert "dead" in browser("narrow").open("progress", target="texts").text

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from fastapi import APIRouter
 from fastapi.responses import HTMLResponse
 
-from airflow_dirops.core import find_line, read_page
+from airflow_dirops.core import find_line, look_at, read_page
 from airflow_dirops.core.errors import DiropsError
 from airflow_dirops.core.format.lists import QUARANTINE
 from airflow_dirops.core.format.runs import time_of
@@ -86,7 +86,7 @@ def failure(asked: Address, visitor: Asking) -> HTMLResponse:
             frame = frame_of(location, asked, found, visitor)
             return _render_one(frame, asked, shown, _preview(where, source.snapshot, shown.path, visitor))
     except Unseen as nothing:
-        frame = _frame_without(location, visitor, nothing)
+        frame = frame_where_nothing_is(location, visitor, nothing)
         shown = _of_newest_try(location, asked, "")
         return _render_one(frame, asked, shown, _preview_by_neighbours(location, shown.path, visitor))
 
@@ -97,21 +97,29 @@ def _render_one(frame: dict[str, Any], asked: Asked, shown: Failed, preview: Pre
 
 def _without_snapshot(location: Location, visitor: Visitor, nothing: Unseen) -> HTMLResponse:
     """Where no stage has committed: what the last try left."""
-    frame = _frame_without(location, visitor, nothing)
+    frame = frame_where_nothing_is(location, visitor, nothing)
     return render(
         "failures.html", **frame, page="failures", asked=Asked(), found=None, failed=[], newer=_newest_try(location, "")
     )
 
 
-def _frame_without(location: Location, visitor: Visitor, nothing: Unseen) -> dict[str, Any]:
-    if not location.root.is_there or not may_see(location, visitor):
+def frame_where_nothing_is(location: Location, visitor: Visitor, nothing: Unseen) -> dict[str, Any]:
+    """What is known of a target without a snapshot. Who may see it is told by who has tried, else by its neighbours."""
+    if not location.root.is_there:
         raise nothing
     check_no_link(location)
+    tried = look_at(location.path).attempts
+    owners = {each.dag_id for each in tried}
     found = found_in(location)
-    if found is None:
+    if not (all(map(visitor.may_read, owners)) if owners else may_see(location, visitor)):
         raise nothing
-    dag_ids = dags_of(found[0])
-    return frame_without(location, found[0].stage, found[1], min(dag_ids) if len(dag_ids) == 1 else "", visitor)
+    if found is None and not tried:
+        raise nothing
+    dag_ids = owners or (dags_of(found[0]) if found else {""})
+    stage = found[0].stage if found else f"{tried[0].dag_id}.{tried[0].task_id}".lstrip(".")
+    return frame_without(
+        location, stage, found[1] if found else None, min(dag_ids) if len(dag_ids) == 1 else "", visitor
+    )
 
 
 def _newest_try(location: Location, newer_than: str) -> Try | None:

@@ -48,6 +48,7 @@ def frame_of(location: Location, asked: Asked, snapshot: Snapshot, visitor: Visi
             Tab("files", "Files", counts.entries),
             Tab("sheet", "Contact sheet"),
             Tab("failures", "Failures", counts.quarantined),
+            Tab("diff", "Differences"),
             Tab("history", "History"),
             Tab("progress", "Progress"),
         ],
@@ -55,25 +56,26 @@ def frame_of(location: Location, asked: Asked, snapshot: Snapshot, visitor: Visi
 
 
 def frame_without(
-    location: Location, stage: str, partition: PartitionStatus, dag_id: str, visitor: Visitor
+    location: Location, stage: str, partition: PartitionStatus | None, dag_id: str, visitor: Visitor
 ) -> dict[str, Any]:
     """The same for a target that no stage has committed.
 
-    :param dag_id: whose the stage is, as far as its other partitions tell.
+    :param partition: what is known of it, beside the stage's other partitions.
+    :param dag_id: whose the stage is, as far as that is known.
     """
     return {
         "location": location,
         "manifest": None,
         "stage": stage,
-        "partition": partition.partition,
+        "partition": partition.partition if partition else None,
         "dag_id": dag_id,
-        "state": partition.state,
-        "detail": partition.detail,
+        "state": partition.state if partition else "absent",
+        "detail": partition.detail if partition else "",
         "is_pinned": False,
         "here": location.fields,
         "may_trigger": visitor.may_trigger(dag_id),
         "task": None,
-        "tabs": [Tab("failures", "Failures")],
+        "tabs": [Tab("failures", "Failures"), Tab("progress", "Progress")],
     }
 
 

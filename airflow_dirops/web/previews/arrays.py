@@ -40,8 +40,13 @@ _FEW = 8
 
 def look_at_npy(file: IO[bytes], side: int) -> Preview:
     """An array of a file."""
-    array, note = _read(file, os.fstat(file.fileno()).st_size)
+    array, note = read_npy(file)
     return Nothing(note=note) if array is None else look_at_array(array, side, note)
+
+
+def read_npy(file: IO[bytes]) -> tuple[Any, str]:
+    """An array of a file, or None; and what it is, or why there is none."""
+    return _read(file, os.fstat(file.fileno()).st_size)
 
 
 def look_at_npz(file: IO[bytes], side: int) -> Preview:

@@ -23,6 +23,7 @@ def main() -> None:
     """Look at one file after the other."""
     wanted, answers = sys.stdin.buffer, sys.stdout.buffer
     _limit()
+    from airflow_dirops.web.previews.differences import look_at_difference
     from airflow_dirops.web.previews.looking import look
     from airflow_dirops.web.previews.shapes import Nothing, Wanted
 
@@ -30,7 +31,11 @@ def main() -> None:
     for each in msgspec.json.decode(wanted.read(), type=list[Wanted]):
         with os.fdopen(each.descriptor, "rb") as file:
             try:
-                preview = look(file, each.kind, each.side)
+                if each.other is None:
+                    preview = look(file, each.kind, each.side)
+                else:
+                    with os.fdopen(each.other, "rb") as other:
+                        preview = look_at_difference(file, other, each.kind, each.side)
             except MemoryError:
                 preview = Nothing(note="it takes more memory than a preview may")
             except Exception as error:

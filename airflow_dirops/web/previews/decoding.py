@@ -35,45 +35,49 @@ def previews_of(files: Sequence[tuple[int, str]], side: int) -> list[Preview]:
     :param files: descriptors, open for reading, and kinds.
     :param side: how large a picture may be, in pixels.
     """
+    return answers_to([Wanted(descriptor, kind, side) for descriptor, kind in files])
+
+
+def answers_to(files: Sequence[Wanted]) -> list[Preview]:
+    """What can be shown of each file, or of how two files differ."""
     if not _MOST_AT_ONCE.acquire(timeout=_LONGEST_WAIT_SECONDS):
         return [BUSY] * len(files)
     try:
-        return _looked_at(files, side)
+        return _looked_at(files)
     finally:
         _MOST_AT_ONCE.release()
 
 
-def _looked_at(files: Sequence[tuple[int, str]], side: int) -> list[Preview]:
+def _looked_at(files: Sequence[Wanted]) -> list[Preview]:
     deadline = time.monotonic() + _LONGEST_SECONDS
     found: list[Preview] = []
     for _ in range(_MOST_STARTS):
-        found += _by_one_process(files[len(found) :], side, deadline)
+        found += _by_one_process(files[len(found) :], deadline)
         if len(found) == len(files) or time.monotonic() > deadline:
             break
         found.append(TOO_MUCH)  # the one that ended the process
     return [*found, *[TOO_SLOW] * (len(files) - len(found))]
 
 
-def _by_one_process(files: Sequence[tuple[int, str]], side: int, deadline: float) -> list[Preview]:
-    if not files:
+def _by_one_process(wanted: Sequence[Wanted], deadline: float) -> list[Preview]:
+    if not wanted:
         return []
-    wanted = [Wanted(descriptor, kind, side) for descriptor, kind in files]
     with subprocess.Popen(  # noqa: S603 - this package's own module
         _COMMAND,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
-        pass_fds=[each.descriptor for each in wanted],
+        pass_fds=[number for each in wanted for number in (each.descriptor, each.other) if number is not None],
         env=_ENVIRONMENT,
         cwd="/",
     ) as process:
         try:
-            assert process.stdin is not None
-            assert process.stdout is not None
+            if process.stdin is None or process.stdout is None:
+                return []
             process.stdin.write(msgspec.json.encode(wanted))
             process.stdin.close()
             lines = _lines(process.stdout.fileno(), deadline)
-            return [_believed(line) for line, _ in zip(lines, files, strict=False)]
+            return [_believed(line) for line, _ in zip(lines, wanted, strict=False)]
         except BrokenPipeError:
             return []
         finally:

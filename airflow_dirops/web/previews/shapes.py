@@ -72,8 +72,10 @@ class Wanted(msgspec.Struct, frozen=True):
     :param descriptor: open for reading, in the process that decodes.
     :param kind: of its content: a codec, or what its suffix says.
     :param side: how large a picture may be, in pixels.
+    :param other: another one to look at how much it differs from.
     """
 
     descriptor: int
     kind: str
     side: int
+    other: int | None = None

@@ -172,6 +172,16 @@ function keepShowing(place) {
   setInterval(() => document.hidden || showProgress(place), PROGRESS_EVERY_MS);
 }
 
+// A part of the page as it is now, without losing one's place on the rest.
+async function renew(part) {
+  if (document.hidden) return;
+  const answer = await fetch(document.location.href).catch(() => undefined);
+  if (!answer?.ok) return;
+  const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+  const fresh = page.querySelector("[data-live]");
+  if (fresh) part.replaceChildren(...fresh.childNodes);
+}
+
 followTheme();
 document.addEventListener("click", leaveTheFrame);
 document.addEventListener("click", (event) => {
@@ -181,6 +191,7 @@ document.addEventListener("click", (event) => {
 document.addEventListener("DOMContentLoaded", () => {
   document.querySelectorAll("[data-run]").forEach(tellWhatAirflowKnows);
   document.querySelectorAll("[data-progress]").forEach(keepShowing);
+  document.querySelectorAll("[data-live]").forEach((part) => setInterval(() => renew(part), PROGRESS_EVERY_MS));
   // The newest partitions are at the right.
   document.querySelectorAll(".grid").forEach((grid) => grid.scrollTo({ left: grid.scrollWidth }));
 });
