@@ -77,7 +77,8 @@ Done in {seconds:.0f} s. Where to look:
   files       {DATA / "final"}
   a manifest  {DATA / "interim/to_numpy" / DAYS[0] / "_dirops/manifest.json"}
   set aside   {DIROPS} failures {DATA / "interim/to_numpy" / DAYS[0]}
-  web UI      {cluster.url}/dags/example_images  the grid, and the trigger form
+  web UI      {cluster.url}/plugin/dirops/dirops/  what every day of every stage is, and its files
+              {cluster.url}/dags/example_images  the grid, and the trigger form
               {cluster.url}/dags/example_previews  the sensor, which waited without a worker"""
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from playwright.sync_api import FloatRect, Locator, Page
+    from playwright.sync_api import FloatRect, Frame, Locator, Page
 
 FLAGS = (
     "--no-sandbox",  # Chromium has none for root
@@ -25,6 +26,7 @@ FLAGS = (
     "--disable-sync",
 )
 WIDTH = 1280
+LONGEST_SECONDS = 60
 _HAS_TEXT = "text => document.body.innerText.replace(/\\s/g, '').includes(text.replace(/\\s/g, ''))"
 
 
@@ -46,6 +48,20 @@ class Visitor:
 
     def open(self, *path: str) -> None:
         self.page.goto("/".join((self.url, *path)))
+
+    @property
+    def inside(self) -> Frame:
+        """What Airflow shows in a frame: the page of this package."""
+        frame = self.page.locator("iframe").element_handle().content_frame()
+        assert frame is not None
+        return frame
+
+    def follow(self, link: str, *, within: str = "body") -> None:
+        """Click on a link inside the frame.
+
+        :param within: which part of it, as a selector.
+        """
+        self.inside.locator(within).get_by_role("link", name=link).first.click()
 
     def press(self, button: str) -> None:
         """In the dialog, if there is one."""
@@ -91,6 +107,17 @@ class Visitor:
                 shown = self.page.locator("body").inner_text()
                 raise AssertionError(f"{text!r} is not to be seen at {self.page.url}, but:\n{shown}") from None
 
+    def sees_inside(self, *texts: str) -> None:
+        """Wait for texts inside the frame, whose policy lets no function wait there."""
+        deadline, shown = time.monotonic() + LONGEST_SECONDS, ""
+        while time.monotonic() < deadline:
+            shown = self.inside.locator("body").inner_text()
+            missing = [text for text in texts if _squeezed(text) not in _squeezed(shown)]
+            if not missing:
+                return
+            self.page.wait_for_timeout(200)
+        raise AssertionError(f"{missing} is not to be seen at {self.page.url}, but:\n{shown}")
+
     def shoot(self, name: str, part: Locator | None = None) -> None:
         """Take a screenshot of the window, or of a part of it, when nothing moves any more."""
         self.page.wait_for_load_state("networkidle")
@@ -103,6 +130,10 @@ class Visitor:
         self.page.screenshot(path=self.screenshots / f"{name}.png", animations="disabled", clip=clip)
 
 
+def _squeezed(text: str) -> str:
+    return "".join(text.split())
+
+
 @contextmanager
 def visitor(chromium: str, url: str, screenshots: Path) -> Iterator[Visitor]:
     """Start a browser, with a profile of its own, and end it.
@@ -113,5 +144,5 @@ def visitor(chromium: str, url: str, screenshots: Path) -> Iterator[Visitor]:
         page = browser.new_page(
             viewport={"width": WIDTH, "height": 740}, color_scheme="light", locale="en-US", timezone_id="UTC"
         )
-        page.set_default_timeout(60_000)
+        page.set_default_timeout(LONGEST_SECONDS * 1000)
         yield Visitor(page, url, screenshots)

@@ -90,6 +90,7 @@ def test_what_failed_in_a_try_that_committed_nothing_is_there_too(browser: Open,
             root, "interim/2026-11-02", source="raw/images/2026-11-02", read=read_picture, codec="npy",
             partition="2026-11-02",
         )  # fmt: skip
+    assert 'aria-label="2026-11-02: failed">×<' in browser().open("").html
     for name in ("admin", "narrow"):
         page = browser(name).open("failures", target="interim/2026-11-02")
         assert page.status == 200, page.text

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from contextlib import suppress
+from typing import Literal, NamedTuple
 
 from fastapi import APIRouter
 from fastapi.responses import HTMLResponse
+from markupsafe import Markup
 
-from airflow_dirops.core import PartitionStatus, StageStatus
+from airflow_dirops.core import PartitionStatus, StageStatus, look_at
+from airflow_dirops.core.errors import DiropsError
 from airflow_dirops.core.insight.status import STATES, State
+from airflow_dirops.core.places import is_target
 from airflow_dirops.web.access import Asking, Visitor
 from airflow_dirops.web.asked import Address, Asked, address
 from airflow_dirops.web.opening import Root, list_roots
@@ -22,26 +26,49 @@ router = APIRouter()
 COLUMNS = 92
 """Three months of days; further back is a page further."""
 
-LETTERS: dict[State, str] = {
+Seen = State | Literal["failed", "at work"]
+"""What a square says: a state, or of an absent partition that somebody has tried, or is trying."""
+
+LETTERS: dict[Seen, str] = {
     "whole": "✓",
     "quarantined": "Q",
     "stale": "S",
     "trial": "T",
     "absent": "–",
+    "failed": "×",
+    "at work": "…",
     "damaged": "!",
     "unreadable": "?",
 }
 """A state is told by its letter and its shape, and by its colour besides."""
 
-MEANINGS: dict[State, str] = {
+MEANINGS: dict[Seen, str] = {
     "whole": "all is there",
     "quarantined": "some inputs failed",
     "stale": "a run would make something else",
     "trial": "only the first inputs",
     "absent": "expected, and not there",
+    "failed": "not there, though a run has tried",
+    "at work": "not there yet",
     "damaged": "its manifest cannot be read",
     "unreadable": "it cannot be looked at from here",
 }
+
+
+_LEADS_TO: dict[Seen, str] = {
+    "quarantined": "failures",
+    "absent": "failures",
+    "failed": "failures",
+    "at work": "progress",
+}
+
+
+class Cell(NamedTuple):
+    """A square."""
+
+    partition: PartitionStatus
+    seen: Seen
+    link: Markup
 
 
 class Row(NamedTuple):
@@ -49,7 +76,7 @@ class Row(NamedTuple):
 
     stage: StageStatus
     target: str
-    cells: list[PartitionStatus | None]
+    cells: list[Cell | None]
     counts: Counter[State]
     dag_id: str
     may_trigger: bool
@@ -77,10 +104,7 @@ def home(asked: Address, visitor: Asking) -> HTMLResponse:
     """All roots, or the one that is asked for."""
     roots = list_roots()
     grids = [_grid(root, asked, visitor) for root in roots if root.is_there]
-    return render(
-        "home.html", roots=roots, grids=grids, letters=LETTERS, meanings=MEANINGS, states=STATES, asked=asked,
-        fields_of=_fields_of,
-    )  # fmt: skip
+    return render("home.html", roots=roots, grids=grids, letters=LETTERS, meanings=MEANINGS, states=STATES, asked=asked)
 
 
 def _grid(root: Root, asked: Asked, visitor: Visitor) -> Grid:
@@ -109,9 +133,8 @@ def _grid(root: Root, asked: Asked, visitor: Visitor) -> Grid:
 
 def _row(stage: StageStatus, columns: Sequence[str], root: Root, visitor: Visitor) -> Row:
     by_name = {each.partition: each for each in stage.partitions}
-    cells = [by_name.get(name) for name in columns] if columns else []
-    if None in by_name:
-        cells = [by_name[None]]
+    shown = [by_name[None]] if None in by_name else [by_name.get(name) for name in columns]
+    cells = [_cell(each, root) if each else None for each in shown]
     newest = max(stage.partitions, key=lambda each: each.created or "")
     return Row(
         stage=stage,
@@ -127,10 +150,20 @@ def _counts(partitions: Iterable[PartitionStatus]) -> Counter[State]:
     return Counter(each.state for each in partitions)
 
 
-def _fields_of(cell: PartitionStatus, root: Root) -> str:
-    """Where a cell leads: to what failed, where something did; else to the snapshot."""
-    fields = Asked(root=root.name, target=_relative(cell.target, root))
-    return address("failures" if cell.state in ("quarantined", "absent") else "snapshot", fields)
+def _cell(partition: PartitionStatus, root: Root) -> Cell:
+    seen = _seen(partition)
+    fields = Asked(root=root.name, target=_relative(partition.target, root))
+    page = _LEADS_TO.get(seen, "snapshot")
+    return Cell(partition, seen, address(page, fields))
+
+
+def _seen(partition: PartitionStatus) -> Seen:
+    """Of what is absent also whether somebody has tried."""
+    if partition.state == "absent" and is_target(partition.target):
+        with suppress(DiropsError):
+            looked = look_at(partition.target)
+            return "at work" if looked.at_work else "failed" if looked.attempts else "absent"
+    return partition.state
 
 
 def _relative(path: str, root: Root) -> str:

@@ -182,7 +182,26 @@ async function renew(part) {
   if (fresh) part.replaceChildren(...fresh.childNodes);
 }
 
+// In the grid the arrow keys go from square to square.
+function stepInGrid(event) {
+  const cell = event.target.closest(".grid td");
+  const steps = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDown: [1, 0] }[event.key];
+  if (!cell || !steps) return;
+  const rows = [...cell.closest("tbody").rows];
+  let row = rows.indexOf(cell.parentElement);
+  let column = cell.cellIndex;
+  do {
+    row += steps[0];
+    column += steps[1];
+  } while (rows[row]?.cells[column] && !rows[row].cells[column].querySelector("a"));
+  const next = rows[row]?.cells[column]?.querySelector("a");
+  if (!next) return;
+  event.preventDefault();
+  next.focus();
+}
+
 followTheme();
+document.addEventListener("keydown", stepInGrid);
 document.addEventListener("click", leaveTheFrame);
 document.addEventListener("click", (event) => {
   const button = event.target.closest("[data-trigger]");
