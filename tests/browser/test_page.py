@@ -132,11 +132,10 @@ def test_it_is_dark_where_airflow_is_and_goes_without_a_mouse(visitor: Visitor, 
     assert visitor.inside.evaluate("document.documentElement.dataset.theme") == "dark"
     paper = visitor.inside.evaluate("getComputedStyle(document.body).backgroundColor")
     assert paper == "rgb(24, 24, 27)"
-    visitor.shoot("page-dark")
 
     visitor.inside.locator("body").focus()
     reached = set()
-    for _ in range(12):
+    for _ in range(30):  # it begins in Airflow around the frame
         visitor.page.keyboard.press("Tab")
         reached.add(visitor.inside.evaluate("document.activeElement.textContent.trim()"))
     assert {"Skip to the content", "Targets", "Contact sheet"} <= reached
