@@ -5,6 +5,8 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from airflow_dirops.runtime.links import PREFIX
+
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -19,4 +21,8 @@ class LazyPage:
         return page_app()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        root_path = scope.get("root_path", "")
+        if scope["type"] == "http" and not scope["path"].startswith(f"{root_path}/"):
+            # A proxy has taken the base path away, which Airflow's own pages bear too.
+            scope = {**scope, "root_path": PREFIX}
         await self._app(scope, receive, send)

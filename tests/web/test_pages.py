@@ -13,7 +13,7 @@ from PIL import Image
 
 from airflow_dirops.core import Attempt, LogicalRun, errors, transform_directory
 from tests.core.directories import write_texts
-from tests.web.conftest import Browser, commit
+from tests.web.conftest import BASE, Browser, commit
 
 Open = Callable[..., Browser]
 
@@ -210,3 +210,21 @@ def test_progress_has_who_is_at_work_and_who_died(browser: Open, root: Path) -> 
     assert "at work" in seen[0].text
     assert "1 of 2" in seen[0].text
     assert "dead" in browser("narrow").open("progress", target="texts").text
+
+
+@pytest.mark.parametrize("base", [BASE, ""], ids=["kept", "taken away"])
+def test_it_works_behind_a_base_path_which_a_proxy_keeps_or_takes_away(base: str, browser: Open, images: Path) -> None:
+    client = browser().client
+    for page in ("", "snapshot?target=interim/2026-11-01", "static/page.css"):
+        assert client.get(f"{base}/dirops/{page}").status_code == 200
+
+
+def test_airflow_takes_the_plugin_as_it_is(browser: Open) -> None:
+    """One destination that this version does not know, and it would take all of it out of its web UI."""
+    answer = browser().client.get(f"{BASE}/api/v2/plugins").json()
+    (ours,) = (plugin for plugin in answer["plugins"] if plugin["name"] == "airflow_dirops")
+    assert [(view["name"], view["href"], view["destination"]) for view in ours["external_views"]] == [
+        ("Targets", "dirops/", "nav")
+    ]
+    assert [app["url_prefix"] for app in ours["fastapi_apps"]] == ["/dirops"]
+    assert browser().client.get(f"{BASE}/api/v2/plugins/importErrors").json()["total_entries"] == 0
