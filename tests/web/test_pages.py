@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -228,3 +229,22 @@ def test_airflow_takes_the_plugin_as_it_is(browser: Open) -> None:
     ]
     assert [app["url_prefix"] for app in ours["fastapi_apps"]] == ["/dirops"]
     assert browser().client.get(f"{BASE}/api/v2/plugins/importErrors").json()["total_entries"] == 0
+
+
+def test_where_a_look_takes_long_people_get_the_one_before_meanwhile(
+    browser: Open, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from airflow_dirops.web import table  # Airflow warns while it is imported
+
+    monkeypatch.setattr(table, "_LONG_SECONDS", 0.0)
+    monkeypatch.setattr(table, "_KEPT_SECONDS", 0.0)
+    write_texts(root / "raw", a="a")
+    commit(root, "first")
+    assert "first" in browser().open("").text
+    commit(root, "second")
+    time.sleep(0.5)  # then the look is old
+    assert "second" not in browser().open("").text
+    deadline = time.monotonic() + 30
+    while "second" not in browser().open("").text:
+        assert time.monotonic() < deadline
+        time.sleep(0.2)

@@ -19,7 +19,7 @@ from airflow_dirops.web.access import Asking, Visitor
 from airflow_dirops.web.asked import Address, Asked, address
 from airflow_dirops.web.opening import Root, list_roots
 from airflow_dirops.web.rendering import render
-from airflow_dirops.web.table import iter_stages, status_of
+from airflow_dirops.web.table import iter_stages, look_below
 
 router = APIRouter()
 
@@ -87,6 +87,7 @@ class Grid(NamedTuple):
 
     :param columns: names of partitions.
     :param singles: stages without partitions.
+    :param at: when this was so, UTC.
     """
 
     root: Root
@@ -97,6 +98,7 @@ class Grid(NamedTuple):
     earlier: int | None
     later: int | None
     troubles: list[tuple[str, str]]
+    at: str
 
 
 @router.get("/")
@@ -108,6 +110,7 @@ def home(asked: Address, visitor: Asking) -> HTMLResponse:
 
 
 def _grid(root: Root, asked: Asked, visitor: Visitor) -> Grid:
+    look = look_below(root)
     stages = [each for each in iter_stages(root, visitor) if asked.q.lower() in f"{each.stage} {each.target}".lower()]
     names = sorted({each.partition for stage in stages for each in stage.partitions if each.partition is not None})
     skipped = min(asked.at, max(0, len(names) - 1)) if asked.root == root.name else 0
@@ -127,7 +130,8 @@ def _grid(root: Root, asked: Asked, visitor: Visitor) -> Grid:
         counts=counts,
         earlier=skipped + COLUMNS if end > COLUMNS else None,
         later=max(0, skipped - COLUMNS) if skipped else None,
-        troubles=[(each.path, each.message) for each in status_of(root).troubles] if may_see_all else [],
+        troubles=[(each.path, each.message) for each in look.status.troubles] if may_see_all else [],
+        at=look.at.isoformat(timespec="seconds"),
     )
 
 
