@@ -10,6 +10,7 @@ from fastapi.responses import HTMLResponse
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from airflow_dirops.core.messages.commands import dirops_command
 from airflow_dirops.core.messages.shown import shown
 from airflow_dirops.web import drawing
 from airflow_dirops.web.asked import address
@@ -37,7 +38,7 @@ def environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.globals["address"] = address
+    made.globals.update(address=address, command=dirops_command)
     made.filters.update(kind=drawing.kind, data_of=drawing.data_of, lines_of=drawing.lines_of)
     made.filters.update(
         digest=as_digest, bytes=as_bytes, count=lambda number: f"{number:,}", moment=as_moment, seconds=as_seconds

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from airflow_dirops.core import Attempt, LogicalRun, errors, transform_directory
+from airflow_dirops.core import Attempt, LogicalRun, accept_failures, errors, transform_directory
 from tests.core.directories import write_texts
 from tests.web.conftest import BASE, Browser, commit
 
@@ -248,3 +248,33 @@ def test_where_a_look_takes_long_people_get_the_one_before_meanwhile(
     while "second" not in browser().open("").text:
         assert time.monotonic() < deadline
         time.sleep(0.2)
+
+
+def test_what_a_person_decided_about_a_failure_is_told(browser: Open, images: Path, root: Path) -> None:
+    advised = browser().open("failure", target="interim/2026-11-01", path="cut.png").text
+    assert f"dirops failures {images} cut.png --accept REASON" in advised
+    accept_failures(images, ["cut.png"], reason="the camera was <off>")
+    assert "accepted as skipped" in browser().open("failures", target="interim/2026-11-01").text
+    commit(
+        root, "interim/2026-11-01", source="raw/images/2026-11-01", read=read_picture, codec="npy",
+        on_error="quarantine", partition="2026-11-01",
+    )  # fmt: skip
+    page = browser().open("files", target="interim/2026-11-01", list="skipped")
+    assert "let it be skipped: the camera was <off>" in page.text
+    assert "2026-11-01: whole" in browser().open("").html
+
+
+def test_a_command_to_type_has_each_name_as_it_is(browser: Open, root: Path) -> None:
+    raw = root / "raw"
+    raw.mkdir()
+    (raw / "a; rm -rf $HOME.txt").write_text("bad")
+    (raw / "b.txt").write_text("good")
+
+    def read(path: str) -> str:
+        if "rm" in path:
+            raise ValueError("bad")
+        return path
+
+    commit(root, "texts", read=read, on_error="quarantine")
+    page = browser().open("failure", target="texts", path="a; rm -rf $HOME.txt")
+    assert "'a; rm -rf $HOME.txt' --accept REASON" in page.text

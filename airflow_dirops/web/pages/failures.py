@@ -34,7 +34,10 @@ LINES = 50
 
 
 class Failed(NamedTuple):
-    """An input that failed."""
+    """An input that failed.
+
+    :param decided: what somebody has decided about it, for the next run.
+    """
 
     path: str
     error: str
@@ -42,6 +45,7 @@ class Failed(NamedTuple):
     place: str
     traceback: str
     tries: int
+    decided: str = ""
 
 
 class Try(NamedTuple):
@@ -59,6 +63,7 @@ def failures(asked: Address, visitor: Asking) -> HTMLResponse:
     try:
         with opened(location, visitor, asked.snapshot) as found:
             page = read_page(found, QUARANTINE, at=asked.at, limit=LINES, containing=asked.q)
+            decided = {each.path: str(each) for each in place_of(location.path).triage()}
             newer = None if asked.snapshot or asked.at else _newest_try(location, found.manifest.attempt.id)
             return render(
                 "failures.html",
@@ -66,7 +71,7 @@ def failures(asked: Address, visitor: Asking) -> HTMLResponse:
                 page="failures",
                 asked=asked,
                 found=page,
-                failed=[_failed(line.path, line) for line in page.lines],
+                failed=[_failed(line.path, line)._replace(decided=decided.get(line.path, "")) for line in page.lines],
                 newer=newer,
             )
     except Unseen as nothing:
@@ -125,7 +130,7 @@ def frame_where_nothing_is(location: Location, visitor: Visitor, nothing: Unseen
 def _newest_try(location: Location, newer_than: str) -> Try | None:
     with suppress(DiropsError):
         if found := place_of(location.path).newest_failed_try(newer_than):
-            inputs = [_failed(each.path, each.failure) for each in islice(found.inputs, LINES + 1)]
+            inputs = [_failed(each.input.path, each.failure) for each in islice(found.inputs, LINES + 1)]
             return Try(time_of(found.attempt), inputs[:LINES], len(inputs) > LINES)
     return None
 
@@ -133,8 +138,8 @@ def _newest_try(location: Location, newer_than: str) -> Try | None:
 def _of_newest_try(location: Location, asked: Asked, newer_than: str) -> Failed:
     found = place_of(location.path).newest_failed_try(newer_than)
     for each in found.inputs if found else ():
-        if each.path == asked.path:
-            return _failed(each.path, each.failure)
+        if each.input.path == asked.path:
+            return _failed(each.input.path, each.failure)
     raise Refusal(404, f"{asked.path!r} is not among what failed here.")
 
 

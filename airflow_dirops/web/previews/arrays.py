@@ -12,6 +12,7 @@ import numpy as np
 from numpy.lib import format as npy_format
 from PIL import Image
 
+from airflow_dirops.web.previews.greys import as_grey
 from airflow_dirops.web.previews.pictures import as_png
 from airflow_dirops.web.previews.shapes import (
     MOST_COLUMNS,
@@ -90,21 +91,6 @@ def look_at_array(array: Any, side: int, note: str) -> Preview:
         columns = array.T if array.shape[1] <= _FEW else array
         return _curves({str(number): column for number, column in enumerate(columns)}, note)
     return _picture(array, side, note)
-
-
-def as_grey(array: Any) -> Any:
-    """Values as 256 greys, over the range that all but the outermost have."""
-    if array.dtype == np.bool_:
-        return array.astype(np.uint8) * 255
-    if array.dtype == np.uint8:
-        return array
-    values = array.astype(np.float32)
-    finite = values[np.isfinite(values)]
-    if not finite.size:
-        return np.zeros(array.shape, np.uint8)
-    low, high = np.percentile(finite, (0.5, 99.5))
-    scaled = (values - low) / (high - low if high > low else 1)
-    return (np.nan_to_num(np.clip(scaled, 0, 1)) * 255).astype(np.uint8)
 
 
 def _read(file: IO[bytes], size: int, *, is_archived: bool = False) -> tuple[Any, str]:

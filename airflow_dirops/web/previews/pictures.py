@@ -39,7 +39,7 @@ def _visible(image: Image.Image) -> Image.Image:
     if image.mode in ("I", "F") or image.mode.startswith("I;"):
         import numpy as np
 
-        from airflow_dirops.web.previews.arrays import as_grey
+        from airflow_dirops.web.previews.greys import as_grey
 
         values: Any = np.asarray(image)
         return Image.fromarray(as_grey(values))
