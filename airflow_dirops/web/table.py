@@ -75,9 +75,9 @@ def _look(root: Root) -> Look:
     return look
 
 
-def iter_stages(root: Root, visitor: Visitor) -> Iterator[StageStatus]:
+def iter_stages(found: Status, visitor: Visitor) -> Iterator[StageStatus]:
     """The stages with the partitions that somebody may see."""
-    for stage in look_below(root).status.stages:
+    for stage in found.stages:
         dag_ids = dags_of(stage)
         partitions = tuple(each for each in stage.partitions if _may_see(each, dag_ids, visitor))
         if partitions:

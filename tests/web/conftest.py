@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from html import unescape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -32,15 +32,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session")
-def airflow_app(airflow_database: Path) -> Iterator[Any]:
+def airflow_app(airflow_database: Path) -> Any:
+    """Made once, as that takes seconds; what it was made with is nothing to other tests."""
+    use_database(airflow_database)
+    import airflow.api_fastapi.app as api
+
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("AIRFLOW__CORE__AUTH_MANAGER", "tests.web.users.Users")
-        patch.setenv("AIRFLOW__API__BASE_URL", f"http://testserver{BASE}")
-        patch.setenv("AIRFLOW__API__SECRET_KEY", "only-for-tests")
-        use_database(airflow_database)
-        from airflow.api_fastapi.app import create_app
-
-        yield create_app("core")
+        patch.setattr(api, "API_ROOT_PATH", f"{BASE}/")
+        return api.create_app("core")
 
 
 @pytest.fixture

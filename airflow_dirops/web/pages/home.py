@@ -111,7 +111,9 @@ def home(asked: Address, visitor: Asking) -> HTMLResponse:
 
 def _grid(root: Root, asked: Asked, visitor: Visitor) -> Grid:
     look = look_below(root)
-    stages = [each for each in iter_stages(root, visitor) if asked.q.lower() in f"{each.stage} {each.target}".lower()]
+    stages = [
+        each for each in iter_stages(look.status, visitor) if asked.q.lower() in f"{each.stage} {each.target}".lower()
+    ]
     names = sorted({each.partition for stage in stages for each in stage.partitions if each.partition is not None})
     skipped = min(asked.at, max(0, len(names) - 1)) if asked.root == root.name else 0
     end = len(names) - skipped

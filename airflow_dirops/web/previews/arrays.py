@@ -58,8 +58,8 @@ def look_at_npz(file: IO[bytes], side: int) -> Preview:
         left = MAX_BYTES
         for member in members[:_MOST_MEMBERS]:
             with archive.open(member) as content:
-                array, _ = _read(content, member.file_size, is_archived=True)
-            if array is not None and array.nbytes <= left:
+                array, _ = _read(content, member.file_size, is_archived=True, limit=left)
+            if array is not None:
                 found[member.filename.removesuffix(".npy")] = array
                 left -= array.nbytes
     names = ", ".join(f"{name} {_described(array)}" for name, array in found.items())[:300]
@@ -93,7 +93,7 @@ def look_at_array(array: Any, side: int, note: str) -> Preview:
     return _picture(array, side, note)
 
 
-def _read(file: IO[bytes], size: int, *, is_archived: bool = False) -> tuple[Any, str]:
+def _read(file: IO[bytes], size: int, *, is_archived: bool = False, limit: int = MAX_BYTES) -> tuple[Any, str]:
     """An array, or None and why not."""
     if (read_header := _HEADERS.get(npy_format.read_magic(file))) is None:
         return None, "an array of a version that is not shown"
@@ -104,7 +104,7 @@ def _read(file: IO[bytes], size: int, *, is_archived: bool = False) -> tuple[Any
     count = math.prod(shape)
     if not is_archived and count * dtype.itemsize > size - file.tell():
         return None, f"{note}: but the file ends before that"
-    if count * dtype.itemsize <= MAX_BYTES:
+    if count * dtype.itemsize <= limit:
         content = file.read(count * dtype.itemsize)
         if len(content) < count * dtype.itemsize:
             return None, f"{note}: but the file ends before that"
