@@ -15,6 +15,7 @@ from airflow_dirops.cli.targets import find_targets
 from airflow_dirops.core import read_manifest
 from airflow_dirops.core.errors import DiropsError, storage_errors
 from airflow_dirops.core.format.manifest import Manifest
+from airflow_dirops.core.messages.counted import counted
 from airflow_dirops.core.upkeep.chain import Chain, ChainedStage, chain_of
 
 Folders = Annotated[
@@ -43,7 +44,7 @@ def chain(
     if isinstance(output, Json):
         output.facts("", {"stages": [msgspec.to_builtins(stage) for stage in told.stages.values()]})
     else:
-        output.rows(f"{len(told.stages)} stages, {len(found)} targets", _rows(told))
+        output.rows(f"{counted(len(told.stages), 'stage')}, {counted(len(found), 'target')}", _rows(told))
     if svg is not None:
         with storage_errors("writing the drawing", svg):
             svg.write_text(svg_of(told), encoding="utf-8")

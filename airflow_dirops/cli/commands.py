@@ -16,6 +16,7 @@ from airflow_dirops.cli.settings import number
 from airflow_dirops.cli.targets import find_planned_target, find_target
 from airflow_dirops.core import Manifest, read_manifest, upkeep
 from airflow_dirops.core.errors import DiropsError
+from airflow_dirops.core.messages.counted import counted
 from airflow_dirops.core.messages.first_few import first_few
 from airflow_dirops.core.stage.retention import Retention
 from airflow_dirops.core.upkeep.verify import Finding
@@ -88,7 +89,9 @@ def verify(
     if isinstance(output, Json):
         output.facts(str(target), {**msgspec.to_builtins(result), "is_good": result.is_good})
     else:
-        title = f"{target}: {result.entries} files compared {how}, {len(result.findings)} findings"
+        title = (
+            f"{target}: {counted(result.entries, 'file')} compared {how}, {counted(len(result.findings), 'finding')}"
+        )
         output.rows(title, _rows(result.findings))
     return 0 if result.is_good else FOUND
 

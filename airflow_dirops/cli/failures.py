@@ -22,8 +22,9 @@ from airflow_dirops.core import (
     replace_failure,
     retry_failures,
 )
-from airflow_dirops.core.errors import ArgumentRefused
+from airflow_dirops.core.errors import ArgumentRefused, ManifestMissing
 from airflow_dirops.core.messages.commands import dirops_command
+from airflow_dirops.core.messages.counted import counted
 from airflow_dirops.core.messages.grouping import Group, Groups
 
 Reason = Annotated[str | None, typer.Option(metavar="REASON", help="Let them be skipped from now on, and say why.")]
@@ -45,8 +46,8 @@ def failures(
 ) -> int:
     """Show the inputs that failed, or decide what becomes of FILE, or of a --group of them, at the next run.
 
-    They are those of the newest try, if it committed nothing, else of the current snapshot. With --recursive, failures
-    that are alike are counted over all targets below a folder.
+    They are those of the newest try, if it committed nothing, else of the current snapshot. With --recursive, targets
+    without failures are only counted, and failures that are alike are counted over all targets below a folder.
 
     Exit codes: 0 nothing failed, or all of it is decided, 1 something failed, 2 the command failed.
     """
@@ -56,7 +57,7 @@ def failures(
     decide = _decision(accept, retry, replace_with, reason) if any(decisions) else None
     if decide is not None and file is None and group is None:
         raise ArgumentRefused("name the FILE that it is about, or the --group of those that failed alike")
-    shown = _Shown(file, group, decide)
+    shown = _Shown(file, group, decide, passes_over_good=recursive)
     code = look_at_each(shown.look, [target], recursive=recursive, json=json)
     if recursive and not json and decide is None:
         _show_groups(shown.looked_at)
@@ -86,22 +87,31 @@ class _Shown:
     :param file: the only input that is meant.
     :param group: the only group.
     :param decide: what is done about them; None to show them.
+    :param passes_over_good: says nothing of targets without failures.
     """
 
-    def __init__(self, file: str | None, group: str | None, decide: Decide | None) -> None:
+    def __init__(self, file: str | None, group: str | None, decide: Decide | None, *, passes_over_good: bool) -> None:
         self._file = file
         self._group = group
         self._decide = decide
+        self._passes_over_good = passes_over_good
         self.looked_at: list[Path] = []
 
     def look(self, target: Path, output: Output) -> int:
         self.looked_at.append(target)
-        found = _of_group(list_failures(target, self._file), self._group)
+        try:
+            found = _of_group(list_failures(target, self._file), self._group)
+        except ManifestMissing:
+            if not self._passes_over_good:
+                raise
+            return 0
         if self._decide is not None:
             return self._decided(target, found, output)
         if self._file is not None and not found.inputs:
             which = dirops_command("failures", target)
             raise ArgumentRefused(f"no input {self._file!r} failed there; those that did are listed by: {which}")
+        if self._passes_over_good and not found.inputs and not isinstance(output, Json):
+            return 0
         show = show_failures_as_json if isinstance(output, Json) else show_failures
         show(output, str(target), found, whole=self._file is not None)
         return FOUND if any(one.decided is None for one in found.inputs) else 0
@@ -110,7 +120,7 @@ class _Shown:
         # One that was decided about has not failed any more, and may be named to be tried again.
         paths = [one.path for one in found.inputs] or ([self._file] if self._file is not None else [])
         decisions = self._decide(target, paths) if paths and self._decide is not None else []
-        title = f"{target}: {len(decisions):,} decisions, for the next run"
+        title = f"{target}: {counted(len(decisions), 'decision')}, for the next run"
         output.rows(title, [{"path": each.path, "decision": str(each)} for each in decisions])
         return 0
 
@@ -137,7 +147,7 @@ def _show_groups(targets: Sequence[Path]) -> None:
         }
         for each in found.groups
     ]
-    Text().rows(f"{found.failed:,} of {len(targets):,} targets have failures", rows)
+    Text().rows(f"{counted(len(targets), 'target')}, {found.failed:,} with failures", rows)
 
 
 def show_failures(output: Output, target: str, found: Failures, *, whole: bool) -> None:
@@ -150,7 +160,7 @@ def show_failures(output: Output, target: str, found: Failures, *, whole: bool) 
         for one in found.inputs:
             _show_whole(output, one, where)
         return
-    title = f"{target}: {len(found.inputs):,} inputs failed in {where}"
+    title = f"{target}: {counted(len(found.inputs), 'input')} failed in {where}"
     output.rows(title, [_row(one) for one in _groups(found)])
     if found.inputs:
         has_decided = any(one.decided for one in found.inputs)

@@ -19,6 +19,7 @@ from airflow_dirops.core import Cost, PartitionStatus, StageStatus, Status, to_p
 from airflow_dirops.core import status as status_of
 from airflow_dirops.core.errors import ArgumentRefused, ManifestMissing
 from airflow_dirops.core.insight.status import STATES, State
+from airflow_dirops.core.messages.counted import counted
 from airflow_dirops.core.messages.duration import duration
 
 _RANGE = re.compile(r"(?P<first>\d[^.]*)\.\.(?P<last>\d[^.]*)")
@@ -100,7 +101,10 @@ def _exit_code(found: Status, states: Iterable[State]) -> int:
 def _show(output: Output, found: Status, shown: list[StageStatus]) -> None:
     partitions = sum(found.counts.values())
     stages = len({stage.stage for stage in found.stages if stage.stage})
-    output.rows(f"{stages:,} stages, {partitions:,} partitions", [_stage_row(stage, found) for stage in found.stages])
+    output.rows(
+        f"{counted(stages, 'stage')}, {counted(partitions, 'partition')}",
+        [_stage_row(stage, found) for stage in found.stages],
+    )
     rows = [row for stage in shown for row in _partition_rows(stage)]
     if rows:
         output.rows("not whole", rows)

@@ -14,6 +14,7 @@ from typing import NamedTuple
 from airflow_dirops.cli.output import note
 from airflow_dirops.cli.settings import config_file, setting, variable_of
 from airflow_dirops.core.errors import ArgumentRefused, DiropsError, ManifestMissing, SourceMissing
+from airflow_dirops.core.messages.counted import counted
 from airflow_dirops.core.places import is_target, iter_targets
 from airflow_dirops.core.upkeep.door import part_of_target
 from airflow_dirops.runtime.paths import absolute_path
@@ -189,7 +190,7 @@ def _advice(folder: str) -> str:
     at_least = "at least " if len(looked_at) == _MAX_FOLDERS or len(targets) == _MAX_COUNTED else ""
     if not targets:
         return ", nor anything below it" if not at_least else ""
-    return f"; it holds {at_least}{len(targets)} target{'s' * (len(targets) > 1)}: name one, or add --recursive"
+    return f"; it holds {at_least}{counted(len(targets), 'target')}: name one, or add --recursive"
 
 
 def _nearest(places: list[str]) -> str:

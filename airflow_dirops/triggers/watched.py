@@ -11,6 +11,7 @@ from functools import cache
 from typing import Any, Literal
 
 from airflow_dirops.calendar.formats import example_name, read_name, unsafe
+from airflow_dirops.core.messages.counted import counted
 from airflow_dirops.core.messages.first_few import FirstFew, first_few
 from airflow_dirops.core.stage.partitions import PLACEHOLDER
 from airflow_dirops.core.stage.patterns import literal
@@ -153,7 +154,7 @@ def _folders_in(directory: str, depth: int) -> Iterator[str]:
 
 
 def _folders(count: int) -> str:
-    return f"{count:,} folder{'s' * (count != 1)}"
+    return counted(count, "folder")
 
 
 def _is_or_are(few: FirstFew[str]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from hashlib import sha256
 from pathlib import Path
 
@@ -48,13 +49,29 @@ def root(tmp_path: Path) -> Path:
 def test_failures_that_are_alike_are_counted_over_all_days(root: Path) -> None:
     done = dirops("failures", "t", "-r", cwd=root)
     assert done.returncode == 1
-    assert "3 of 3 targets have failures" in done.stdout
+    assert "3 targets, 3 with failures" in done.stdout
     one, other = group_failures(sorted((root / "t").glob("2026*"))).groups
     assert (one.error, one.count, len(one.targets), other.error, other.count) == ("ValueError", 5, 3, "LookupError", 1)
     assert one.targets[0].paths == ("b.txt",)
     assert one.id in done.stdout
     found = parsed("failures", "t", "-r", cwd=root)
     assert {group["id"] for each in found for group in each["result"]["groups"]} == {one.id, other.id}
+
+
+def test_targets_without_failures_are_only_counted(root: Path) -> None:
+    write(root / "raw" / "2026-11-09", a="good")
+    run(root, "2026-11-09")
+    shutil.rmtree(root / "t" / DAYS[1])
+    done = dirops("failures", "t", "-r", cwd=root)
+    assert (done.returncode, done.stderr) == (1, "")
+    assert "4 targets, 2 with failures" in done.stdout
+    assert f"t/{DAYS[0]}: 2 inputs failed in" in done.stdout
+    assert "2026-11-09: " not in done.stdout
+    assert f"{DAYS[1]}: " not in done.stdout
+    assert "2026-11-09: 0 inputs failed in" in dirops("failures", "t/2026-11-09", cwd=root).stdout
+    for day in (DAYS[0], DAYS[2]):
+        shutil.rmtree(root / "t" / day)
+    assert dirops("failures", "t", "-r", cwd=root).returncode == 0
 
 
 def test_a_group_of_many_days_is_accepted_at_once(root: Path) -> None:

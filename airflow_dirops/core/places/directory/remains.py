@@ -10,6 +10,7 @@ from pathlib import Path
 
 from airflow_dirops.core.errors import DiropsError, ManifestMissing
 from airflow_dirops.core.messages.commands import dirops_command
+from airflow_dirops.core.messages.counted import counted
 from airflow_dirops.core.messages.first_few import first_few
 from airflow_dirops.core.place.place import FailedInTry, FailedTry
 from airflow_dirops.core.places.directory.areas import list_attempts
@@ -76,4 +77,4 @@ def with_what_is_left(error: ManifestMissing, target: str | os.PathLike[str]) ->
 
 def _described(failed: Iterator[FailedInTry]) -> str:
     few = first_few(failed, _MAX_NAMED, lambda one: f"{one.input.path!r} ({one.failure.error})")
-    return f"{few.count:,} input{'s' * (few.count > 1)} failed, {few.phrase()}, listed with tracebacks by"
+    return f"{counted(few.count, 'input')} failed, {few.phrase()}, listed with tracebacks by"
