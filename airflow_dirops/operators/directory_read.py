@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from airflow.sdk import XComArg
 
-    from airflow_dirops.core import Outcome, Retention
+    from airflow_dirops.core import Retention, Stage
     from airflow_dirops.core.codecs.base import Codec
     from airflow_dirops.core.stage.partitions import PartitionsLike
 
@@ -129,8 +129,8 @@ class DirectoryReadOperator(StageOperator):
         self.read = read
         self._check_own_arguments()
 
-    def run_stage(self, **options: Any) -> Outcome:
+    def stage_of(self, **options: Any) -> Stage:
         """Read the directory."""
-        from airflow_dirops.core import read_directory
+        from airflow_dirops.core import Stage
 
-        return read_directory(read=self.read, **options)
+        return Stage(read=self.read, **options)

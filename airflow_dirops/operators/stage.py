@@ -11,6 +11,7 @@ from airflow_dirops.core import errors
 from airflow_dirops.core.stage.option import Where
 from airflow_dirops.core.stage.options import OPTIONS
 from airflow_dirops.operators.arguments import TEMPLATED, options_for
+from airflow_dirops.operators.sharded import ShardedStage, sharded
 from airflow_dirops.operators.task import StageTask
 from airflow_dirops.runtime import settings
 from airflow_dirops.runtime.choices import form_choices
@@ -48,8 +49,39 @@ class StageOperator(StageTask):
         super().__init__(**kwargs)
 
     @classmethod
+    def sharded(cls, shards: int, *, shard_args: Mapping[str, Any] | None = None, **arguments: Any) -> ShardedStage:
+        """The stage as a task group, which does its work in many tasks of Airflow and commits once.
+
+        ::
+
+            red = StagedTransformOperator.sharded(
+                64,
+                task_id="red_channel",
+                source=to_numpy.output,
+                target="final/red_channel/{partition}",
+                transform=red_channel,
+                shard_args={"pool": "gpu", "max_active_tis_per_dagrun": 16},
+            )
+
+        It is the same stage as without shards, with the same ``.output``; all machines that work on it see the same
+        file system.
+
+        :param shards: into how many the work is cut at most, 1 to 256: about four for each slot that they may have.
+        :param shard_args: what only the shards have, of what Airflow takes for every task: ``pool``, ``queue``,
+            ``executor_config``, ``max_active_tis_per_dagrun``, ``retries`` and so on.
+        :param arguments: the operator's; ``workers`` are those of each shard.
+        """
+        return sharded(cls, shards, arguments, shard_args)
+
+    @classmethod
     def check_defaults(cls, defaults: Mapping[str, Any]) -> None:
-        """Refuse what is for one run: Airflow passes over defaults that an operator does not take."""
+        """Refuse what is for one run, or no argument: Airflow passes over defaults that an operator does not take."""
+        if found := defaults.keys() & {"shards", "shard_args"}:
+            raise errors.ArgumentRefused(
+                f"default_args has {sorted(found)}, and no stage follows it there: write which stages are in shards, "
+                "as in DirectoryReadOperator.sharded(64, ...). Where another operator of this DAG takes it, give it to "
+                "that one"
+            )
         for option in OPTIONS.values():
             form, name = option.form, option.field_name
             if form and name in defaults and (option.where is Where.ONE_RUN or name != option.name):
@@ -81,12 +113,12 @@ class StageOperator(StageTask):
         given = {name: getattr(self, name) for name in options_for(type(self))}
         return {
             **given,
-            "stage": self.stage or f"{self.dag_id}.{self.task_id}",
+            "stage": self.stage or f"{self.dag_id}.{self.stage_task_id}",
             "params": function_params(context),
             "retention": settings.retention(given["retention"]),
             "workers": self._workers(),
             "durability": settings.durability(given["durability"]),
-            "attempt": attempt_of(context, self.partition),
+            "attempt": attempt_of(context, self.partition, self.stage_task_id),
             **form_choices(context, given),
         }
 
@@ -96,6 +128,12 @@ class StageOperator(StageTask):
 
 def _refuse_what_is_for_one_run(arguments: Mapping[str, Any]) -> None:
     for name in arguments:
+        if name in ("shards", "shard_args"):
+            raise errors.ArgumentRefused(
+                f"{name}= is no argument of an operator, which is one task, nor of .partial(): a stage in shards is a "
+                "task group. Write DirectoryReadOperator.sharded(64, task_id=..., ...), or the same of "
+                "StagedTransformOperator; decorators take shards=64 as it is"
+            )
         if name in OPTIONS and (form := OPTIONS[name].form) and OPTIONS[name].where is Where.ONE_RUN:
             raise errors.ArgumentRefused(
                 f"{name}= is for one run, and no argument of an operator: leave it out, give the DAG "

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from airflow.sdk import XComArg
 
-    from airflow_dirops.core import Outcome, Retention
+    from airflow_dirops.core import Retention, Stage
     from airflow_dirops.core.codecs.base import Codec
     from airflow_dirops.core.stage.partitions import PartitionsLike
 
@@ -149,15 +149,10 @@ class StagedTransformOperator(StageOperator):
             return 1  # it is one call, whatever other stages have
         return super()._workers()
 
-    def run_stage(self, **options: Any) -> Outcome:
+    def stage_of(self, **options: Any) -> Stage:
         """Transform the snapshot."""
-        from airflow_dirops.core import transform_directory
+        from airflow_dirops.core import Stage
 
         if self.aggregate is not None:  # the form is for all stages of a DAG, and this one has nothing to keep
             options["accept_code_change"] = False
-        return transform_directory(
-            transform=self.transform,
-            aggregate=self.aggregate,
-            read=self.read,
-            **options,
-        )
+        return Stage(transform=self.transform, aggregate=self.aggregate, read=self.read, **options)
