@@ -12,7 +12,7 @@ from airflow.sdk.execution_time.lazy_sequence import LazyXComSequence
 
 from airflow_dirops.core import errors
 from airflow_dirops.operators.task import StageTask
-from airflow_dirops.runtime.retries import COMMIT_RETRY_POLICY
+from airflow_dirops.runtime.retries import COMMIT_RETRY_POLICY, SHARD_RETRY_POLICY
 from airflow_dirops.runtime.run_names import CUT
 
 if TYPE_CHECKING:
@@ -51,13 +51,20 @@ class StagePart(StageTask):
 
     @contextmanager
     def _naming_tasks(self) -> Iterator[None]:
-        """Let errors that say what to clear name it as it is called in this DAG."""
+        """Let errors of those behind the plan say what to clear, by the names in this DAG."""
+        plan, shard, commit = map(self._beside, (PLAN, SHARD, COMMIT))
         try:
             yield
-        except (errors.ConflictError, errors.SetupError, errors.SourceChanged) as error:
-            plan, shard, commit = map(self._beside, (PLAN, SHARD, COMMIT))
-            named = f"{plan!r} is the task that plans, {shard!r} the shards, {commit!r} the commit"
-            error.args = (f"{error}. In this DAG {named}", *error.args[1:])
+        except (errors.SourceChanged, errors.TargetConflict) as error:
+            if not isinstance(error, errors.ListingChanged):
+                _add(
+                    error,
+                    f"The plan of this run counts on what was there before, so another try changes nothing: clear "
+                    f"{plan!r} with what is behind it, {shard!r} and {commit!r}; what is finished is not made again",
+                )
+            raise
+        except (errors.AttemptSuperseded, errors.SetupError) as error:
+            _add(error, f"In this DAG {plan!r} is the task that plans, {shard!r} the shards, and {commit!r} the commit")
             raise
 
 
@@ -85,7 +92,6 @@ class PlanShardsOperator(StagePart):
         with (
             ProgressTeller(context) as tell,
             StageMetrics(context, options["stage"], self.stage_task_id) as metrics,
-            self._naming_tasks(),
         ):
             found = self._run_stoppable(options, tell, self._cut)
             tell.ended("planned")
@@ -122,8 +128,10 @@ class RunShardOperator(StagePart):
 
     ui_color: str = "#dcefe6"
 
-    def __init__(self, *, shard: Mapping[str, Any], **kwargs: Any) -> None:
-        super().__init__(**kwargs)
+    def __init__(
+        self, *, shard: Mapping[str, Any], retry_policy: RetryPolicy | None = SHARD_RETRY_POLICY, **kwargs: Any
+    ) -> None:
+        super().__init__(retry_policy=retry_policy, **kwargs)
         self.shard = shard
 
     def execute(self, context: Context) -> dict[str, Any]:
@@ -187,6 +195,10 @@ class CommitShardsOperator(StagePart):
 def handed_on_as(place: tuple[Any, ...]) -> str:
     """The key of the XCom for what stands at a place of the fields."""
     return ".".join(map(str, place))
+
+
+def _add(error: Exception, sentence: str) -> None:
+    error.args = (f"{error}. {sentence}", *error.args[1:])
 
 
 def _plain(value: Any) -> Any:

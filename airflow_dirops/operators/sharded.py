@@ -101,8 +101,8 @@ def sharded(
         group = _group(arguments, numbers_names=numbers_names)
         if next(group.iter_mapped_task_groups(), None):
             refuse_mapping(group.group_id)
-    with group:
-        _fill(group, operator, shards, arguments, shard_args or {})
+        with group:
+            _fill(group, operator, shards, arguments, shard_args or {})
     return group
 
 

@@ -37,5 +37,8 @@ system that was full, a source that was not there yet, a user's function that ra
 and mostly finds that nothing is left to do.
 """
 
+SHARD_RETRY_POLICY = _failing_at(*_LASTING, errors.SourceChanged)
+"""As a shard of a stage deals with them: its plan says what the files were."""
+
 COMMIT_RETRY_POLICY = _failing_at(*_LASTING, errors.TargetConflict, errors.TooManyFailures)
-"""As the commit of a sharded stage deals with them: a plan, and what was made of it, stay what they are."""
+"""As the commit of a sharded stage deals with them: neither its plan nor what was made of it changes by another try."""
