@@ -134,7 +134,7 @@ class TestClaims:
         self, attempt: Attempt, before: FencedRun | None, current: Manifest | None
     ) -> None:
         row = ownership.next_row(attempt, before)
-        assert row is None or not ownership.has_committed(row, current)
+        assert row is None or not ownership.has_committed(row, current, ())
 
     @given(st.integers(0, 3), st.none() | rows)
     def test_tries_are_counted_only_where_nobody_else_counts(self, number: int, before: FencedRun | None) -> None:
@@ -254,31 +254,33 @@ class TestOpenClaims:
     ) -> None:
         attempt = msgspec.structs.replace(attempt, id=new_id())
         row = ownership.next_row(attempt, fence[RUN.fence_key])
-        if row is None or ownership.has_committed(row, current):
+        if row is None or ownership.has_committed(row, current, ()):
             return
         fence |= {RUN.fence_key: row}
         mine = manifest(new_id(), attempt)
         fence |= ownership.rows_after(attempt, fence, current, mine.snapshot)
         # The swap may fail: then it may try again.
-        assert not refused(ownership.refuse_ended, "target", attempt, fence, current)
-        assert refused(ownership.refuse_ended, "target", attempt, fence, mine) is AttemptSuperseded
+        assert not refused(ownership.refuse_ended, "target", attempt, fence, current, {mine.snapshot})
+        for now in (mine, current, None):
+            assert refused(ownership.refuse_ended, "target", attempt, fence, now, {new_id()}) is AttemptSuperseded
         # Whoever replaces it notes that it was there.
         other = Attempt(run=OTHER)
         fence.setdefault(OTHER.fence_key, FencedRun(1, other.ti_id, other.id))
         theirs = manifest(new_id(), other)
         fence |= ownership.rows_after(other, fence, mine, theirs.snapshot)
         for now in (theirs, None):
-            assert refused(ownership.refuse_ended, "target", attempt, fence, now) is AttemptSuperseded
-            assert ownership.open_until(attempt.id, fence, now, 0.0) is None
+            assert refused(ownership.refuse_ended, "target", attempt, fence, now, {mine.snapshot}) is AttemptSuperseded
+            assert ownership.open_until(fence[RUN.fence_key], now, {mine.snapshot}, 0.0) is None
 
-    @given(ids, fences, st.none() | manifests, st.floats(0, 1e10))
-    def test_what_is_open_is_somebodys_newest_claim_that_has_not_committed(
-        self, attempt: str, fence: dict[str, FencedRun], current: Manifest | None, last_work: float
+    @given(rows, st.none() | manifests, st.sets(ids), st.floats(0, 1e10))
+    def test_what_is_open_is_a_claim_that_has_not_committed(
+        self, row: FencedRun, current: Manifest | None, sealed: set[str], last_work: float
     ) -> None:
-        until = ownership.open_until(attempt, fence, current, last_work)
-        row = next((row for row in fence.values() if row.attempt == attempt), None)
-        assert (until is not None) == bool(row and row.open and not ownership.has_committed(row, current))
+        until = ownership.open_until(row, current, sealed, last_work)
+        assert (until is not None) == (row.open and not ownership.has_committed(row, current, sealed))
         assert until is None or until == last_work + ownership.OPEN_SECONDS
+        while_at_work = ownership.open_until(row, current, sealed, last_work, while_at_work=True)
+        assert while_at_work == (None if until is None else last_work)
 
     @given(st.booleans(), st.none() | st.floats(0, 1e10), st.floats(0, 1e10))
     def test_an_attempt_is_dead_when_nobody_works_on_it_or_may(

@@ -11,8 +11,19 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from airflow_dirops.core import Attempt, LogicalRun, Retention, open_snapshot, read_directory, upkeep
-from airflow_dirops.core.errors import ArgumentRefused, AttemptSuperseded, DiropsError, TooManyRemoved
+from airflow_dirops.core import (
+    Attempt,
+    LogicalRun,
+    Retention,
+    Stage,
+    cut,
+    gather,
+    open_snapshot,
+    read_directory,
+    upkeep,
+    work_shard,
+)
+from airflow_dirops.core.errors import ArgumentRefused, AttemptSuperseded, DiropsError, PlanSuperseded, TooManyRemoved
 from airflow_dirops.core.places.directory import control
 from airflow_dirops.core.places.directory.place import DirectoryPlace
 from airflow_dirops.testing.places.driving import Driven, attempt_of, terms
@@ -139,6 +150,60 @@ def go_on(*, source: str, target: str, mark: str, attempt: str, **_: Any) -> dic
     return {"snapshot": place.read_header().snapshot}
 
 
+def _sharded(source: str, target: str, mark: str, run: str = "", try_number: int = 1) -> Stage:
+    return Stage(
+        source=source,
+        target=target,
+        read=lambda path: None if path.endswith(".txt") else mark.encode() + Path(path).read_bytes(),
+        codec="bytes",
+        stage=STAGE,
+        version=mark,
+        attempt=Attempt(run=LogicalRun(dag_id="crash", run_id=run, task_id="stage"), try_number=try_number),
+    )
+
+
+def cut_shards(*, source: str, target: str, mark: str, run: str, **_: Any) -> dict[str, Any]:
+    """Plan, and leave the rest to whoever has the messages."""
+    planned = cut(_sharded(source, target, mark, run), 3)
+    return {"cut": planned.to_dict(), "shards": [shard.to_dict() for shard in planned.shards]}
+
+
+def work_shards(
+    *, source: str, target: str, mark: str, cut: dict[str, Any], shards: list[dict[str, Any]], **_: Any
+) -> dict[str, Any]:
+    """Work on all shards; a try before may have come to any point of that, or may have committed."""
+    stage = _sharded(source, target, mark)
+    try:
+        sealed = [work_shard(stage, shard) for shard in shards]
+    except PlanSuperseded:
+        if open_snapshot(target).manifest.attempt.id != cut["plan"]:
+            raise
+        sealed = [
+            {"plan": cut["plan"], "shard": n, "area": cut["plan"], "digest": "0" * 64} for n in range(len(shards))
+        ]
+    return {"sealed": sealed, "cut": cut}
+
+
+def gather_shards(
+    *, source: str, target: str, mark: str, cut: dict[str, Any], sealed: list[dict[str, Any]], **_: Any
+) -> dict[str, Any]:
+    """Commit, and clean up what a try before may have left."""
+    outcome = gather(_sharded(source, target, mark), cut, sealed)
+    upkeep.clean(target)
+    return {"snapshot": outcome.snapshot}
+
+
+def finish_shards(**arguments: Any) -> dict[str, Any]:
+    return gather_shards(**arguments | work_shards(**arguments))
+
+
+def run_shards(*, try_number: int = 1, source: str, target: str, mark: str, **_: Any) -> dict[str, Any]:
+    """All of it, for one run whose tries take over from each other."""
+    planned = cut(_sharded(source, target, mark, "sharded", try_number), 3)
+    told = {"cut": planned.to_dict(), "shards": [shard.to_dict() for shard in planned.shards]}
+    return finish_shards(source=source, target=target, mark=mark, **told)
+
+
 def _finish(driven: Driven, values: dict[str, bytes]) -> None:
     made = set()
     for other in driven.claim.others:
@@ -164,6 +229,11 @@ JOBS = {
     "let_through": let_through,
     "plan": plan,
     "go_on": go_on,
+    "cut_shards": cut_shards,
+    "work_shards": work_shards,
+    "gather_shards": gather_shards,
+    "finish_shards": finish_shards,
+    "run_shards": run_shards,
 }
 
 

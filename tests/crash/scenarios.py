@@ -297,6 +297,43 @@ def left_open(world: World) -> Job:
 
 @scenario
 @also_plain
+def sharded(world: World) -> Job:
+    """One process after the other plans, works on three shards, and commits."""
+    world.commit(**ONE)
+    return Job(TWO, "run_shards")
+
+
+@scenario
+def sharded_rerun(world: World) -> Job:
+    """Most outputs are carried over; the try before died with two shards sealed."""
+    world.commit(**ONE)
+    world.crash(Strike("kill-after", 2, "seal.json"), "run_shards", **TWO | {"mark": "A"})
+    return Job(TWO | {"mark": "A", "try_number": 2}, "run_shards")
+
+
+@scenario
+def shards_at_work(world: World) -> Job:
+    """The plan is made; who works on the shards dies, and then another process does."""
+    world.commit(**ONE)
+    planned = world.run("cut_shards", **TWO).result
+    assert planned
+    return Job({"source": TWO["source"], "mark": TWO["mark"], **planned}, "finish_shards")
+
+
+@scenario
+@also_plain
+def shards_gathered(world: World) -> Job:
+    """All shards are sealed; who commits dies, and then another process does."""
+    world.commit(**ONE)
+    planned = world.run("cut_shards", **TWO).result
+    assert planned
+    sealed = world.run("work_shards", **{"source": TWO["source"], "mark": TWO["mark"], **planned}).result
+    assert sealed
+    return Job({"source": TWO["source"], "mark": TWO["mark"], **sealed}, "gather_shards")
+
+
+@scenario
+@also_plain
 def lost_fence(world: World) -> Job:
     """It cannot be read, so it is put aside, and nobody has claimed."""
     world.commit(**ONE)

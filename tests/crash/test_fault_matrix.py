@@ -34,6 +34,8 @@ SCENARIOS = (
     "rollback",
     "repair",
     "removal_let_through",
+    "sharded",
+    "shards_gathered",
 )
 WRITING = (errno.ENOSPC, errno.EIO, errno.EDQUOT, errno.EACCES, errno.EROFS, errno.ENOENT, errno.ESTALE)
 READING = (errno.EIO, errno.EACCES, errno.ESTALE)

@@ -143,9 +143,9 @@ class World:
             raise AssertionError(f"{arguments} did not commit: {ended}")
         return str(ended.result["snapshot"])
 
-    def crash(self, strike: Strike, **arguments: Any) -> None:
-        """Run a stage that must die at the strike."""
-        ended = self.run(strike=strike, **arguments)
+    def crash(self, strike: Strike, job: str = "stage", **arguments: Any) -> None:
+        """Run a job that must die at the strike."""
+        ended = self.run(job, strike=strike, **arguments)
         if ended.status != "killed":
             raise AssertionError(f"{strike} did not happen: {ended}")
 

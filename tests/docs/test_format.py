@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from airflow_dirops.core import Partitions, read_directory, transform_directory
+from airflow_dirops.core import Partitions, Stage, cut, read_directory, transform_directory, work_shard
 from airflow_dirops.core.disk.sorting import MAX_IN_MEMORY
 from airflow_dirops.core.errors import Stopped
 from airflow_dirops.core.format import entries, manifest
@@ -26,7 +27,15 @@ from tests.docs.markdown import code_in, page
 
 FORMAT = page("docs/format.md")
 # Named by the user's data, not by the format.
-FREE_NAMES = {"lists": "<name>", "writer": "<name>", "dimensions": "<name>", "<run>.committed": "<snapshot>"}
+FREE_NAMES = {
+    "lists": "<name>",
+    "first": "<name>",
+    "reasons": "<reason>",
+    "done": "<how>",
+    "writer": "<name>",
+    "dimensions": "<name>",
+    "<run>.committed": "<snapshot>",
+}
 
 
 def documented(heading: str) -> set[str]:
@@ -197,6 +206,7 @@ def test_members_of_an_open_claim(tmp_path: Path) -> None:
     other = DirectoryPlace(tmp_path / "other")
     other.adopt(None)
     unmanaged = Driven.begin(other, attempt_of(), terms(full=True))
+    unmanaged.claim.leave_open(while_at_work=True)
     for driven in (open_one, unmanaged):
         driven.leave()
     found = [json.loads(path.read_bytes()) for path in tmp_path.glob(".dirops/*/attempts/*/claim.json")]
@@ -204,6 +214,49 @@ def test_members_of_an_open_claim(tmp_path: Path) -> None:
     named = {f"{name}.{FREE_NAMES[name]}" if name in FREE_NAMES else name for one in found for name in one}
     assert named == documented("`attempts/<attempt>/claim.json`")
     assert all(set(one["run"]) <= members_of_run for one in found)
+
+
+@pytest.fixture
+def plans(tmp_path: Path) -> list[Path]:
+    """Notes of sharded stages: of joined sources, of a roll-up, and after a change of the code and a try that died."""
+    for folder, count in (("one", 4), ("two", 3)):
+        (tmp_path / folder).mkdir()
+        for number in range(count):
+            (tmp_path / folder / f"{number}.txt").write_text(f"{folder} {number}")
+    (tmp_path / "one/3.xml").write_text("<x/>")
+    joined = {"source": [tmp_path / "one", tmp_path / "two"], "join": "inner", "pattern": "*.txt", "partition": "day"}
+    day = tmp_path / "days/2026-11-01"
+    read_directory(source=tmp_path / "two", target=day, read=read, codec="text", stage="day", partition=day.name)
+    week = Partitions(tmp_path / "days/{partition}", ["2026-11-01", "2026-11-02"], missing="allow")
+    changed: dict[str, Any] = {"source": tmp_path / "one", "codec": "text", "stage": "changed"}
+    read_directory(**changed, target=tmp_path / "changed", read=read, version="1")
+    (tmp_path / "one/zzz.txt").touch()
+    with pytest.raises(Stopped):
+        read_directory(**changed, target=tmp_path / "changed", read=read, version="2")
+    (tmp_path / "one/zzz.txt").unlink()
+    stages = [
+        Stage(**joined, target=tmp_path / "joined", read=read, transform=join_texts, codec="text", limit=2),
+        Stage(source=week, target=tmp_path / "week", transform=str.upper, codec="text"),
+        Stage(**changed, target=tmp_path / "changed", read=read, version="2"),
+    ]
+    for stage in stages:
+        for shard in cut(stage, 2).shards[:1]:
+            work_shard(stage, shard)
+    return sorted(tmp_path.glob(".dirops/*/attempts/*/notes/*"))
+
+
+def join_texts(one: str, two: str) -> str:
+    return one + two
+
+
+@pytest.mark.parametrize("name", ["plan.json", "plan-<n>.jsonl", "seal.json"])
+def test_members_of_notes(plans: list[Path], name: str) -> None:
+    paths = [path for path in plans if re.fullmatch(name.replace("<n>", r"\d+"), path.name)]
+    area = "attempts/<attempt>-<n>" if name == "seal.json" else "attempts/<attempt>"
+    found = {member for path in paths for line in lines(path) for member in members(line)}
+    if name == "plan-<n>.jsonl":
+        found = {member.partition(".")[0] for member in found}
+    assert found == documented(f"`{area}/notes/{name}`")
 
 
 def test_members_of_the_journal(attempts: list[Path]) -> None:

@@ -18,10 +18,20 @@ _NOT_EMPTY = (errno.ENOTEMPTY, errno.EEXIST)
 
 
 class Concerns:
-    """What went wrong in a clean-up, which never stops for it."""
+    """What went wrong in a clean-up, which never stops for it.
 
-    def __init__(self, log: logging.Logger | logging.LoggerAdapter[logging.Logger], most: int = 3) -> None:
+    :param told: gets all of it, in words, each once; the log gets the first few.
+    """
+
+    def __init__(
+        self,
+        log: logging.Logger | logging.LoggerAdapter[logging.Logger],
+        told: list[str] | None = None,
+        most: int = 3,
+    ) -> None:
         self._log = log
+        self._told = told
+        self._known = set[str]()
         self._noted = FirstFew[str](most)
         self._below = FirstFew[str](most)
 
@@ -29,25 +39,43 @@ class Concerns:
         """Warn; but of what is in the lower layer of an overlay only say that it stays, since nothing can be done."""
         if isinstance(error, OSError) and error.errno == errno.EXDEV:
             self._below.add(os.fspath(path))
-        elif self._noted.add(os.fspath(path)):
-            self._log.warning("%s %s: %s", what, shown(os.fspath(path)), error)
+            return
+        text = f"{what} {shown(os.fspath(path))}: {error}"
+        if not self._tell(text):
+            return
+        if self._noted.add(os.fspath(path)):
+            self._log.warning("%s", text)
 
     def sum_up(self) -> None:
         if more := self._noted.more:
             self._log.warning("%s such warnings", more)
         if self._below.count:
-            self._log.info(
-                "%d directories come from the lower layer of an overlay, as from a container's image, and stay, since "
-                "removing them would free nothing: %s",
-                self._below.count,
-                shown(self._below.phrase()),
+            text = (
+                f"{self._below.count} directories come from the lower layer of an overlay, as from a container's "
+                f"image, and stay, since removing them would free nothing: {shown(self._below.phrase())}"
             )
+            self._tell(text)
+            self._log.info("%s", text)
+
+    def _tell(self, text: str) -> bool:
+        """Whether it is news."""
+        if self._told is None:
+            return True
+        if is_news := text not in self._known:
+            self._known.add(text)
+            self._told.append(text)
+        return is_news
 
 
 @contextmanager
-def concerns(log: logging.Logger | logging.LoggerAdapter[logging.Logger]) -> Iterator[Concerns]:
-    """Warn of the first few, and at the end of how many more there were."""
-    found = Concerns(log)
+def concerns(
+    log: logging.Logger | logging.LoggerAdapter[logging.Logger], told: list[str] | None = None
+) -> Iterator[Concerns]:
+    """Warn of the first few, and at the end of how many more there were.
+
+    :param told: gets all of it, in words.
+    """
+    found = Concerns(log, told)
     try:
         yield found
     finally:

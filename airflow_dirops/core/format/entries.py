@@ -12,7 +12,7 @@ import sys
 import msgspec
 
 from airflow_dirops.core.errors import KeyRefused
-from airflow_dirops.core.format.members import Count, Digest, InputDigest, Number
+from airflow_dirops.core.format.members import MOST, Count, Digest, InputDigest, Number
 
 MANIFEST_DIRECTORY = "_dirops"
 CONTROL_DIRECTORY = ".dirops"
@@ -63,6 +63,15 @@ class Input(msgspec.Struct, frozen=True, omit_defaults=True):
         """Whether this is the same file, unchanged, and so is what lies beside it."""
         mine = (self.path, self.size, self.mtime_ns, self.digest, self.beside)
         return mine == (other.path, other.size, other.mtime_ns, other.digest, other.beside)
+
+
+def mtime_ns_of(status: os.stat_result) -> int:
+    """The modification time of a file, as documents have it: what does not fit into 64 bits is the nearest that does.
+
+    That are times before 1677 and after 2262, which many file systems keep.
+    """
+    mtime_ns = status.st_mtime_ns
+    return mtime_ns if -MOST <= mtime_ns <= MOST else MOST if mtime_ns > 0 else -MOST
 
 
 is_plain = re.compile(_PLAIN, re.ASCII).fullmatch

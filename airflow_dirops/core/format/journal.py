@@ -7,7 +7,7 @@ from typing import Literal
 
 import msgspec
 
-from airflow_dirops.core.format.entries import Input
+from airflow_dirops.core.format.entries import Input, mtime_ns_of
 from airflow_dirops.core.format.members import Count, Digest, Number
 
 State = Literal["made", "carried", "skipped", "quarantined"]
@@ -40,10 +40,10 @@ class Output(msgspec.Struct, frozen=True):
 
     @classmethod
     def of(cls, path: str, status: os.stat_result, digest: str) -> Output:
-        return cls(path, status.st_size, digest, status.st_ino, status.st_mtime_ns)
+        return cls(path, status.st_size, digest, status.st_ino, mtime_ns_of(status))
 
     def is_still(self, status: os.stat_result) -> bool:
-        seen = (status.st_size, status.st_ino, status.st_mtime_ns)
+        seen = (status.st_size, status.st_ino, mtime_ns_of(status))
         return seen == (self.size, self.inode, self.mtime_ns)
 
 

@@ -13,7 +13,8 @@ from msgspec import Meta
 
 _ID = r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 _RETIRED = rf"(?:{_ID}|unmanaged-\d{{8}}T\d{{6}}Z)(?:-\d{{1,9}})?"
-_MOST = 2**63 - 1
+MOST = 2**63 - 1
+"""What fits into 64 bits."""
 
 Id = Annotated[str, Meta(pattern=rf"\A{_ID}\Z", max_length=36)]
 """A UUID as its text. Directories are named by it, so it can be nothing else."""
@@ -24,9 +25,9 @@ RetiredName = Annotated[str, Meta(pattern=rf"\A{_RETIRED}\Z", max_length=64)]
 Digest = Annotated[str, Meta(pattern=r"\A[0-9a-f]{64}\Z", max_length=64)]
 InputDigest = Annotated[str, Meta(pattern=r"\A(?:joined:)?[0-9a-f]{64}\Z", max_length=71)]
 """Of a file, or of several inputs that were joined."""
-Count = Annotated[int, Meta(ge=0, le=_MOST)]
-Number = Annotated[int, Meta(ge=-_MOST, le=_MOST)]
-"""A time in nanoseconds, or a place among others: what fits into 64 bits."""
+Count = Annotated[int, Meta(ge=0, le=MOST)]
+Number = Annotated[int, Meta(ge=-MOST, le=MOST)]
+"""A time in nanoseconds, or a place among others."""
 Seconds = Annotated[float, Meta(ge=0, le=1e12)]
 Word = Annotated[str, Meta(pattern=r"\A[^\s/\0]+\Z", max_length=128)]
 Suffix = Annotated[str, Meta(pattern=r"\A\.[^\s/\0]+\Z", max_length=128)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from datetime import UTC, datetime
+from math import inf
 from uuid import UUID
 
 import msgspec
@@ -50,7 +51,17 @@ def new_id() -> str:
 
 def time_of(made: str) -> str:
     """When :func:`new_id` made an id: UTC, ISO 8601."""
-    return shown_time((UUID(made).int >> 80) / 1000)  # RFC 9562, 5.7
+    return shown_time(_seconds_of(UUID(made)))
+
+
+def began_at(attempt: str) -> float:
+    """When an attempt was made, in seconds since the epoch, by its id; long ago where somebody else made that."""
+    identity = UUID(attempt)
+    return _seconds_of(identity) if identity.version == 7 else -inf
+
+
+def _seconds_of(identity: UUID) -> float:
+    return (identity.int >> 80) / 1000  # RFC 9562, 5.7
 
 
 def shown_time(seconds: float) -> str:

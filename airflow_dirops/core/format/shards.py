@@ -78,8 +78,8 @@ class PlanRecord(ManifestModel, frozen=True, kw_only=True, omit_defaults=True):
     removed: Count
     is_due: bool
     ignored: Count
-    where: tuple[LongText, ...]
-    sources: tuple[SourceRecord, ...]
+    where: Annotated[tuple[LongText, ...], Meta(min_length=1)]
+    sources: Annotated[tuple[SourceRecord, ...], Meta(min_length=1)]
     partitions: tuple[PartitionRecord, ...] = ()
     dead: tuple[AreaName, ...] = ()
     slices: tuple[SliceRecord, ...]

@@ -141,7 +141,7 @@ class Cleaned:
     :param snapshots: those that it removed, by id.
     :param unmanaged: replaced directories that no stage wrote, by their names in ``retired/``; they stay.
     :param foreign: what somebody put beside the target; it stays too.
-    :param left: attempts that may be at work, in words; they stay as well.
+    :param left: attempts that may be at work, and what could not be looked at or removed, in words; they stay as well.
     """
 
     orphans: list[str]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import msgspec
 
@@ -49,8 +49,22 @@ def try_that_committed(row: FencedRun, snapshot: Manifest | None) -> int:
     return max(row.committed.get(snapshot.snapshot, 0), row.committed.get(snapshot.restored or "", 0))
 
 
-def has_committed(row: FencedRun, current: Manifest | None) -> bool:
-    """Whether the claim of this line has committed: its snapshot is there, or was until another one replaced it."""
+def noted_by(row: FencedRun) -> frozenset[str]:
+    """The snapshots that the claim of this line has committed, or was about to."""
+    return frozenset(snapshot for snapshot, made in row.committed.items() if made >= row.try_number)
+
+
+def has_committed(row: FencedRun, current: Manifest | None, sealed: Collection[str]) -> bool:
+    """Whether the claim of this line has committed: its snapshot is there, or was until another one replaced it, or
+    somebody removed it.
+
+    :param sealed: the snapshots that lie in the claim's staging areas; what is noted and not there was committed.
+    """
+    return is_known_to_stand(row, current) or not noted_by(row).issubset(sealed)
+
+
+def is_known_to_stand(row: FencedRun, current: Manifest | None) -> bool:
+    """Whether what the claim of this line has committed is there, or was replaced by who saw it there."""
     return max(try_that_committed(row, current), row.done) >= row.try_number
 
 
@@ -131,34 +145,44 @@ def refuse_superseded(place: str, attempt: Attempt, fence: Mapping[str, FencedRu
         raise AttemptSuperseded(_superseded(place, attempt, newest))
 
 
-def refuse_ended(place: str, attempt: Attempt, fence: Mapping[str, FencedRun], current: Manifest | None) -> None:
+def refuse_ended(
+    place: str, attempt: Attempt, fence: Mapping[str, FencedRun], current: Manifest | None, sealed: Collection[str]
+) -> None:
     """Refuse a process of an attempt that another process of it has brought to its end.
 
     :param place: the target, for messages.
     :param current: what is there now.
+    :param sealed: the snapshots that lie in the attempt's staging areas.
     :raises AttemptSuperseded: if the attempt has committed.
     """
     row = fence.get(attempt.run.fence_key)
-    if row is not None and row.attempt == attempt.id and has_committed(row, current):
+    if row is not None and row.attempt == attempt.id and has_committed(row, current, sealed):
+        stands = "what the other one committed stands"
+        removed = "what the other one committed was removed since; run the stage from its beginning"
         raise AttemptSuperseded(
             f"try {attempt.try_number} of {attempt.run} has committed to the target {place!r} already, by another of "
-            "its processes. This one changes nothing; what the other one committed stands"
+            f"its processes. This one changes nothing; {stands if is_known_to_stand(row, current) else removed}"
         )
 
 
 def open_until(
-    attempt: str, fence: Mapping[str, FencedRun], current: Manifest | None, last_work: float
+    row: FencedRun,
+    current: Manifest | None,
+    sealed: Collection[str],
+    last_work: float,
+    *,
+    while_at_work: bool = False,
 ) -> float | None:
-    """Until when a claim waits for a process that goes on with it; None if it does not.
+    """Until when the claim of a line waits for a process that goes on with it; None if it does not.
 
-    :param attempt: the id of whose it is.
     :param current: the snapshot that is there now.
+    :param sealed: the snapshots that lie in the claim's staging areas.
     :param last_work: when a process of it was last at work, by the clock of the place, in seconds.
+    :param while_at_work: it is open only for as long as any process of it is at work.
     """
-    row = next((row for row in fence.values() if row.attempt == attempt), None)
-    if row is None or not row.open or has_committed(row, current):
+    if not row.open or has_committed(row, current, sealed):
         return None
-    return last_work + OPEN_SECONDS
+    return last_work if while_at_work else last_work + OPEN_SECONDS
 
 
 def is_dead(*, is_at_work: bool, until: float | None, now: float) -> bool:
@@ -182,7 +206,8 @@ def refuse_to_go_on(
     """
     who = f"the claim of try {attempt.try_number} of {attempt.run} on the target {place!r}"
     if until is None or until <= now:
-        why = "was not left open" if until is None else "was left open, and for a week nobody has worked on it"
+        since = "nobody is at work on it any more" if claim.while_at_work else "for a week nobody has worked on it"
+        why = "was not left open" if until is None else f"was left open, and {since}"
         raise AttemptSuperseded(f"{who} {why}, so nobody can go on with it; run the stage from its beginning")
     if claim.stage != terms.stage:
         raise TargetRefused(f"{who} is of stage {claim.stage!r}, and stage {terms.stage!r} cannot go on with it")

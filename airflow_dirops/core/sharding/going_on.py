@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from airflow_dirops.core.errors import AttemptSuperseded, PlanSuperseded
+from contextlib import suppress
+
+from airflow_dirops.core.errors import AttemptSuperseded, DiropsError, PlanSuperseded
 from airflow_dirops.core.format.code import Code
+from airflow_dirops.core.format.manifest import Manifest
 from airflow_dirops.core.format.shards import PlanRecord
 from airflow_dirops.core.place.claim import Claim
 from airflow_dirops.core.place.place import Place
@@ -25,10 +28,26 @@ def go_on(stage: Stage, code: Code | None, plan: str, host: str, *, shard: int |
     :raises TargetRefused: if it was made with other code.
     """
     place = place_of(stage.target)
+    if committed_by(place, plan):
+        raise PlanSuperseded(
+            f"the plan {plan} has been committed to the target {place.name!r} already, so nothing more is done for it. "
+            f"To do all of it anew: {PLAN_ANEW[0].lower()}{PLAN_ANEW[1:]}"
+        )
     try:
         return place, place.resume(plan, terms_of(stage, code), shard=shard, host=host)
     except AttemptSuperseded as error:
         raise superseded(error) from error
+
+
+def committed_by(place: Place, plan: str) -> Manifest | None:
+    """The snapshot that is there, if it is what was made of a plan.
+
+    :param plan: the id of the attempt that planned.
+    """
+    with suppress(DiropsError):
+        current = place.read_header()
+        return current if current.attempt.id == plan else None
+    return None
 
 
 def superseded(error: AttemptSuperseded) -> PlanSuperseded:

@@ -13,7 +13,7 @@ import msgspec
 from airflow_dirops.core.disk.held import is_damage
 from airflow_dirops.core.disk.sorting import Sorter
 from airflow_dirops.core.errors import DanglingLink, SourceChanged, StorageError
-from airflow_dirops.core.format.entries import Input, order_of
+from airflow_dirops.core.format.entries import Input, mtime_ns_of, order_of
 from airflow_dirops.core.format.manifest import PartitionRecord
 from airflow_dirops.core.messages.shown import logger
 from airflow_dirops.core.snapshot.reader import Snapshot
@@ -126,7 +126,7 @@ class BareDirectory:
             raise SourceChanged(
                 f"{path!r} went away between listing and reading; run again when its writer has finished"
             ) from error
-        if (status.st_size, status.st_mtime_ns) != (item.size, item.mtime_ns):
+        if (status.st_size, mtime_ns_of(status)) != (item.size, item.mtime_ns):
             raise SourceChanged(
                 f"{path!r} changed while it was read ({item.size} bytes when listed, {status.st_size} now); "
                 "run again when its writer has finished"

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from airflow_dirops.core.disk.identity import Identity, identity_of
 from airflow_dirops.core.errors import StorageError, TargetRefused, storage_errors
-from airflow_dirops.core.format.entries import RESERVED, Input
+from airflow_dirops.core.format.entries import RESERVED, Input, mtime_ns_of
 from airflow_dirops.core.stage.patterns import Selection
 
 # What the status of a link gives that leads nowhere, to itself, through a file, or to a name that is too long.
@@ -116,7 +116,7 @@ class Listing:
             return self._describe_dangling(entry, path)
         if stat.S_ISREG(status.st_mode):
             self.changed_ns = status.st_ctime_ns
-            return Input(path, status.st_size, status.st_mtime_ns)
+            return Input(path, status.st_size, mtime_ns_of(status))
         if stat.S_ISDIR(status.st_mode):
             self._leave_unfollowed(path)
         self.ignored += 1
@@ -158,7 +158,7 @@ class Listing:
             if entry.is_symlink():
                 status = entry.stat(follow_symlinks=False)
                 self.changed_ns = status.st_ctime_ns
-                return Input(path, 0, status.st_mtime_ns, dangling=True)
+                return Input(path, 0, mtime_ns_of(status), dangling=True)
         except FileNotFoundError:
             pass
         # It went away since the directory was read.

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import msgspec
 
 from airflow_dirops.core.disk.sorting import Sorter
-from airflow_dirops.core.format.entries import Input, path_at
+from airflow_dirops.core.format.entries import Input, mtime_ns_of, path_at
 from airflow_dirops.core.source.inputs import Inputs
 
 DANGLING = -1
@@ -77,7 +77,7 @@ class SortedInputs(Inputs):
         except OSError:
             # Away, or a link that leads nowhere: not as it was when it was there.
             return None
-        return path, status.st_size, status.st_mtime_ns
+        return path, status.st_size, mtime_ns_of(status)
 
 
 def _is_numbered(order: bytes) -> bool:

@@ -40,7 +40,7 @@ class Keeper:
         :returns: them as they are there now; None if one of them is not the one that was finished.
         """
         tree = cast(LeftTree, other)
-        found = [there for output in outputs if (there := _still_there(output, tree.directory, tree.is_checked))]
+        found = [there for output in outputs if (there := _still_there(output, tree))]
         if len(found) != len(outputs):
             return None
         return tuple([self._take(output, tree) for output in found])
@@ -61,21 +61,23 @@ class Keeper:
         :raises ShardMissing: if it is not there, or is not the one that was sealed.
         """
         file, tree = gathered.file, cast(LeftTree, gathered.area)
-        directory = tree.directory
         output = Output(file.path, file.size, file.digest, file.inode, file.mtime_ns)
         # What was synced outlives a reboot, and so does what another machine's kernel has.
         is_checked = self._is_durable or not tree.is_from_before_reboot
+        where = file.path
         try:
+            directory = tree.directory
+            where = f"{directory.path}/{file.path}"
             status = directory.regular_status(file.path)
             is_same = (is_checked and output.is_still(status)) or (
                 status.st_size == file.size and _digest_of(directory, file.path) == file.digest
             )
         except OSError as error:
             if is_damage(error):
-                raise shard_missing(gathered.shard, f"{directory.path / file.path}: {error.strerror}") from error
-            raise StorageError("looking at", directory.path / file.path, error) from error
+                raise shard_missing(gathered.shard, f"{error.filename or where!r}: {error.strerror}") from error
+            raise StorageError("looking at", where, error) from error
         if not is_same:
-            raise shard_missing(gathered.shard, f"{directory.path / file.path}: it is not the file that was sealed")
+            raise shard_missing(gathered.shard, f"{where!r} is not the file that was sealed")
         if not self._link(file.path, directory):
             self._copy(output, directory)
 
@@ -150,17 +152,20 @@ def directory_of(held: Held) -> HeldDirectory:
     return cast(HeldTree, held).directory
 
 
-def _still_there(output: Output, directory: HeldDirectory, is_checked: bool) -> Output | None:
+def _still_there(output: Output, tree: LeftTree) -> Output | None:
     """A finished file as it lies there now, or None if it is another one."""
+    where = output.path
     try:
+        directory = tree.directory
+        where = f"{directory.path}/{output.path}"
         status = directory.regular_status(output.path)
-        if is_checked:
+        if tree.is_checked:
             return output if output.is_still(status) else None
         is_same = _digest_of(directory, output.path) == output.digest
     except OSError as error:
         if is_damage(error):
             return None
-        raise StorageError("looking at", directory.path / output.path, error) from error
+        raise StorageError("looking at", where, error) from error
     return Output.of(output.path, status, output.digest) if is_same else None
 
 

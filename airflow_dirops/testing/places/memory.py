@@ -8,7 +8,6 @@ import time
 from collections.abc import Iterable, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass
-from math import inf
 
 from airflow_dirops.core.errors import (
     ArgumentRefused,
@@ -16,6 +15,7 @@ from airflow_dirops.core.errors import (
     DiropsError,
     ManifestDamaged,
     ManifestMissing,
+    SnapshotExpired,
 )
 from airflow_dirops.core.format.control import Adoption, FencedRun, Owner
 from airflow_dirops.core.format.manifest import Manifest
@@ -95,14 +95,16 @@ class MemoryPlace(MemoryTarget):
             raise AttemptSuperseded(f"attempt {attempt} has left no claim open on {self.name!r}, or it is over")
         mine = left.attempt(attempt)
         refuse_superseded(self.name, mine, store.fence)
-        refuse_ended(self.name, mine, store.fence, current)
-        row = store.fence[mine.run.fence_key]
-        until = inf if left.while_at_work and row.open else self.given_up_at(attempt)
-        refuse_to_go_on(self.name, mine, left, terms, until, time.time())
+        refuse_ended(self.name, mine, store.fence, current, self.sealed_by(mine.id))
+        refuse_to_go_on(self.name, mine, left, terms, self.waits_until(attempt), time.time())
         base = None
         if left.base:
-            with closing(self.hold(left.base)) as held:
-                base = held.manifest
+            try:
+                with closing(self.hold(left.base)) as held:
+                    base = held.manifest
+            except SnapshotExpired as error:
+                raise SnapshotExpired(f"{error}, from its beginning") from error
+        row = store.fence[mine.run.fence_key]
         return self._begin(mine, base, terms, row, full=left.full, shard=shard)
 
     def permits_removal(self, snapshot: str) -> bool:

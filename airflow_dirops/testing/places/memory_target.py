@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable
 from contextlib import suppress
+from math import inf
 
 import msgspec
 
@@ -15,7 +16,7 @@ from airflow_dirops.core.errors import (
     SnapshotExpired,
 )
 from airflow_dirops.core.format.control import OpenClaim
-from airflow_dirops.core.format.manifest import Manifest
+from airflow_dirops.core.format.manifest import HEADER, Manifest
 from airflow_dirops.core.format.runs import Attempt
 from airflow_dirops.core.place.place import FailedInTry, FailedTry
 from airflow_dirops.core.rules.ownership import (
@@ -93,20 +94,33 @@ class MemoryTarget:
         for attempt in self.attempts():
             areas = self.store.areas_of(attempt).values()
             is_at_work = any(area.is_alive or area.holder for area in areas)
-            if is_dead(is_at_work=is_at_work, until=self.given_up_at(attempt), now=time.time()):
+            if is_dead(is_at_work=is_at_work, until=self.open_until(attempt), now=time.time()):
                 yield attempt
 
-    def given_up_at(self, attempt: str) -> float | None:
-        claim = self.store.open_claims.get(attempt)
-        if claim is None or claim.while_at_work:
-            return None
+    def open_until(self, attempt: str) -> float | None:
+        """Until when a claim waits for somebody who goes on with it, if nobody is at work on it."""
+        row = next((row for row in self.store.fence.values() if row.attempt == attempt), None)
         last_work = max((area.last_work for area in self.store.areas_of(attempt).values()), default=0.0)
-        return open_until(attempt, self.store.fence, self.manifest(), last_work)
+        claim = self.store.open_claims.get(attempt)
+        if row is None or claim is None:
+            return None
+        sealed = self.sealed_by(attempt)
+        return open_until(row, self.manifest(), sealed, last_work, while_at_work=claim.while_at_work)
+
+    def waits_until(self, attempt: str) -> float | None:
+        """The same, but without an end for as long as somebody is."""
+        until, areas = self.open_until(attempt), self.store.areas_of(attempt).values()
+        return inf if until is not None and any(area.is_alive for area in areas) else until
+
+    def sealed_by(self, attempt: str) -> set[str]:
+        """The snapshots that an attempt's processes have sealed and not committed."""
+        areas = self.store.areas_of(attempt).values()
+        return {area.content.manifest(self.name).snapshot for area in areas if HEADER in area.files}
 
     def leave_open(self, attempt: Attempt, claim: OpenClaim) -> None:
         fence = self.store.fence
         refuse_superseded(self.name, attempt, fence)
-        refuse_ended(self.name, attempt, fence, self.manifest())
+        refuse_ended(self.name, attempt, fence, self.manifest(), self.sealed_by(attempt.id))
         self.store.open_claims[attempt.id] = claim
         row = fence[attempt.run.fence_key]
         fence[attempt.run.fence_key] = msgspec.structs.replace(row, open=True)
@@ -116,7 +130,7 @@ class MemoryTarget:
     ) -> None:
         store, current = self.store, self.manifest()
         refuse_superseded(self.name, attempt, store.fence)
-        refuse_ended(self.name, attempt, store.fence, current)
+        refuse_ended(self.name, attempt, store.fence, current, self.sealed_by(attempt.id))
         refuse_sibling(self.name, attempt.run, current.attempt if current else None, store.fence)
         refuse_conflict(self.name, attempt, base, current, sealed, on_conflict)
         store.fence |= rows_after(attempt, store.fence, current, sealed.snapshot)
@@ -135,7 +149,7 @@ class MemoryTarget:
         in_use = [
             claim.base
             for attempt, claim in self.store.open_claims.items()
-            if not is_dead(is_at_work=False, until=self.given_up_at(attempt), now=time.time())
+            if (until := self.waits_until(attempt)) is not None and until > time.time()
         ]
         expired = [one for one in expired if one.manifest(self.name).snapshot not in in_use]
         self.store.retired = [one for one in self.store.retired if one not in expired]

@@ -6,7 +6,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from airflow_dirops.core.errors import ArgumentRefused, AttemptSuperseded, TargetRefused
+from airflow_dirops.core.errors import (
+    ArgumentRefused,
+    AttemptSuperseded,
+    ManifestMissing,
+    SnapshotExpired,
+    TargetRefused,
+)
 from airflow_dirops.core.format.runs import new_id
 from airflow_dirops.core.place.claim import Lost, Won
 from airflow_dirops.core.rules.ownership import OPEN_SECONDS
@@ -117,21 +123,40 @@ class OpenClaimTests(Promises):
         planner.fail()
         expect(sight == seen_in(place) == {"a.bin": b"other"}, "what was committed stands")
 
-    @pytest.mark.parametrize("replaced", [False, True])
-    def test_a_process_that_wakes_late_does_not_commit_again(self, place: Place, replaced: bool) -> None:
+    @pytest.mark.parametrize("since", ["", "replaced", "removed", "removed, replaced"])
+    def test_a_process_that_wakes_late_does_not_commit_again(self, place: Place, since: str) -> None:
+        committed(place, {"a.bin": b"old"}, attempt_of("old"))
         planner = Driven.begin(place).put({"a.bin": b"planner"})
         sealed = planner.seal()
         planner.claim.leave_open()
         successor = Driven.resume(place, planner).put({"a.bin": b"other"})
         expect(successor.commit() == Won(), "who goes on commits")
         successor.close_staging()
-        if replaced:
+        if "removed" in since:
+            self.remove(place)
+        if "replaced" in since:
             committed(place, {"a.bin": b"third"}, attempt_of("third"))
         lost = planner.claim.commit(sealed, "last")
         expect(isinstance(lost, Lost) and isinstance(lost.error, AttemptSuperseded), f"the late one loses: {lost}")
+        with pytest.raises(AttemptSuperseded):
+            Driven.resume(place, planner)
         planner.fail()
         successor.claim.__exit__(None, None, None)
-        expect(seen_in(place) == {"a.bin": b"third" if replaced else b"other"}, "what is there stays")
+        if since == "removed":
+            with pytest.raises(ManifestMissing):
+                place.read_header()
+        else:
+            expect(seen_in(place) == {"a.bin": b"third" if since else b"other"}, "what is there stays")
+
+    def test_a_target_that_was_removed_before_the_commit_is_no_hindrance(self, place: Place) -> None:
+        committed(place, {"a.bin": b"old"}, attempt_of("old"))
+        planner = Driven.begin(place).put({"a.bin": b"1"})
+        planner.leave()
+        self.remove(place)
+        with pytest.raises(SnapshotExpired, match="from its beginning"):
+            Driven.resume(place, planner)
+        committed(place, {"a.bin": b"2"}, attempt_of(try_number=2))
+        expect(seen_in(place) == {"a.bin": b"2"}, "the advice works")
 
     def test_a_process_that_fails_leaves_it_open(self, place: Place) -> None:
         first = Driven.begin(place).put({"a.bin": b"1"})
@@ -154,6 +179,19 @@ class OpenClaimTests(Promises):
         expect(second.commit("last") == Won(), "and is replaced on request")
         second.claim.__exit__(None, None, None)
         expect(base.snapshot in place.clean(KEEP_NONE).snapshots, "then it goes")
+
+    def test_its_base_is_kept_for_as_long_as_somebody_works_on_it(self, place: Place) -> None:
+        base = committed(place, {"a.bin": b"base"}, attempt_of("base"))
+        first = Driven.begin(place, attempt_of("run"))
+        first.leave()
+        at_work = Driven.resume(place, first).put({"a.bin": b"1"})
+        committed(place, {"a.bin": b"other"}, attempt_of("other"))
+        self.let_pass(place, OPEN_SECONDS * 2)
+        expect(place.clean(KEEP_NONE).snapshots == [], "a process of it is at work, however long it takes")
+        Driven.resume(place, first).fail()
+        at_work.fail()
+        self.let_pass(place, OPEN_SECONDS * 2)
+        expect(place.clean(KEEP_NONE).snapshots == [base.snapshot], "then it goes")
 
     def test_a_claim_that_nobody_works_on_is_given_up(self, place: Place) -> None:
         first = Driven.begin(place).put({"a.bin": b"1"})

@@ -11,6 +11,7 @@ from airflow_dirops.testing.places.claims import ClaimTests
 from airflow_dirops.testing.places.commits import CommitTests
 from airflow_dirops.testing.places.open_claims import OpenClaimTests
 from airflow_dirops.testing.places.readers import ReaderTests
+from airflow_dirops.testing.places.sharing import SharingTests
 from airflow_dirops.testing.places.stagings import StagingTests
 from airflow_dirops.testing.places.upkeep import UpkeepTests
 
@@ -21,7 +22,9 @@ if TYPE_CHECKING:
     from airflow_dirops.core.place.staging import Staging
 
 
-class PlaceTests(ClaimTests, OpenClaimTests, AdoptionTests, StagingTests, CommitTests, ReaderTests, UpkeepTests):
+class PlaceTests(
+    ClaimTests, OpenClaimTests, SharingTests, AdoptionTests, StagingTests, CommitTests, ReaderTests, UpkeepTests
+):
     """Subclass it, make an empty place, and pytest runs the contract on it::
 
         class TestBucketPlace(PlaceTests):
@@ -45,6 +48,10 @@ class PlaceTests(ClaimTests, OpenClaimTests, AdoptionTests, StagingTests, Commit
     def change_foreign(self, place: Place) -> None:
         """Put more there, after :meth:`put_foreign`."""
         pytest.skip(f"{type(self).__name__} does not say how something foreign changes in {place.name}")
+
+    def remove(self, place: Place) -> None:
+        """Remove the current snapshot, as with ``rm -r``, and nothing of what the place keeps beside it."""
+        pytest.skip(f"{type(self).__name__} does not say how what is at {place.name} is removed")
 
     def overwrite(self, place: Place, path: str, content: bytes | None) -> None:
         """Change a file of the current snapshot behind the place's back.

@@ -42,6 +42,19 @@ def test_a_directory_that_no_stage_wrote_is_moved_aside_once(run: Run, foreign: 
     assert not permission_at(foreign).exists()
 
 
+@pytest.mark.parametrize("changed", [300_000_000_000, 9_223_372_037, -9_223_372_037, -1, 0])
+def test_a_directory_of_any_time_is_moved_aside_once_that_is_allowed(run: Run, foreign: Path, changed: int) -> None:
+    """Times in nanoseconds fit into 64 bits from 1677 until 2262; many file systems keep later ones."""
+    os.utime(foreign, (changed, changed))
+    if foreign.stat().st_mtime != changed:
+        pytest.skip("needs a file system that keeps such times")
+    given = upkeep.adopt(foreign)
+    assert upkeep.adoption_of(foreign) == given
+    assert run(dry_run=True).outcome == "planned"
+    assert run().outcome == "committed"
+    assert (retired_of(foreign)[0] / "precious.txt").read_text() == "thesis"
+
+
 @pytest.mark.parametrize("change", ["another directory", "a file more"])
 def test_it_is_for_the_directory_as_it_was_until_the_commit(
     run: Run, foreign: Path, tmp_path: Path, change: str

@@ -4,21 +4,27 @@ from __future__ import annotations
 
 import json
 import os
+import resource
+import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from airflow_dirops.core import errors, open_snapshot, upkeep
+from airflow_dirops.core.format.runs import new_id
 from airflow_dirops.core.places.directory.areas import is_own_name
 from airflow_dirops.core.places.directory.place import DirectoryPlace
-from airflow_dirops.testing.places.driving import Driven, attempt_of, committed, seen_in, terms
+from airflow_dirops.testing.places.driving import KEEP_NONE, Driven, attempt_of, committed, seen_in, terms
 from tests.core.children import ROOT
 from tests.core.conftest import Run
-from tests.core.directories import control_of, orphans_of
+from tests.core.descriptors import left_open, open_descriptors
+from tests.core.directories import control_of, nothing_lost, orphans_of
 
 PLAN = """
 import sys
@@ -233,12 +239,97 @@ def test_what_cannot_be_read_is_not_gone_on_with(place: DirectoryPlace, planner:
     content = claim.read_bytes()
     for damage in (b"", b"{", b"[]", b"7", b"\xff", content.replace(b'"base":"', b'"base":"../../'), b"[" * 100_000):
         claim.write_bytes(damage)
-        with pytest.raises(errors.AttemptSuperseded):
+        with pytest.raises(errors.AttemptSuperseded, match=rf"{claim}.*; run the stage from its beginning"):
             place.resume(planner.attempt, terms())
     claim.unlink()
     os.mkfifo(claim)
-    with pytest.raises(errors.AttemptSuperseded):
+    with pytest.raises(errors.AttemptSuperseded, match=rf"{claim}.*FIFO.*; run the stage from its beginning"):
         place.resume(planner.attempt, terms())
+    committed(place, {"b.bin": b"2"}, attempt_of("run", 2))
+
+
+@pytest.mark.parametrize("kind", ["link", "file"])
+def test_an_attempt_that_is_no_directory_is_not_gone_on_with(place: DirectoryPlace, tmp_path: Path, kind: str) -> None:
+    Driven.begin(place, attempt_of("run")).put({"a.bin": b"1"}).leave()
+    (area,) = (control_of(Path(place.name)) / "attempts").iterdir()
+    elsewhere = area.rename(tmp_path / "elsewhere")
+    area.symlink_to(elsewhere) if kind == "link" else area.touch()
+    with nothing_lost(elsewhere), pytest.raises(errors.TargetRefused, match=f"{area}.*remove it, and run") as refused:
+        place.resume(area.name, terms())
+    assert "is no directory but something else" in str(refused.value)
+    assert [one.name for one in area.parent.iterdir()] == [area.name]
+    assert upkeep.clean(place.name).foreign == [f"attempts/{area.name}"]
+    area.unlink()
+    committed(place, {"b.bin": b"2"}, attempt_of("run", 2))
+
+
+def test_a_process_that_cannot_say_who_it_is_keeps_nothing_locked(place: DirectoryPlace) -> None:
+    Driven.begin(place, attempt_of("run")).put({"a.bin": b"1"}).leave()
+    (area,) = (control_of(Path(place.name)) / "attempts").iterdir()
+    before, limits = open_descriptors(), resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, limits[1]))
+    try:
+        with pytest.raises(errors.StorageError):
+            place.resume(area.name, terms())
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert left_open(before) == []
+    last = Driven(place.resume(area.name, terms()), terms())
+    # The directory that was begun is nobody's, and in nobody's way.
+    assert [other.id for other in last.claim.others] == [area.name, f"{area.name}-2"]
+    last.take_others(area.name).finish()
+    assert orphans_of(Path(place.name)) == []
+
+
+@pytest.mark.parametrize("door", [lambda name: upkeep.clean(name, KEEP_NONE), upkeep.repair])
+def test_however_many_claims_are_open_what_all_have_in_common_is_read_once(
+    place: DirectoryPlace, door: Callable[[str], object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    control = control_of(Path(place.name))
+    Driven.begin(place, attempt_of("run")).put({"a.bin": b"1"}).leave()
+    committed(place, {"b.bin": b"2"}, attempt_of("other"))
+    (area,) = (control / "attempts").iterdir()
+    read: list[Counter[str]] = []
+    for count in (1, 40):
+        multiply_claims(control, area, count)
+        opened: Counter[str] = Counter()
+        with monkeypatch.context() as patch:
+            count_names(patch, opened)
+            door(place.name)
+        read.append(opened)
+    few, many = read
+    assert many["claim.json"] >= 40
+    assert few["fence.json"] == many["fence.json"] > 0
+    assert few["attempts"] == many["attempts"] > 0
+    assert few["manifest.json"] == many["manifest.json"] > 0
+
+
+def multiply_claims(control: Path, area: Path, count: int) -> None:
+    """As if so many runs had left their claims open, and ten times as many had that somebody has removed."""
+    fence = json.loads((control / "fence.json").read_text())
+    line = next(line for line in fence.values() if line["attempt"] == area.name)
+    for number in range(count * 11):
+        run, attempt = json.dumps(["dag", f"run {number}", "task", -1], separators=(",", ":")), new_id()
+        fence[run] = line | {"attempt": attempt}
+        if number < count:
+            shutil.copytree(area, area.with_name(attempt))
+            claim = json.loads((area / "claim.json").read_text())
+            claim["run"]["run_id"] = f"run {number}"
+            (area.with_name(attempt) / "claim.json").write_text(json.dumps(claim))
+    (control / "fence.json").write_text(json.dumps(fence))
+
+
+def count_names(patch: pytest.MonkeyPatch, opened: Counter[str]) -> None:
+    """Count what is opened or listed, by its last name."""
+    for name in ("open", "scandir"):
+        call = getattr(os, name)
+
+        def counted(path: Any, *arguments: Any, call: Callable[..., Any] = call, **options: Any) -> Any:
+            if not isinstance(path, int):
+                opened[os.path.basename(os.fspath(path))] += 1
+            return call(path, *arguments, **options)
+
+        patch.setattr(os, name, counted)
 
 
 def test_a_run_says_whose_work_it_leaves_alone(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 from typing import cast
 
@@ -31,6 +32,9 @@ class TestDirectoryPlace(PlaceTests):
     def change_foreign(self, place: Place) -> None:
         Path(place.name, "more").write_text("mine")
 
+    def remove(self, place: Place) -> None:
+        shutil.rmtree(place.name)
+
     def overwrite(self, place: Place, path: str, content: bytes | None) -> None:
         _overwrite(Path(place.name, path), content)
 
@@ -57,6 +61,9 @@ class TestMemoryPlace(PlaceTests):
 
     def change_foreign(self, place: Place) -> None:
         cast(MemoryPlace, place).store.current = Content({"precious": b"mine", "more": b"mine"})
+
+    def remove(self, place: Place) -> None:
+        cast(MemoryPlace, place).store.current = None
 
     def overwrite(self, place: Place, path: str, content: bytes | None) -> None:
         current = cast(MemoryPlace, place).store.current

@@ -94,6 +94,25 @@ class TestWhatRuns:
         assert did(run()) == (1, 2)
         assert run().outcome == "unchanged"
 
+    @pytest.mark.parametrize("workers", [1, 2])
+    @pytest.mark.parametrize("seconds", [300_000_000_000, 9_223_372_037, -9_223_372_037])
+    def test_nothing_where_a_time_does_not_fit_into_64_bits(
+        self, run: Run, texts: Path, target: Path, seconds: int, workers: int
+    ) -> None:
+        write_texts(texts, d="delta")
+        (texts / "link.txt").symlink_to("d.txt")
+        os.utime(texts / "d.txt", (seconds, seconds))
+        if (texts / "d.txt").stat().st_mtime != seconds:
+            pytest.skip("needs a file system that keeps such times")
+        assert did(run(workers=workers)) == (2, 3)
+        assert run(workers=workers).outcome == "unchanged"
+        os.utime(target / "d.txt", (seconds, seconds))
+        write_texts(texts, e="epsilon")
+        assert did(run(workers=workers)) == (1, 5)
+        write_texts(texts, d="change")
+        assert did(run(workers=workers)) == (2, 4)
+        assert_whole(target)
+
     def test_a_removed_file(self, run: Run, texts: Path, target: Path) -> None:
         (texts / "b.txt").unlink()
         assert did(run()) == (0, 2)

@@ -323,6 +323,21 @@ class TestAsARunWouldDoIt:
         done = read_manifest(target).upkeep
         assert (done.action, done.user) == (act.__name__, getpass.getuser())
 
+    @pytest.mark.parametrize("act", [upkeep.repair, upkeep.rollback])
+    def test_it_stays_the_target_of_its_site(self, act, source, target):
+        for number in (1, 100):
+            change(source, "a0.txt", number)
+            run(source, target, dimensions={"site": "berlin"})
+        damage(target / "a1.npy")
+        act(target)
+        assert upkeep.verify(target, deep=True).is_good
+        assert read_manifest(target).upkeep.action == act.__name__
+        assert read_manifest(target).dimensions == {"site": "berlin"}
+        with pytest.raises(TargetRefused, match=r"'berlin'.*'hamburg'"):
+            run(source, target, dimensions={"site": "hamburg"})
+        change(source, "a0.txt", 7)
+        assert run(source, target, dimensions={"site": "berlin"}).outcome == "committed"
+
     def test_what_failed_attempts_finished_is_left_to_the_next_run(self, act, source, target):
         (source / "z.txt").write_text("no number")
         change(source, "a3.txt", 103)

@@ -69,7 +69,7 @@ SABOTAGES = [
     Sabotage(
         "an attempt commits twice, by two of its processes",
         "places/directory/commit.py",
-        "        refuse_ended(str(control.target), attempt, fence, current)\n",
+        "        refuse_ended(str(control.target), attempt, fence, current, sealed_by(control, attempt, fence))\n",
         "",
         f"{OPEN_CLAIMS} -k 'wakes or both_awake'",
     ),
@@ -104,16 +104,30 @@ SABOTAGES = [
     Sabotage(
         "a claim that has committed counts as open",
         "rules/ownership.py",
-        "    if row is None or not row.open or has_committed(row, current):\n",
-        "    if row is None or not row.open:\n",
+        "    if not row.open or has_committed(row, current, sealed):\n",
+        "    if not row.open:\n",
         f"{OPEN_CLAIMS} -k both_awake",
     ),
     Sabotage(
         "the base of a claim that was left open is not kept",
         "places/directory/retention.py",
-        "                if id_in(path.name) in in_use:\n                    continue\n",
+        "                    if in_use.may_include(path):\n                        continue\n",
         "",
         f"{PLACES} -k its_base_is_kept",
+    ),
+    Sabotage(
+        "the base of a claim goes though a process of it is at work",
+        "places/directory/open_claims.py",
+        "        return inf\n",
+        "        return until\n",
+        f"{PLACES} -k TestDirectoryPlace -k as_long_as_somebody_works",
+    ),
+    Sabotage(
+        "a claim commits again where its snapshot was removed",
+        "rules/ownership.py",
+        "    return is_known_to_stand(row, current) or not noted_by(row).issubset(sealed)\n",
+        "    return is_known_to_stand(row, current)\n",
+        f"{PLACES} -k TestDirectoryPlace -k wakes_late",
     ),
     Sabotage(
         "a claim is left open before what it needs is written down",

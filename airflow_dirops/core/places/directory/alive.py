@@ -14,7 +14,7 @@ import msgspec
 
 from airflow_dirops.core.disk.documents import read_document
 from airflow_dirops.core.disk.durable import write_file
-from airflow_dirops.core.errors import ManifestDamaged, storage_errors
+from airflow_dirops.core.errors import DiropsError, ManifestDamaged, storage_errors
 from airflow_dirops.core.format.control import Owner
 from airflow_dirops.core.format.runs import Attempt
 from airflow_dirops.core.places.directory.holder import Holder, boot_id, let_go
@@ -122,6 +122,21 @@ class AliveLock:
 
     def release(self) -> None:
         let_go(self._descriptor, self._process)
+
+
+def may_be_at_work(directory: Path) -> bool:
+    """Whether a process may be at work in a staging area; where that cannot be told, it may.
+
+    Always under the target's lock.
+    """
+    try:
+        lock = AliveLock.take(directory)
+    except DiropsError:
+        return True
+    if isinstance(lock, LeftAlone):
+        return True
+    lock.release()
+    return False
 
 
 def _lock(descriptor: int) -> bool:

@@ -23,7 +23,7 @@ from airflow_dirops.core.places.directory.areas import areas_of, is_own_name
 from airflow_dirops.core.places.directory.control import ControlDirectory
 from airflow_dirops.core.places.directory.dead import DeadAttempt, LeftArea, release_all
 from airflow_dirops.core.places.directory.notes import sync_notes
-from airflow_dirops.core.places.directory.open_claims import current_of, write_open_claim
+from airflow_dirops.core.places.directory.open_claims import current_of, sealed_by, write_open_claim
 from airflow_dirops.core.places.directory.preflight import check_same_device, is_vacant, last_changed, read_base
 from airflow_dirops.core.places.directory.recovery import (
     finish_swap,
@@ -109,7 +109,7 @@ class ClaimedTarget:
     ) -> None:
         """Let go. What a failed attempt finished stays for the next one; what is of no more use is removed."""
         if error is None and not self._goes_on:
-            self._discard()
+            self._clear_up()
         release_all(self.found_dead)
         for area in (*self.others, *self._looked_at):
             area.close()
@@ -147,7 +147,7 @@ class ClaimedTarget:
         with control.locked(f"{attempt.run}, try {attempt.try_number}"):
             fence = control.read_fence()
             refuse_superseded(place, attempt, fence)
-            refuse_ended(place, attempt, fence, current_of(control))
+            refuse_ended(place, attempt, fence, current_of(control), sealed_by(control, attempt, fence))
             row = fence[attempt.run.fence_key]
             if not row.open:
                 left = OpenClaim.of(
@@ -170,13 +170,18 @@ class ClaimedTarget:
         """When this process lets go of it, nobody goes on."""
         self._goes_on = False
 
-    def _discard(self) -> None:
-        self._discard_area(self.directory)
-        others = [area for area in areas_of(self.control.attempts, self.attempt.id) if area != self.directory]
-        if others:
-            self._discard_others(others)
-        for attempt in self.found_dead:
-            attempt.discard()
+    def _clear_up(self) -> None:
+        """Remove what is of no more use. Failing at it only warns: what was committed is."""
+        try:
+            with storage_errors("clearing up behind", self.directory):
+                self._discard_area(self.directory)
+                for attempt in self.found_dead:
+                    attempt.discard()
+                others = [area for area in areas_of(self.control.attempts, self.attempt.id) if area != self.directory]
+                if others:
+                    self._discard_others(others)
+        except DiropsError as error:
+            log.warning("%s; the next run of this stage removes what is left of this one", error)
 
     def _discard_area(self, area: Path) -> None:
         # A replaced snapshot that could not be retired stays: the next run does it.
@@ -185,19 +190,18 @@ class ClaimedTarget:
 
     def _discard_others(self, areas: list[Path]) -> None:
         """What other processes of this attempt left; where one is at work yet, the next claim or clean-up does it."""
-        try:
-            with self.control.locked(f"{self.attempt.run}, try {self.attempt.try_number}"):
-                for area in areas:
-                    if not isinstance(lock := AliveLock.take(area), LeftAlone):
+        with self.control.locked(f"{self.attempt.run}, try {self.attempt.try_number}"):
+            for area in areas:
+                if not isinstance(lock := AliveLock.take(area), LeftAlone):
+                    try:
                         self._discard_area(area)
+                    finally:
                         lock.release()
-                # What whoever made the claim had found dead, and counted on.
-                for attempt in take_dead(self.control, lambda *_: None):
-                    if attempt.id < self.attempt.id:
-                        attempt.discard()
-                    attempt.release()
-        except DiropsError as error:
-            log.warning("%s; the next run of this stage removes what is left of this one", error)
+            # What whoever made the claim had found dead, and counted on.
+            for attempt in take_dead(self.control, lambda *_: None):
+                if attempt.id < self.attempt.id:
+                    attempt.discard()
+                attempt.release()
 
 
 def claim_target(control: ControlDirectory, attempt: Attempt, terms: Terms) -> ClaimedTarget:

@@ -10,7 +10,7 @@ from airflow_dirops.core.errors import StorageError
 from airflow_dirops.core.format.manifest import Manifest
 from airflow_dirops.core.messages.shown import logger
 from airflow_dirops.core.places.directory.claim import ClaimedTarget
-from airflow_dirops.core.places.directory.open_claims import current_of
+from airflow_dirops.core.places.directory.open_claims import current_of, sealed_by
 from airflow_dirops.core.places.directory.recovery import finish_swap
 from airflow_dirops.core.places.directory.swap import keep_replaced, swap
 from airflow_dirops.core.processes.signals import held_back
@@ -37,7 +37,7 @@ def commit(claim: ClaimedTarget, manifest: Manifest, on_conflict: OnConflict = "
         fence = control.read_fence()
         refuse_superseded(str(control.target), attempt, fence)
         current = current_of(control)
-        refuse_ended(str(control.target), attempt, fence, current)
+        refuse_ended(str(control.target), attempt, fence, current, sealed_by(control, attempt, fence))
         refuse_sibling(str(control.target), attempt.run, current.attempt if current else None, fence)
         refuse_conflict(str(control.target), attempt, claim.base, current, manifest, on_conflict)
         # Before the swap, so that a try that dies right after it is recognised by the next one.

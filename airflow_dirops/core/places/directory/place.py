@@ -11,7 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from airflow_dirops.core.disk.removal import concerns
+from airflow_dirops.core.disk.removal import Concerns, concerns
 from airflow_dirops.core.disk.sorting import Sorter
 from airflow_dirops.core.errors import CommitUnknown, ConflictError, DiropsError, StorageError, TransientError
 from airflow_dirops.core.format.control import Adoption
@@ -119,8 +119,9 @@ class DirectoryPlace:
         if not control.path.is_dir():
             return Cleaned([], [], [])
         left: list[str] = []
-        orphans = _discard_orphans(control, left)
-        expired = drop_expired(control, retention)
+        with concerns(log, left) as found:
+            orphans = _discard_orphans(control, left, found)
+            expired = drop_expired(control, retention, found)
         return Cleaned(orphans, expired, list_unmanaged(control), list_foreign(control), left)
 
 
@@ -237,14 +238,14 @@ def _look(path: Path, *, is_current: bool) -> KeptDirectory | None:
     return KeptDirectory(manifest, is_current, str(path)) if is_own else None
 
 
-def _discard_orphans(control: ControlDirectory, left: list[str]) -> list[str]:
+def _discard_orphans(control: ControlDirectory, left: list[str], found: Concerns) -> list[str]:
     def note(where: Path, why: LeftAlone) -> None:
         left.append(describe_left(where, why))
 
     orphans = []
-    with concerns(log) as found, control.locked("clean"):
+    with control.locked("clean"):
         finish_swap(control)
-        for attempt in take_dead(control, note):
+        for attempt in take_dead(control, note, found):
             if attempt.discard(found):
                 orphans.append(attempt.id)
             attempt.release()

@@ -11,7 +11,7 @@ from airflow_dirops.core.disk.durable import make_directories
 from airflow_dirops.core.disk.identity import Mounts
 from airflow_dirops.core.errors import ManifestDamaged, ManifestMissing, TargetRefused, storage_errors
 from airflow_dirops.core.format.control import Adoption
-from airflow_dirops.core.format.entries import CONTROL_DIRECTORY, MANIFEST_DIRECTORY, RESERVED
+from airflow_dirops.core.format.entries import CONTROL_DIRECTORY, MANIFEST_DIRECTORY, RESERVED, mtime_ns_of
 from airflow_dirops.core.format.manifest import HEADER, Manifest
 from airflow_dirops.core.place.claim import Terms
 from airflow_dirops.core.places.directory.header import read_manifest
@@ -100,7 +100,7 @@ def is_vacant(target: Path) -> bool:
 def last_changed(target: Path) -> int | None:
     """When something was last put into the directory at the target, or taken out; None where there is none."""
     try:
-        return target.stat().st_mtime_ns
+        return mtime_ns_of(target.stat())
     except FileNotFoundError:
         return None
 

@@ -9,7 +9,7 @@ from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 
 from airflow_dirops.core.disk.durable import sync_directory
-from airflow_dirops.core.disk.removal import concerns
+from airflow_dirops.core.disk.removal import Concerns, concerns
 from airflow_dirops.core.errors import DiropsError, ManifestDamaged, ManifestMissing, ManifestTooNew, storage_errors
 from airflow_dirops.core.format.control import Intent, Owner
 from airflow_dirops.core.format.runs import shown_time, time_of
@@ -19,7 +19,7 @@ from airflow_dirops.core.places.directory.areas import id_in, list_attempts, lis
 from airflow_dirops.core.places.directory.control import ControlDirectory
 from airflow_dirops.core.places.directory.dead import DeadAttempt, LeftArea, release_all
 from airflow_dirops.core.places.directory.header import read_manifest, snapshot_in
-from airflow_dirops.core.places.directory.open_claims import given_up_at
+from airflow_dirops.core.places.directory.open_claims import OpenClaims
 from airflow_dirops.core.places.directory.retention import retire
 from airflow_dirops.core.rules.ownership import is_dead
 
@@ -30,19 +30,25 @@ MOST_KEPT = 4
 log = logger(__name__)
 
 
-def take_dead(control: ControlDirectory, left: Callable[[Path, LeftAlone], None]) -> Generator[DeadAttempt]:
+def take_dead(
+    control: ControlDirectory, left: Callable[[Path, LeftAlone], None], found: Concerns | None = None
+) -> Generator[DeadAttempt]:
     """Take what dead attempts left, one at a time, the latest first; whoever gets one lets go of its lock.
 
     What a swap took out of the target is kept on the way. Nothing here stops for a directory that cannot be looked at.
 
     :param left: is told of each attempt that may be alive.
+    :param found: is told of each that cannot be looked at.
     """
-    with concerns(log) as found:
+    with ExitStack() as stack:
+        found = found or stack.enter_context(concerns(log))
+        claims = OpenClaims(control)
         for attempt, areas in reversed(list_attempts(control.attempts)):
             try:
-                taken = _take(control, attempt, [area for area in areas if not _is_foreign(area)], left)
-            except (DiropsError, OSError) as error:
-                if any(area.exists() for area in areas):
+                with storage_errors("looking at", areas[0]):
+                    taken = _take(claims, control, attempt, [area for area in areas if not _is_foreign(area)], left)
+            except DiropsError as error:
+                if any(os.path.lexists(area) for area in areas):
                     found.note("could not look at the attempt", areas[0], error)
                 continue
             if taken is not None:
@@ -50,7 +56,11 @@ def take_dead(control: ControlDirectory, left: Callable[[Path, LeftAlone], None]
 
 
 def _take(
-    control: ControlDirectory, attempt: str, areas: list[Path], left: Callable[[Path, LeftAlone], None]
+    claims: OpenClaims,
+    control: ControlDirectory,
+    attempt: str,
+    areas: list[Path],
+    left: Callable[[Path, LeftAlone], None],
 ) -> DeadAttempt | None:
     """Take an attempt, unless it may go on: then nothing of it is taken."""
     if not areas:
@@ -64,7 +74,7 @@ def _take(
                 return None
             release.callback(lock.release)
             locks.append(lock)
-        until = given_up_at(control, attempt)
+        until = claims.open_until(attempt, areas)
         if not is_dead(is_at_work=False, until=until, now=time.time()):
             left(areas[0], LeftAlone(until, is_open=True))
             return None

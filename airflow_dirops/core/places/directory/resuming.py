@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import time
-from math import inf
 
-from airflow_dirops.core.errors import ArgumentRefused, AttemptSuperseded, PlanNotSeen
+from airflow_dirops.core.errors import (
+    ArgumentRefused,
+    AttemptSuperseded,
+    ManifestDamaged,
+    PlanNotSeen,
+    SnapshotExpired,
+    TargetRefused,
+)
 from airflow_dirops.core.format.control import Adoption, OpenClaim
 from airflow_dirops.core.format.manifest import Manifest
 from airflow_dirops.core.format.members import is_id
@@ -17,7 +24,7 @@ from airflow_dirops.core.places.directory.control import ControlDirectory
 from airflow_dirops.core.places.directory.dead import LeftArea
 from airflow_dirops.core.places.directory.holding import hold_pinned
 from airflow_dirops.core.places.directory.notes import once_seen
-from airflow_dirops.core.places.directory.open_claims import current_of, given_up_at, read_open_claim
+from airflow_dirops.core.places.directory.open_claims import OpenClaims, current_of, read_open_claim, sealed_by
 from airflow_dirops.core.places.directory.preflight import last_changed
 from airflow_dirops.core.places.directory.recovery import finish_swap
 from airflow_dirops.core.rules.ownership import refuse_ended, refuse_superseded, refuse_to_go_on
@@ -40,32 +47,19 @@ def resume_claim(
     """
     if not is_id(attempt_id):
         raise ArgumentRefused(f"{attempt_id!r} is no id of an attempt; give the one that the claim has")
-    directories = (control.target.parent, control.path, control.attempts, control.attempts / attempt_id)
-    left = once_seen(lambda: read_open_claim(control, attempt_id), directories, host)
-    if left is None and not control.path.is_dir():
-        raise PlanNotSeen(
-            f"machine {socket.gethostname()!r} does not see {str(control.path)!r}, where "
-            f"{f'machine {host!r}' if host else 'another one'} left the claim of attempt {attempt_id}: mount what "
-            "holds the target at the same path on both, and try again"
-        )
-    if left is None:
-        raise AttemptSuperseded(
-            f"there is no claim of attempt {attempt_id} on the target {str(control.target)!r} to go on with: it was "
-            "not left open, or it is over; run the stage from its beginning"
-        )
+    left = _read(control, attempt_id, host)
     attempt, place = left.attempt(attempt_id), str(control.target)
     with control.locked(f"{attempt.run}, try {attempt.try_number}"):
         finish_swap(control)
         fence, current = control.read_fence(), current_of(control)
         refuse_superseded(place, attempt, fence)
-        refuse_ended(place, attempt, fence, current)
-        until = given_up_at(control, attempt_id)
-        if left.while_at_work and fence[attempt.run.fence_key].open:
-            until = inf  # nobody has taken what it left, or this could not be read
+        refuse_ended(place, attempt, fence, current, sealed_by(control, attempt, fence))
+        areas = areas_of(control.attempts, attempt_id)
+        until = OpenClaims(control).waits_until(attempt_id, areas)
         refuse_to_go_on(place, attempt, left, terms, until, time.time())
         base = _base(control, left, current)
         adoption = _adoption(control, base)
-        others = [LeftArea(area) for area in areas_of(control.attempts, attempt_id)]
+        others = [LeftArea(area) for area in areas]
         directory = next_area(control.attempts, attempt_id)
         alive = begin_in(directory, attempt, terms, full=left.full, shard=shard)
     return ClaimedTarget(
@@ -84,10 +78,46 @@ def resume_claim(
     )
 
 
+def _read(control: ControlDirectory, attempt: str, host: str | None) -> OpenClaim:
+    control.check()
+    directory = control.attempts / attempt
+    above = (control.target.parent, control.path, control.attempts)
+    is_seen = once_seen(lambda: os.path.lexists(directory) or None, above, host)
+    if not is_seen and not control.path.is_dir():
+        raise PlanNotSeen(
+            f"machine {socket.gethostname()!r} does not see {str(control.path)!r}, where "
+            f"{f'machine {host!r}' if host else 'another one'} left the claim of attempt {attempt}: mount what holds "
+            "the target at the same path on both, and try again"
+        )
+    if os.path.lexists(directory) and (directory.is_symlink() or not directory.is_dir()):
+        raise TargetRefused(
+            f"{str(directory)!r} is no directory but something else, such as a link, so the claim that it stands for "
+            "cannot be gone on with; see who made it, remove it, and run the stage from its beginning"
+        )
+    why = "it was not left open, or it is over"
+    try:
+        if claim := once_seen(
+            lambda: read_open_claim(control, attempt), (*above, directory), host if is_seen else None
+        ):
+            return claim
+    except ManifestDamaged as error:
+        why = str(error)
+    raise AttemptSuperseded(
+        f"there is no claim of attempt {attempt} on the target {str(control.target)!r} to go on with: {why}; run the "
+        "stage from its beginning"
+    )
+
+
 def _base(control: ControlDirectory, left: OpenClaim, current: Manifest | None) -> Manifest | None:
     if left.base is None or (current is not None and current.snapshot == left.base):
         return current if left.base else None
-    held = hold_pinned(control.target, left.base)
+    try:
+        held = hold_pinned(control.target, left.base)
+    except SnapshotExpired as error:
+        raise SnapshotExpired(
+            f"snapshot {left.base} of {str(control.target)!r}, on which this claim builds, is no longer kept: somebody "
+            "has removed it; run the stage from its beginning"
+        ) from error
     held.close()
     return held.manifest
 

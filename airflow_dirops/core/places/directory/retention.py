@@ -21,7 +21,7 @@ from airflow_dirops.core.messages.shown import logger
 from airflow_dirops.core.places.directory.areas import id_in, list_own
 from airflow_dirops.core.places.directory.control import ControlDirectory
 from airflow_dirops.core.places.directory.header import snapshot_in
-from airflow_dirops.core.places.directory.open_claims import bases_of_open_claims
+from airflow_dirops.core.places.directory.open_claims import OpenClaims
 from airflow_dirops.core.stage.retention import KEEP_HOURS, KEEP_SNAPSHOTS, Retention
 
 UNMANAGED = "unmanaged-"
@@ -73,7 +73,7 @@ def list_foreign(control: ControlDirectory) -> list[str]:
     """What somebody put into the control directory's folders; nothing of ours touches it."""
     found = []
     for directory in (control.attempts, control.retired, control.removing):
-        own = {path.name for path in list_own(directory) if _is_own(path)}
+        own = {path.name for path in list_own(directory) if _may_be_own(path)}
         others = (name for name in _names(directory) if name not in own and not name.startswith(UNMANAGED))
         found += [f"{directory.name}/{name}" for name in others]
     return found
@@ -92,13 +92,15 @@ def list_expired(control: ControlDirectory, retention: Retention) -> list[Path]:
     return [path for path in list_retired(control)[count:] if path.stat().st_mtime < oldest]
 
 
-def drop_expired(control: ControlDirectory, retention: Retention) -> list[str]:
+def drop_expired(control: ControlDirectory, retention: Retention, found: Concerns | None = None) -> list[str]:
     """Delete retired snapshots past their retention that no reader holds. Failing at it only warns.
 
+    :param found: is told of what stays and should have gone.
     :returns: the ids of what was deleted.
     """
     dropped: list[str] = []
-    with concerns(log) as found:
+    with ExitStack() as stack:
+        found = found or stack.enter_context(concerns(log))
         try:
             waiting = iter(list_expired(control, retention))
             while some := list(islice(waiting, _AT_ONCE)):
@@ -139,13 +141,28 @@ def remove_rest(control: ControlDirectory, found: Concerns | None = None, second
     with ExitStack() as stack:
         found = found or stack.enter_context(concerns(log))
         try:
-            for path in list_own(control.removing):
-                if _is_own(path):
-                    remove_tree(path, found, last=_MARKS)
-                if time.monotonic() > deadline:
-                    return
+            discarded = list_own(control.removing)
         except OSError as error:
             found.note("could not clean up", control.removing, error)
+            return
+        for path in discarded:
+            try:
+                if _is_own(path):
+                    remove_tree(path, found, last=_MARKS)
+            except FileNotFoundError:  # another process deletes it too
+                pass
+            except OSError as error:
+                found.note("could not remove", path, error)
+            if time.monotonic() > deadline:
+                return
+
+
+def _may_be_own(path: Path) -> bool:
+    """The same; one that cannot be looked at may be, by its name."""
+    try:
+        return _is_own(path)
+    except OSError:
+        return True
 
 
 def _is_own(path: Path) -> bool:
@@ -160,12 +177,12 @@ def _drop(control: ControlDirectory, some: list[Path], found: Concerns) -> list[
     going: list[tuple[Path, int]] = []
     try:
         with control.locked("retention"):
-            in_use = bases_of_open_claims(control)
+            in_use = OpenClaims(control).bases(found)
             # Only the move is under the lock: nobody takes a snapshot that is half deleted.
             for path in some:
-                if id_in(path.name) in in_use:
-                    continue
                 try:
+                    if in_use.may_include(path):
+                        continue
                     if held := _set_aside(control, path):
                         going.append(held)
                 except (DiropsError, OSError) as error:
