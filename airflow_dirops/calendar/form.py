@@ -32,6 +32,9 @@ _DATE = "[0-9]{4}-[0-9]{2}-[0-9]{2}"
 _SAFE_NAME = "[^./ ][^/]*(/[^./][^/]*)*"
 _SPECIAL = re.compile(r"([\\.^$*+?()\[\]{}|])")  # re.escape does so for more, which browsers refuse
 
+FORM_FIELDS = frozenset({"partition", *(each.field_name for each in OPTIONS.values() if each.form)})
+"""The names of the form's fields."""
+
 DRY_RUN = "Dry run: only planned, nothing was written"
 """How a run, a task and a log say so."""
 

@@ -14,6 +14,7 @@ from functools import cache
 from itertools import pairwise
 
 from airflow_dirops.calendar.periods import Calendar
+from airflow_dirops.core.stage.locations import leftover_in
 
 DAILY = "%Y-%m-%d"
 """How a day's folder is named."""
@@ -104,7 +105,7 @@ def unsafe(name: str) -> str | None:
         return f"it is longer than {LONGEST} characters"
     if not name.isprintable():
         return "it contains a character that cannot be printed"
-    return next((reason for part in name.split("/") if (reason := _unsafe_component(part))), None)
+    return next((reason for part in name.split("/") if (reason := _unsafe_component(part))), leftover_in(name))
 
 
 def _unsafe_component(part: str) -> str | None:

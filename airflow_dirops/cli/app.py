@@ -22,9 +22,9 @@ import typer
 import airflow_dirops
 from airflow_dirops.cli.output import Output, output_of, outputs
 from airflow_dirops.cli.targets import Found, find_targets
+from airflow_dirops.core import upkeep
 from airflow_dirops.core.errors import DiropsError, ManifestMissing, StorageError
 from airflow_dirops.core.format.manifest import FORMAT
-from airflow_dirops.core.places.directory.remains import with_what_is_left
 
 P = ParamSpec("P")
 
@@ -163,7 +163,8 @@ def _look(look: Callable[[Path, Output], int], found: Found, output: Output) -> 
         return look(Path(found.checked()), output)
     except DiropsError as error:
         if found.error is None and isinstance(error, ManifestMissing):
-            error = with_what_is_left(error, found.place)
+            left = upkeep.what_is_left(found.place)
+            error = error if str(error).endswith(left) else ManifestMissing(f"{error}{left}")
         output.error(error.kind, str(error))
         return FAILED
 

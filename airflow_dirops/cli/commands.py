@@ -188,7 +188,9 @@ def clean(
     retention = Retention(keep_snapshots, keep_hours).completed(
         lambda name, default: number(name, type(default), default)
     )
-    output.facts(f"{target} is clean", msgspec.to_builtins(upkeep.clean(target, retention)))
+    cleaned = upkeep.clean(target, retention)
+    heading = f"{target} is clean, but for what stays" if cleaned.left else f"{target} is clean"
+    output.facts(heading, msgspec.to_builtins(cleaned))
     return 0
 
 

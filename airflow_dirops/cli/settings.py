@@ -9,11 +9,9 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from configparser import ConfigParser, Error
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
 from airflow_dirops.core.errors import ArgumentRefused
-
-T = TypeVar("T")
 
 _SECTION = "dirops"
 _MAX_EXPANSIONS = 20
@@ -41,8 +39,8 @@ def setting(option: str) -> Setting | None:
     return found if found.value else None
 
 
-def number(option: str, kind: Callable[[str], T], default: T) -> T:
-    """A setting that is a number.
+def number(option: str, kind: Callable[[str], float], default: float) -> float:
+    """A setting that is a number, of 0 or more.
 
     :param kind: ``int`` or ``float``.
     :raises ArgumentRefused: if it is none.
@@ -50,9 +48,12 @@ def number(option: str, kind: Callable[[str], T], default: T) -> T:
     if (found := setting(option)) is None:
         return default
     try:
-        return kind(found.value)
-    except ValueError as error:
-        raise ArgumentRefused(f"{option}={found.value!r} ({found.origin}) is no number; mend it there") from error
+        value = kind(found.value)
+    except ValueError:
+        value = -1
+    if not value >= 0:
+        raise ArgumentRefused(f"{option}={found.value!r} ({found.origin}) is no number of 0 or more; mend it there")
+    return value
 
 
 def variable_of(option: str) -> str:

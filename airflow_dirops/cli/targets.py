@@ -2,7 +2,7 @@
 
 A relative path is looked up below the working directory, and below ``[dirops] root`` as in a DAG. A target is a
 directory with a manifest, or a name with a control directory: what is left of one that was deleted, or what a first
-attempt that failed has left.
+attempt that failed has left. Below a folder, a name where stages were only skipped is none.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from airflow_dirops.cli.settings import config_file, setting, variable_of
 from airflow_dirops.core.errors import ArgumentRefused, DiropsError, ManifestMissing, SourceMissing, StorageError
 from airflow_dirops.core.format.entries import CONTROL_DIRECTORY
 from airflow_dirops.core.format.manifest import HEADER
+from airflow_dirops.core.places.directory.remains import is_anything_left
 from airflow_dirops.core.upkeep.door import part_of_target
 from airflow_dirops.runtime.paths import absolute_path
 
@@ -179,7 +180,8 @@ def _walk(folder: str) -> Iterator[Found | None]:
         except OSError as error:
             yield Found(path, StorageError("looking for targets in", path, error))
             continue
-        yield from (Found(os.path.join(path, name)) for name in missing)
+        gone = (os.path.join(path, name) for name in missing)
+        yield from (Found(each) for each in gone if is_anything_left(each))
         waiting.extend(os.path.join(path, name) for name in sorted(folders, reverse=True))
 
 

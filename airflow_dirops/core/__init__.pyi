@@ -37,7 +37,7 @@ from .upkeep.failures import list_failures as list_failures
 from .upkeep.history import list_snapshots as list_snapshots
 from .upkeep.repair import Repaired as Repaired
 from .upkeep.repair import repair as repair
-from .upkeep.repair import verify as verify
 from .upkeep.rollback import rollback as rollback
 from .upkeep.verify import Finding as Finding
 from .upkeep.verify import Verification as Verification
+from .upkeep.verify import verify as verify

@@ -57,7 +57,7 @@ class OperatorArguments:
 
 
 _OWN = options_of(OperatorArguments)
-_AS_CONFIGURED = {
+AS_CONFIGURED = {
     name: replace(
         OPTIONS[name],
         type=f"{OPTIONS[name].type} | None",
@@ -66,7 +66,7 @@ _AS_CONFIGURED = {
     )
     for name in ("workers", "durability")
 }
-_ARGUMENTS = {**_OWN, **{name: each for name, each in OPTIONS.items() if name not in _OWN}, **_AS_CONFIGURED}
+_ARGUMENTS = {**_OWN, **{name: each for name, each in OPTIONS.items() if name not in _OWN}, **AS_CONFIGURED}
 
 ARGUMENTS: dict[str, Option] = {
     name: argument

@@ -51,20 +51,13 @@ class StagePart(StageTask):
 
     @contextmanager
     def _naming_tasks(self) -> Iterator[None]:
-        """Let errors of those behind the plan say what to clear, by the names in this DAG."""
-        plan, shard, commit = map(self._beside, (PLAN, SHARD, COMMIT))
+        """Let errors that may say what to clear name it as it is called in this DAG."""
         try:
             yield
-        except (errors.SourceChanged, errors.TargetConflict) as error:
-            if not isinstance(error, errors.ListingChanged):
-                _add(
-                    error,
-                    f"The plan of this run counts on what was there before, so another try changes nothing: clear "
-                    f"{plan!r} with what is behind it, {shard!r} and {commit!r}; what is finished is not made again",
-                )
-            raise
-        except (errors.AttemptSuperseded, errors.SetupError) as error:
-            _add(error, f"In this DAG {plan!r} is the task that plans, {shard!r} the shards, and {commit!r} the commit")
+        except (errors.ConflictError, errors.SetupError, errors.SourceChanged, errors.SnapshotExpired) as error:
+            plan, shard, commit = map(self._beside, (PLAN, SHARD, COMMIT))
+            named = f"{plan!r} is the task that planned, {shard!r} the shards, and {commit!r} the commit"
+            error.args = (f"{error}. In this DAG {named}", *error.args[1:])
             raise
 
 
@@ -195,10 +188,6 @@ class CommitShardsOperator(StagePart):
 def handed_on_as(place: tuple[Any, ...]) -> str:
     """The key of the XCom for what stands at a place of the fields."""
     return ".".join(map(str, place))
-
-
-def _add(error: Exception, sentence: str) -> None:
-    error.args = (f"{error}. {sentence}", *error.args[1:])
 
 
 def _plain(value: Any) -> Any:

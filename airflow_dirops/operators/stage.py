@@ -10,12 +10,15 @@ from airflow.sdk.definitions._internal.contextmanager import TaskGroupContext
 from airflow_dirops.core import errors
 from airflow_dirops.core.stage.option import Where
 from airflow_dirops.core.stage.options import OPTIONS
-from airflow_dirops.operators.arguments import TEMPLATED, options_for
+from airflow_dirops.core.stage.patterns import compile_pattern
+from airflow_dirops.core.stage.policies import check_policies
+from airflow_dirops.operators.arguments import AS_CONFIGURED, TEMPLATED, options_for
 from airflow_dirops.operators.sharded import ShardedStage, sharded
 from airflow_dirops.operators.task import StageTask
 from airflow_dirops.runtime import settings
 from airflow_dirops.runtime.choices import form_choices
 from airflow_dirops.runtime.context import attempt_of, function_params
+from airflow_dirops.runtime.jinja import is_for_jinja
 from airflow_dirops.runtime.mapping import naming_the_task, own_arguments
 from airflow_dirops.runtime.several_sources import known_to_be_several
 
@@ -95,6 +98,7 @@ class StageOperator(StageTask):
     def check_arguments(cls, arguments: Mapping[str, Any], dag: DAG | None) -> None:
         """Refuse while the DAG file is read what no run could use."""
         super().check_arguments(arguments, dag)
+        _check_policies(arguments)
         _refuse_what_is_for_one_run({name: arguments[name] for name in arguments.keys() - own_arguments(cls)})
         if arguments.get("retention") is not None:
             settings.retention(arguments["retention"])
@@ -107,6 +111,12 @@ class StageOperator(StageTask):
                 "first failure; add on_error='quarantine', or leave max_failures out: the trigger form has a field "
                 "of its own"
             )
+
+    @classmethod
+    def check_names(cls, arguments: Mapping[str, Any], dag: DAG | None) -> None:
+        """Refuse while the DAG file is read what an instance could not use."""
+        super().check_names(arguments, dag)
+        _check_policies(arguments)
 
     def options(self, context: Context) -> dict[str, Any]:
         """The arguments of the core's function: the operator's, the form's, and who asks."""
@@ -124,6 +134,20 @@ class StageOperator(StageTask):
 
     def _workers(self) -> int | Literal["auto"]:
         return settings.workers(self.workers)
+
+
+def _check_policies(arguments: Mapping[str, Any]) -> None:
+    """Refuse what is none of an option's values, as the core does in a run; what only a run knows is left to it."""
+    known = {
+        name: value
+        for name in OPTIONS.keys() & arguments.keys()
+        if not hasattr(value := arguments[name], "resolve") and not (value is None and name in AS_CONFIGURED)
+    }
+    check_policies({name: known.get(name, option.default) for name, option in OPTIONS.items()}, OPTIONS)
+    pattern = known.get("pattern", "**/*")
+    for each in pattern if isinstance(pattern, list | tuple) else [pattern]:
+        if not (hasattr(each, "resolve") or (isinstance(each, str) and is_for_jinja(each))):
+            compile_pattern(each)
 
 
 def _refuse_what_is_for_one_run(arguments: Mapping[str, Any]) -> None:

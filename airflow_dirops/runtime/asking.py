@@ -12,6 +12,7 @@ from airflow_dirops.core import errors
 from airflow_dirops.core.snapshot.opening import open_snapshot as open_target
 from airflow_dirops.runtime.context import function_params, partition_of_run
 from airflow_dirops.runtime.dimensions import filled, names_in, refuse_unanswered, settled
+from airflow_dirops.runtime.jinja import is_for_jinja
 from airflow_dirops.runtime.paths import absolute_path, path_text
 from airflow_dirops.runtime.roots import root_of
 from airflow_dirops.runtime.templates import mentions_partition
@@ -54,6 +55,11 @@ def open_snapshot(
     """
     if isinstance(target, Mapping):
         return open_target(target, codec=codec, verify=verify)
+    if is_for_jinja(os.fsdecode(target)):
+        raise errors.ArgumentRefused(
+            f"target={os.fsdecode(target)!r} has Jinja in it, which nothing renders in a function; write {{partition}} "
+            "for the partition, and fill in the rest as an f-string does"
+        )
     path = path_text("target", target, target)
     values = settled(names_in(path), dimensions, (), function_params(_context()))
     refuse_unanswered("target", path, values)

@@ -7,13 +7,14 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from difflib import get_close_matches
 from typing import Any
 
+from airflow_dirops.calendar.form import FORM_FIELDS
 from airflow_dirops.core.errors import ArgumentRefused
 from airflow_dirops.core.messages.shown import shown
 from airflow_dirops.core.stage.dimensions import check_dimensions, value_problem
 from airflow_dirops.runtime.templates import template_texts
 
 _ASKED = re.compile(r"(?<![{$])\{([A-Za-z_]\w*)\}(?!\})")
-_PARTITION = "partition"
+PARTITION = "partition"
 _LONGEST_LABEL = 250  # what Airflow's database keeps of one
 
 
@@ -22,7 +23,7 @@ def names_in(template: Any) -> set[str]:
 
     :param template: a field as the DAG file has it.
     """
-    return {name for text in template_texts(template) for name in _ASKED.findall(text)} - {_PARTITION}
+    return {name for text in template_texts(template) for name in _ASKED.findall(text)} - {PARTITION}
 
 
 def filled(text: str, values: Mapping[str, str]) -> str:
@@ -136,12 +137,16 @@ def _known(value: Any) -> Any:
 
 
 def _unanswered(field: str, template: Any, name: str) -> str:
-    meant = "; or {partition} may be meant" if get_close_matches(name, [_PARTITION]) else ""
+    meant = "; or {partition} may be meant" if get_close_matches(name, [PARTITION]) else ""
+    asked = (
+        f"; or give the DAG params={{{name!r}: Param('berlin', type='string')}}, which the trigger form then asks for"
+        if name not in FORM_FIELDS
+        else f". A param of the name {name!r} would be a field of dirops_params()"
+    )
     return (
         f"{field}={template!r} has {{{name}}} in it, a placeholder that nothing fills in. Give "
         f"dimensions={{{name!r}: 'berlin'}}; for several, .partial(...).expand(dimensions=[{{{name!r}: 'berlin'}}, "
-        f"{{{name!r}: 'hamburg'}}]); or give the DAG params={{{name!r}: Param('berlin', type='string')}}, which the "
-        f"trigger form then asks for{meant}"
+        f"{{{name!r}: 'hamburg'}}]){asked}{meant}"
     )
 
 

@@ -12,7 +12,7 @@ from jinja2 import UndefinedError
 from jinja2.nativetypes import NativeEnvironment
 
 from airflow_dirops.calendar.checks import FROM_SCHEDULE, check_format, check_partition, check_same_format
-from airflow_dirops.calendar.form import check_form
+from airflow_dirops.calendar.form import check_form, is_form_field
 from airflow_dirops.calendar.windows import PartitionWindow
 from airflow_dirops.core import errors
 from airflow_dirops.core.stage.partitions import PLACEHOLDER
@@ -20,6 +20,7 @@ from airflow_dirops.core.stage.patterns import literal
 from airflow_dirops.runtime.assets import plain_path, schedule_format
 from airflow_dirops.runtime.context import form_of, format_of, function_params, is_mapped, partition_of, zone_of
 from airflow_dirops.runtime.dimensions import (
+    PARTITION,
     check_given,
     check_names,
     filled,
@@ -29,12 +30,13 @@ from airflow_dirops.runtime.dimensions import (
     settled,
 )
 from airflow_dirops.runtime.form import fit_form, params_of
+from airflow_dirops.runtime.jinja import check_templates, undefined
 from airflow_dirops.runtime.macro import let_templates_ask
 from airflow_dirops.runtime.mapping import ToBeMapped, checked_partial, naming_the_task
-from airflow_dirops.runtime.paths import absolute_path, pairs, path_text, pinned_source, refuse_nothing
+from airflow_dirops.runtime.paths import absolute_path, check_literal, pairs, path_text, pinned_source, refuse_nothing
 from airflow_dirops.runtime.retries import RETRY_POLICY
 from airflow_dirops.runtime.roots import Root, check_root_conn_id, root_of
-from airflow_dirops.runtime.templates import DATES, mentions_partition, names_used, other_date
+from airflow_dirops.runtime.templates import mentions_partition, other_date
 from airflow_dirops.runtime.texts import kept_as_text
 
 if TYPE_CHECKING:
@@ -150,7 +152,15 @@ class PathFields(BaseOperator):
         """
         given, source = arguments.get("dimensions"), arguments.get("source")
         check_given(given)
-        params = {*(arguments.get("params") or ()), *(dag.params if dag else ())}
+        said = params_of(dag, arguments.get("params") or {})
+        params = {name for name in said if not is_form_field(said, name)}
+        if dag:
+            templates = {name: arguments.get(name) for name in cls.template_fields}
+            named = given if isinstance(given, Mapping) else ()
+            check_templates(templates, dag, {PARTITION, *named, *params})
+        for name in cls.path_fields:
+            if name in arguments:
+                check_literal(name, arguments[name])
         fields = {name: arguments.get(name) for name in (*cls.path_fields, *cls.name_fields)}
         check_names(fields, given, params, is_pinned=hasattr(source, "resolve") or isinstance(source, (Mapping, list)))
 
@@ -176,7 +186,8 @@ class PathFields(BaseOperator):
         try:
             super()._do_render_template_fields(parent, template_fields, context, jinja_env, seen_oids)
         except UndefinedError as error:
-            raise errors.ArgumentRefused(_undefined(templates, context, error)) from error
+            named = self.dimensions if isinstance(self.dimensions, Mapping) else {}
+            raise undefined(templates, context, error, {PARTITION, *named, *function_params(context)}) from error
         if parent is self:
             if isinstance(jinja_env, NativeEnvironment):
                 for name, template in templates.items():
@@ -282,16 +293,3 @@ class PathFields(BaseOperator):
             if set("{$%").isdisjoint(path):
                 raise
             raise errors.ArgumentRefused(f"{error}. A DAG's paths may have {{partition}} and Jinja in them") from error
-
-
-def _undefined(templates: Mapping[str, Any], context: Context, error: Exception) -> str:
-    lost = {name: names for name, template in templates.items() if (names := names_used(template) & DATES)}
-    if not lost or context.get("logical_date"):
-        return (
-            f"a field cannot be rendered: {error}; mend the name, or give it a default: {{{{ name | default('all') }}}}"
-        )
-    fields = ", ".join(f"{name}={templates[name]!r}" for name in lost)
-    return (
-        f"{fields} cannot be rendered: {error}, since this run has no logical date; runs with a partition key have "
-        "none. Write {partition}, which every run has"
-    )

@@ -9,6 +9,7 @@ from typing import Any
 from airflow_dirops.core.errors import ArgumentRefused
 from airflow_dirops.core.format.pins import pin_of
 from airflow_dirops.core.stage.locations import checked_path
+from airflow_dirops.core.stage.partitions import PartitionsLike
 from airflow_dirops.runtime.several_sources import several_sources
 
 
@@ -37,6 +38,26 @@ def refuse_nothing(field: str, template: Any, rendered: Any) -> None:
         f"{field}={_shown(template)} was rendered to {rendered!r}, which names nothing; nothing was read or "
         "written. Give the value that it asks for, or a default in the template"
     )
+
+
+def check_literal(field: str, given: Any) -> None:
+    """Refuse while the DAG file is read what no run could take for a path.
+
+    :param field: the field's name, for the message.
+    :param given: what the DAG file says; what only a run knows is left to it.
+    """
+    if isinstance(given, list | tuple):
+        for each in given:
+            check_literal(field, each)
+    elif not (hasattr(given, "resolve") or isinstance(given, Mapping | PartitionsLike)) or isinstance(
+        given, os.PathLike
+    ):
+        text = os.fsdecode(given) if isinstance(given, os.PathLike) else given
+        if not isinstance(text, str):
+            raise ArgumentRefused(f"{field}={text!r} is a {type(text).__name__}, not a path")
+        if not text.strip():
+            raise ArgumentRefused(f"{field}={text!r} names nothing; give the path of a directory")
+        _refuse_url(field, text)
 
 
 def path_text(field: str, template: Any, rendered: Any) -> str:
@@ -68,8 +89,7 @@ def absolute_path(field: str, path: str, root: str | None, *, kept: str | None =
     :param root: the setting ``[dirops] root``, if there is one.
     :param kept: a placeholder in it that is filled in later.
     """
-    if "://" in path:
-        raise ArgumentRefused(f"{field}={path!r} is a URL; only paths of mounted file systems can be used")
+    _refuse_url(field, path)
     if path.startswith("~"):
         return checked_path(field, path, kept=kept)
     if not os.path.isabs(path):
@@ -112,6 +132,11 @@ def source_text(rendered: Any) -> str:
     return str(pin_of(rendered) or rendered)
 
 
+def _refuse_url(field: str, path: str) -> None:
+    if "://" in path:
+        raise ArgumentRefused(f"{field}={path!r} is a URL; only paths of mounted file systems can be used")
+
+
 def _is_nothing(text: str) -> bool:
     return text.strip() in ("", "None")
 
@@ -122,9 +147,9 @@ def _parts(rendered: str, template: str) -> list[str]:
 
 
 def _beneath(field: str, path: str, root: str) -> str:
-    root = checked_path("[dirops] root", root) if root.startswith("~") else root
-    if not os.path.isabs(root):
+    if not os.path.isabs(root) and not root.startswith("~"):
         raise ArgumentRefused(f"root={root!r} in the section [dirops] is relative itself; make it absolute")
+    root = checked_path("[dirops] root", root)
     joined = os.path.join(root, path)
     if os.path.relpath(joined, root).split("/")[0] == "..":
         raise ArgumentRefused(f"{field}={path!r} leads out of the root {root!r}; write such a path absolute")

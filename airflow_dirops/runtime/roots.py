@@ -16,6 +16,10 @@ from airflow_dirops.runtime import settings
 
 CONNECTION_TYPE = "dirops_root"
 _FORM = "Admin, Connections"
+_IN_VARIABLES = (
+    f'In a variable such as AIRFLOW_CONN_DISK write {{"conn_type": "{CONNECTION_TYPE}", "extra": {{"path": "/data"}}}} '
+    "or the URI dirops-root://?path=%2Fdata, since a URI takes no underscore there"
+)
 
 
 class Root(NamedTuple):
@@ -74,25 +78,40 @@ def connected_root(root_conn_id: str, where: str | None = None) -> str:
     :param where: what messages call it; by default by its id.
     :raises ArgumentRefused: if it is not there, is of another type, or has no absolute path.
     """
+    variable = f"AIRFLOW_CONN_{root_conn_id.upper()}"
     try:
         connection = BaseHook.get_connection(root_conn_id)
     except AirflowNotFoundException as error:
+        # Airflow passes over a variable that it cannot read.
+        if os.environ.get(variable):
+            raise errors.ArgumentRefused(
+                f"root_conn_id={root_conn_id!r}: the environment variable {variable} cannot be read as a connection. "
+                f"{_IN_VARIABLES}"
+            ) from error
         raise errors.ArgumentRefused(
             f"root_conn_id={root_conn_id!r}: there is no such connection; add it in {_FORM}, with the type "
             "'Directory root', or with airflow connections add"
         ) from error
     where = where or f"the connection {root_conn_id!r}"
+    if not connection.conn_type:
+        raise errors.ArgumentRefused(f"{where} has no type; choose 'Directory root' in {_FORM}. {_IN_VARIABLES}")
     if connection.conn_type != CONNECTION_TYPE:
         raise errors.ArgumentRefused(
             f"{where} is of the type {connection.conn_type!r}; root_conn_id= takes one of the type 'Directory root' "
             f"({CONNECTION_TYPE})"
         )
-    return _checked(connection.extra_dejson.get("path"), where)
+    extra: Any = connection.extra_dejson
+    if not isinstance(extra, dict):
+        raise errors.ArgumentRefused(
+            f"{where} has an extra that is a {type(extra).__name__}, and no JSON object; fill in Path in {_FORM}. "
+            f"{_IN_VARIABLES}"
+        )
+    return _checked(extra.get("path"), where)
 
 
 def _checked(path: Any, where: str) -> str:
     if not isinstance(path, str) or not path.strip():
-        raise errors.ArgumentRefused(f"{where} has no path; fill in Path in {_FORM}")
+        raise errors.ArgumentRefused(f"{where} has no path; fill in Path in {_FORM}. {_IN_VARIABLES}")
     if "://" in path:
         raise errors.ArgumentRefused(f"{where} has the path {path!r}, a URL; only mounted file systems can be used")
     if not os.path.isabs(path) and not path.startswith("~"):

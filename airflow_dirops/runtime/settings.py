@@ -69,9 +69,18 @@ def retention(given: Retention | None) -> Retention:
     retention = Retention() if given is None else given
     check_retention(retention)
 
-    def setting(name: str, default: float) -> float:
-        get = conf.getint if isinstance(default, int) else conf.getfloat
-        configured: float = get("dirops", name, fallback=default)
-        return configured
+    return retention.completed(_bound)
 
-    return retention.completed(setting)
+
+def _bound(name: str, default: float) -> float:
+    said = conf.get("dirops", name, fallback="").strip()
+    if not said:
+        return default
+    try:
+        bound = type(default)(said)
+    except ValueError:
+        bound = -1
+    if not bound >= 0:
+        to = "a count of snapshots such as 3" if isinstance(default, int) else "a number of hours such as 48"
+        raise _refused(name, said, f"{to}, or to 0")
+    return bound

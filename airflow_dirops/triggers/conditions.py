@@ -9,7 +9,6 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from errno import ENOENT, ENOTDIR
 from itertools import islice
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from airflow_dirops.triggers.finding import Finding
@@ -91,13 +90,12 @@ class Conditions:
     def _tried(self) -> str:
         """Where to look if a stage is at work there, or has failed; one listing, however much it did."""
         from airflow_dirops.core.messages.commands import dirops_command
-        from airflow_dirops.core.places.directory.control import ControlDirectory
+        from airflow_dirops.core.upkeep import is_tried
 
-        with suppress(OSError):
-            if os.listdir(ControlDirectory(Path(os.path.realpath(self.target))).attempts):
-                failures = dirops_command("failures", self.target)
-                return f". A try at it has begun, and committed nothing; what failed in it, if anything did: {failures}"
-        return ""
+        if not is_tried(self.target):
+            return ""
+        failures = dirops_command("failures", self.target)
+        return f". A try at it has begun, and committed nothing; what failed in it, if anything did: {failures}"
 
     def _lacking(self, manifest: Manifest) -> str | None:
         counts = manifest.counts

@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 
 from airflow_dirops.cli.main import app
 from airflow_dirops.core import read_directory
+from airflow_dirops.core.format.runs import new_id
 
 
 @pytest.fixture
@@ -86,6 +87,16 @@ def test_rollback_and_clean(target):
     code, cleaned = parsed("clean", target, "--keep-snapshots", "0", "--keep-hours", "0")
     assert code == 0
     assert {row["snapshot"] for row in before} < set(cleaned["snapshots"])
+
+
+def test_clean_says_when_something_stays(target):
+    assert dirops("clean", target)[1].splitlines()[0].strip() == f"{target} is clean"
+    mine = target.parent / ".dirops" / target.name / "attempts" / new_id()
+    (mine / "alive").mkdir(parents=True)
+    code, text = dirops("clean", target)
+    assert code == 0
+    assert f"{target} is clean, but for what stays" in " ".join(text.split())
+    assert mine.name in "".join(text.split())
 
 
 def test_the_log_marks_what_is_current_and_who_brought_it_back(target):

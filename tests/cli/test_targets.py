@@ -8,12 +8,13 @@ import shutil
 import subprocess
 from pathlib import Path
 from tempfile import mkdtemp
+from typing import Literal
 
 import pytest
 from typer.testing import CliRunner
 
 from airflow_dirops.cli.main import app
-from airflow_dirops.core import read_directory
+from airflow_dirops.core import errors, read_directory, transform_directory
 from tests.cli.calls import dirops, parsed
 
 DAYS = ("2026-11-01", "2026-11-02", "2026-11-03")
@@ -87,6 +88,8 @@ def test_clean_keeps_for_as_long_as_the_settings_say(data: Path) -> None:
     done = dirops("clean", target, cwd=data, AIRFLOW__DIROPS__KEEP_HOURS="soon")
     assert done.returncode == 2
     assert "keep_hours='soon' (AIRFLOW__DIROPS__KEEP_HOURS) is no number" in done.stderr
+    done = dirops("clean", target, cwd=data, AIRFLOW__DIROPS__KEEP_SNAPSHOTS="-1")
+    assert "keep_snapshots='-1' (AIRFLOW__DIROPS__KEEP_SNAPSHOTS) is no number of 0 or more" in done.stderr
     settings = {"AIRFLOW__DIROPS__KEEP_SNAPSHOTS": "0", "AIRFLOW__DIROPS__KEEP_HOURS": "0"}
     assert len(parsed("clean", target, cwd=data, **settings)["snapshots"]) == 1
 
@@ -253,3 +256,77 @@ def test_a_replaced_snapshot_can_be_looked_at(tmp_path: Path) -> None:
     (kept,) = (tmp_path / ".dirops/a/retired").iterdir()
     assert parsed("show", kept, cwd=tmp_path)["counts"]["entries"] == 1
     assert dirops("verify", "--deep", kept, cwd=tmp_path).returncode == 0
+
+
+@pytest.fixture
+def with_holes(data: Path) -> Path:
+    """Beside three days one without a folder and one without a file, for which the stage was skipped."""
+    (data / "empty").mkdir()
+    for source, day in (("empty", "2026-11-04"), ("nothing", "2026-11-05")):
+        _skipped(data, source, day)
+    return data
+
+
+def _skipped(data: Path, source: str, day: str) -> None:
+    target = data / "interim/letters" / day
+    outcome = read_directory(
+        source=data / source, target=target, partition=day, read=len, codec="json", stage="letters", empty="skip"
+    )
+    assert outcome.outcome == "skipped"
+
+
+@pytest.mark.parametrize("command", ["verify", "show", "log", "failures", "repair", "clean"])
+def test_days_that_were_skipped_are_no_targets(with_holes: Path, command: str) -> None:
+    done = dirops(command, "--recursive", "interim", cwd=with_holes)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert all(day in done.stdout for day in DAYS)
+    assert "2026-11-04" not in done.stdout
+    assert "2026-11-05" not in done.stdout
+
+
+def test_a_chain_with_days_that_were_skipped(with_holes: Path) -> None:
+    done = dirops("chain", "interim", cwd=with_holes)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_day_that_was_skipped_and_is_asked_for_says_so(with_holes: Path) -> None:
+    done = dirops("verify", "interim/letters/2026-11-04", cwd=with_holes)
+    assert done.returncode == 2
+    assert "published nothing, as one does that is skipped" in done.stderr
+
+
+def test_what_reads_a_day_that_was_skipped_is_skipped_as_its_error_says(with_holes: Path) -> None:
+    def read(empty: Literal["fail", "skip"]) -> str:
+        return transform_directory(
+            source=with_holes / "interim/letters/2026-11-04",
+            target=with_holes / "final/2026-11-04",
+            partition="2026-11-04",
+            transform=str.upper,
+            codec="text",
+            empty=empty,
+        ).outcome
+
+    with pytest.raises(errors.SourceMissing, match="with empty='skip', what reads this is skipped as well"):
+        read("fail")
+    assert read("skip") == "skipped"
+
+
+@pytest.mark.parametrize(
+    "left",
+    ["attempts/01a21e2b-4a53-7d72-924d-2b94e64108a9/", "retired/x/", "removing/x/", "other.txt", "fence.json"],
+)
+def test_a_skipped_day_with_more_beside_it_is_looked_at(with_holes: Path, left: str) -> None:
+    path = with_holes / "interim/letters/.dirops/2026-11-04" / left
+    path.mkdir() if left.endswith("/") else path.write_text("no fence")
+    done = dirops("verify", "--recursive", "interim", cwd=with_holes)
+    assert done.returncode == 2
+    assert "2026-11-04" in done.stderr
+
+
+def test_a_day_that_was_skipped_after_it_had_been_made_is_missed(with_holes: Path) -> None:
+    """Its first snapshot is deleted, with nothing kept, and the next run skips it: it was there once."""
+    shutil.rmtree(with_holes / PASTED)
+    _skipped(with_holes, "nothing", PASTED.rpartition("/")[2])
+    done = dirops("verify", "--recursive", "interim", cwd=with_holes)
+    assert done.returncode == 2
+    assert f"there is no snapshot at '{with_holes / PASTED}'" in done.stderr

@@ -134,7 +134,7 @@ def test_of_64_shards_one_is_killed_and_one_commit_comes_of_them(begin: Any, tmp
     run.wait_for("failed", "shard", 7)
     assert run.task("shard", 7)["try_number"] == 2
     assert "PlanSuperseded" in run.log("shard", 7)
-    assert "'copy.plan' is the task that plans" in run.log("shard", 7)
+    assert "'copy.plan' is the task that planned" in run.log("shard", 7)
 
 
 def test_a_shard_that_was_marked_by_hand_is_missed_and_made_when_it_is_cleared(begin: Any, tmp_path: Path) -> None:
@@ -202,7 +202,8 @@ def test_what_another_run_commits_meanwhile_is_a_conflict_that_a_new_plan_settle
     assert first.states() == ["success"] * 3
     assert (first.states("commit"), first.task("commit")["try_number"]) == (["failed"], 1)
     assert "TargetConflict" in first.log("commit")
-    assert "clear 'copy.plan' with what is behind it" in first.log("commit")
+    assert "Plan it anew: clear the task that planned" in first.log("commit")
+    assert "'copy.plan' is the task that planned" in first.log("commit")
 
     first.clear("plan", downstream=True)
     first.wait()
@@ -217,7 +218,8 @@ def test_a_file_that_changes_after_the_plan_needs_a_new_plan(begin: Any, tmp_pat
     run.open_gate()
     run.wait()
     assert (run.states(), run.task("shard", 1)["try_number"]) == (["success", "failed", "success"], 1)
-    assert "clear 'copy.plan' with what is behind it" in run.log("shard", 1)
+    assert "Plan it anew: clear the task that planned" in run.log("shard", 1)
+    assert "'copy.plan' is the task that planned" in run.log("shard", 1)
     run.clear("plan", downstream=True)
     run.wait()
     assert values(run.target)["005"] == "another text"

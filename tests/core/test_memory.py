@@ -42,6 +42,34 @@ def test_the_peak_does_not_grow_with_the_number_of_files(tmp_path: Path) -> None
     assert abs(many - few) < 10 * 1024, f"{few} KiB for 200 files, {many} KiB for 5,000"
 
 
+SHARDED = """
+import resource, sys
+from pathlib import Path
+from airflow_dirops.core import Stage, cut, gather, work_shard
+
+here, count = Path(sys.argv[1]), int(sys.argv[2])
+source = here / f"sharded{count}"
+source.mkdir()
+for number in range(count):
+    (source / f"{number}.bin").write_bytes(b"x" * 100)
+
+def read(path):
+    return Path(path).read_bytes() * 2
+
+stage = Stage(source=source, target=here / f"target{count}", read=read, codec="bytes", durability="process")
+for round in (1, 2):
+    (source / "0.bin").write_bytes(b"x" * round)
+    planned = cut(stage, 5)
+    gather(stage, planned, [work_shard(stage, shard) for shard in planned.shards])
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+"""
+
+
+def test_nor_does_that_of_shards_and_of_who_gathers_them(tmp_path: Path) -> None:
+    few, many = (int(run_python(SHARDED, tmp_path, count).stdout) for count in (200, 5000))
+    assert abs(many - few) < 10 * 1024, f"{few} KiB for 200 files, {many} KiB for 5,000"
+
+
 class Counted:
     """A value that knows how many of it are alive."""
 

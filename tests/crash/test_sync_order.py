@@ -18,7 +18,17 @@ from tests.crash.scenarios import Scenario
 from tests.crash.shim import Call, read_trace
 from tests.crash.world import Warm, World
 
-SCENARIOS = ("fresh", "replacement", "replacement_plain", "unmanaged", "unmanaged_plain", "rerun", "resume", "cleared")
+SCENARIOS = (
+    "fresh",
+    "replacement",
+    "replacement_plain",
+    "unmanaged",
+    "unmanaged_plain",
+    "rerun",
+    "resume",
+    "cleared",
+    "sharded",
+)
 WRITES = frozenset({"write", "writev", "pwrite", "pwrite64", "copy_file_range", "sendfile64"})
 # What gives a directory a name that it did not have, or takes one away.
 MAKES = frozenset({"open", "mkdir", "mkdirat", "link", "linkat", "rename", "renameat", "renameat2"})
@@ -74,7 +84,7 @@ def test_everything_is_synced_before_what_relies_on_it(
 ) -> None:
     trace = here / "trace"
     with scenario.world.copy(here / "copy") as world:
-        assert world.run(trace=trace, **scenario.job.arguments).result
+        assert world.run(scenario.job.name, trace=trace, **scenario.job.arguments).result
         calls = read_trace(trace)
         found = list(_violations(calls, world))
     count_points("calls checked for the order of syncs", len(calls))

@@ -13,6 +13,7 @@ from airflow.serialization.serialized_objects import DagSerialization
 
 from airflow_dirops import DirectoryReadOperator, Retention, StagedTransformOperator
 from airflow_dirops.core.errors import ArgumentRefused
+from airflow_dirops.runtime import settings
 from tests.cli.calls import dirops_process
 from tests.doors.airflow_runs import Runs
 from tests.text_files import damage, read_text, values, write
@@ -84,6 +85,44 @@ def test_a_retention_that_is_none_is_refused_when_the_dag_is_parsed(kind: Any, r
 
 
 @pytest.mark.parametrize(
+    "wrong",
+    [
+        {"redo": "full"},
+        {"empty": "ignore"},
+        {"on_error": "skip"},
+        {"on_conflict": "win"},
+        {"durability": "safe"},
+        {"workers": 0},
+        {"workers": "4"},
+        {"file_retries": -1},
+        {"file_timeout": -1},
+        {"max_failures": "five"},
+        {"max_removed": 1.5},
+        {"pattern": "/x"},
+        {"pattern": ""},
+        {"pattern": ["a", "../b"]},
+    ],
+    ids=str,
+)
+def test_what_is_no_value_of_an_option_is_refused_when_the_dag_is_read(wrong: dict[str, Any]) -> None:
+    ((name, value),) = wrong.items()
+    fields: dict[str, Any] = {"task_id": "t", "target": "b", "read": read}
+    for make in (
+        lambda: DirectoryReadOperator(source="a", **fields, **wrong),
+        lambda: DirectoryReadOperator.partial(**fields, **wrong).expand(source=["a"]),
+        lambda: DirectoryReadOperator.partial(**fields).expand_kwargs([{"source": "a", name: value}]),
+        lambda: StagedTransformOperator(task_id="t", source="a", target="b", transform=read, **wrong),
+    ):
+        with DAG("wrong", schedule=None), pytest.raises(ArgumentRefused, match=rf"(?s)task 't': .*{name}"):
+            make()
+    with (
+        DAG("defaults", schedule=None, default_args=wrong),
+        pytest.raises(ArgumentRefused, match=rf"(?s)task 't': .*{name}"),
+    ):
+        DirectoryReadOperator(source="a", **fields)
+
+
+@pytest.mark.parametrize(
     "bounds",
     [
         *({"keep_snapshots": wrong} for wrong in (-1, 1.5, True)),
@@ -93,6 +132,25 @@ def test_a_retention_that_is_none_is_refused_when_the_dag_is_parsed(kind: Any, r
 def test_bounds_that_are_no_such_numbers_are_refused(bounds: dict[str, Any]) -> None:
     with pytest.raises(ArgumentRefused, match=f"{next(iter(bounds))}=.* is no (count|number)"):
         Retention(**bounds)
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        *(("keep_snapshots", said) for said in ("-1", "1.5", "few")),
+        *(("keep_hours", said) for said in ("-1", "nan", "a day")),
+    ],
+)
+def test_bounds_in_the_configuration_are_refused_by_their_setting_and_the_advice_works(
+    monkeypatch: pytest.MonkeyPatch, name: str, said: str
+) -> None:
+    monkeypatch.setenv(f"AIRFLOW__DIROPS__{name.upper()}", said)
+    with pytest.raises(ArgumentRefused, match=rf"\[dirops\] {name} is '{said}'") as refused:
+        settings.retention(None)
+    ((advised, variable),) = re.findall(r"such as (\d+), or to 0, .* in (AIRFLOW\w+)", str(refused.value))
+    for number in (advised, "0"):
+        monkeypatch.setenv(variable, number)
+        assert getattr(settings.retention(None), name) == int(number)
 
 
 def _role(kind: Any) -> str:

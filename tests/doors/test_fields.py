@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
@@ -104,9 +106,10 @@ def test_a_sensor_has_the_same_fields(dag: DAG, root: Path) -> None:
 def test_a_template_that_renders_to_nothing_never_means_everything(
     dag: DAG, source: str, params: dict[str, Any]
 ) -> None:
-    stage = DirectoryReadOperator(task_id="read", dag=dag, source=source, target="/interim", **READ)
     with pytest.raises(ArgumentRefused) as raised:
-        rendered(stage, params=params)
+        rendered(
+            DirectoryReadOperator(task_id="read", dag=dag, source=source, target="/interim", **READ), params=params
+        )
     assert f"source={source!r}" in str(raised.value)
 
 
@@ -201,9 +204,66 @@ def test_a_relative_path_without_root_says_what_it_would_have_meant(
 )
 def test_what_cannot_be_a_directory_is_refused(dag: DAG, root: Path, field: str, value: Any, says: str) -> None:
     fields = {"source": "raw", "target": "interim", field: value}
-    stage = DirectoryReadOperator(task_id="read", dag=dag, **fields, **READ)
     with pytest.raises(ArgumentRefused, match=says):
-        rendered(stage)
+        rendered(DirectoryReadOperator(task_id="read", dag=dag, **fields, **READ))
+
+
+@pytest.mark.parametrize("value", ["", " ", 7, None, b"raw", "s3://bucket/raw", Path("raw/{{ ds }}"), "raw/{{ ds }"])
+def test_what_no_run_could_take_is_refused_when_the_dag_is_read(value: Any) -> None:
+    makers: tuple[Callable[[], Any], ...] = (
+        lambda: DirectoryReadOperator(task_id="t", source=value, target="out", **READ),
+        lambda: DirectoryReadOperator(task_id="t", source="raw", target=value, **READ),
+        lambda: StagedTransformOperator(task_id="t", source=["a", value], target="b", join="inner", transform=abs),
+        lambda: DirectoryReadOperator.partial(task_id="t", target=value, **READ).expand(source=["raw"]),
+        lambda: DirectoryReadOperator.partial(task_id="t", target="out", **READ).expand(source=["raw", value]),
+        lambda: ManifestSensor(task_id="t", target=value),
+        lambda: DirectorySensor(task_id="t", directory=value, marker="_READY"),
+        lambda: DirectorySensor.partial(task_id="t", marker="_READY").expand(directory=[value]),
+    )
+    for make in makers:
+        with DAG("read", schedule=None), pytest.raises(ArgumentRefused, match="task 't'"):
+            make()
+
+
+@pytest.mark.parametrize("text", ["raw/{{partition}}", "raw/{{ site }}", "raw/{% if partition %}x{% endif %}"])
+def test_a_placeholder_between_double_braces_is_refused_when_the_dag_is_read_and_the_advice_works(
+    root: Path, text: str
+) -> None:
+    fields: dict[str, Any] = {"target": "out/{site}/{partition}", "dimensions": {"site": "berlin"}, **READ}
+    with (
+        DAG("read", schedule=None),
+        pytest.raises(ArgumentRefused, match=r"'read': source=.* single braces") as refused,
+    ):
+        DirectoryReadOperator(task_id="read", source=text, **fields)
+    (advised,) = re.findall(r"write (\{\w+\}), with", str(refused.value))
+    with DAG("advised", schedule=None) as dag:
+        stage = DirectoryReadOperator(task_id="read", source=f"raw/{advised}", dag=dag, **fields)
+    assert rendered(stage, partition_key="2026-11-01").source in (f"{root}/raw/2026-11-01", f"{root}/raw/berlin")
+
+
+def test_so_it_is_in_other_fields_and_where_it_is_mapped_over() -> None:
+    for make in (
+        lambda: DirectorySensor(task_id="t", directory="raw", marker="{{partition}}.done"),
+        lambda: DirectorySensor(task_id="t", directory="raw", expected=["a", "{{partition}}"]),
+        lambda: DirectoryReadOperator(task_id="t", source="a", target="b", pattern="{{ partition }}_*", **READ),
+        lambda: DirectoryReadOperator(task_id="t", source="a", target="b", stage="{{ partition }}", **READ),
+        lambda: DirectoryReadOperator.partial(task_id="t", target="b", **READ).expand(source=["{{ partition }}"]),
+        lambda: StagedTransformOperator(
+            task_id="t", source=partitions("a/{partition}", until="{{partition}}", last=2), target="b", transform=abs
+        ),
+    ):
+        with DAG("read", schedule=None), pytest.raises(ArgumentRefused, match=r"write \{partition\}, with single"):
+            make()
+
+
+def test_a_macro_or_a_name_of_airflow_s_may_be_called_so() -> None:
+    with DAG("named", schedule=None, user_defined_macros={"partition": lambda: "x"}):
+        DirectoryReadOperator(task_id="own", source="raw/{{ partition() }}", target="out/{{ partition() }}", **READ)
+        fields = {"target": "b/{run_id}", "dimensions": {"run_id": "7"}, **READ}
+        DirectoryReadOperator(task_id="known", source="raw/{{ run_id }}", **fields)
+        DirectoryReadOperator(
+            task_id="set", source="{% set site = 'a' %}{{ site }}", target="b/{site}", dimensions={"site": "b"}, **READ
+        )
 
 
 @pytest.mark.parametrize("path", ["raw/{date}", "raw/$DAY", "/raw/${DAY}", "{site}/{partition}", "~nobody-here/raw"])
@@ -392,15 +452,29 @@ def test_other_dates_are_meant(root: Path, source: str, partition_format: str) -
     rendered(DirectoryReadOperator(task_id="read", source=source, **fields), **BERLIN, params={"site": "a"})
 
 
-def test_ds_in_a_run_that_has_none_is_explained(dag: DAG, root: Path) -> None:
-    stage = DirectoryReadOperator(task_id="read", dag=dag, source="raw/{{ ds }}", target="out/{partition}", **READ)
-    with pytest.raises(ArgumentRefused, match=r"source='raw/\{\{ ds \}\}'.*no logical date.*Write \{partition\}"):
-        rendered(stage, partition_key="2026-11-01")
+@pytest.mark.parametrize(
+    ("asked", "day"),
+    [("ds", "2026-11-01"), ("macros.ds_add(ds, -1)", "2026-10-31"), ("ds | replace('-', '')", "2026-11-01")],
+)
+def test_ds_in_a_run_that_has_none_is_explained_once_and_the_advice_works(
+    dag: DAG, root: Path, asked: str, day: str
+) -> None:
+    from airflow.sdk.execution_time import macros
+
+    fields = {"dag": dag, "target": "out/{partition}", "partition": day, **READ}
+    run = {"partition_key": "2026-11-01", "macros": macros, "dag_run": SimpleNamespace(run_type="scheduled")}
+    with pytest.raises(ArgumentRefused, match=r"'ds' is undefined.*Write \{partition\}") as refused:
+        rendered(DirectoryReadOperator(task_id="read", source=f"raw/{{{{ {asked} }}}}", **fields), **run)
+    assert str(refused.value).count("no logical date") == str(refused.value).count("which every run has") == 1
+    (advised,) = re.findall(r"within Jinja (\S+),", str(refused.value))
+    source = f"raw/{{{{ {re.sub('ds(?![_a-z])', advised, asked)} }}}}"
+    stage = rendered(DirectoryReadOperator(task_id="advised", source=source, **fields), **run)
+    assert stage.source.replace("-", "") == f"{root}/raw/{day}".replace("-", "")
 
 
 def test_another_name_that_is_missing_is_named(dag: DAG, root: Path) -> None:
     stage = DirectoryReadOperator(task_id="read", dag=dag, source="raw/{{ site }}", target="out", **READ)
-    with pytest.raises(ArgumentRefused, match="'site' is undefined"):
+    with pytest.raises(ArgumentRefused, match="'site' is undefined; mend the name"):
         rendered(stage, partition_key="2026-11-01")
 
 

@@ -132,7 +132,14 @@ def test_functions_of_tasks_ask_for_the_partition_and_open_snapshots(runs: Runs,
         @task
         def fail() -> list[str]:
             said = []
-            for path, dimensions in (("interim/{site}", None), ("../x", None), ("interim/{site}", {"site": "../x"})):
+            asked = {"site": "../x"}
+            jinja = "interim/{{ dirops.partition }}"
+            for path, dimensions in (
+                ("interim/{site}", None),
+                ("../x", None),
+                ("interim/{site}", asked),
+                (jinja, None),
+            ):
                 with pytest.raises(ArgumentRefused) as refused:
                     open_snapshot(path, dimensions=dimensions)
                 said.append(str(refused.value))
@@ -144,7 +151,8 @@ def test_functions_of_tasks_ask_for_the_partition_and_open_snapshots(runs: Runs,
         fail()
     run = runs(dag, key=DAY)
     assert run.output("look") == [DAY, *[["one", "1"]] * 3]
-    unnamed, out, bad = run.output("fail")
+    unnamed, out, bad, unrendered = run.output("fail")
+    assert "which nothing renders in a function; write {partition}" in unrendered
     assert "{site}" in unnamed
     assert "leads out of the root" in out
     assert "cannot name folders" in bad

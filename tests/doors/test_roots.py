@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from airflow.sdk import DAG
@@ -107,6 +109,38 @@ def test_a_connection_that_is_no_root_is_refused_by_the_form_and_by_the_task(
     assert told in message
     assert runs(stage()).state("read") == "failed"
     assert told in caplog.text + "".join(capfd.readouterr())
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ("dirops_root:///data", "has no type"),
+        ("/data", "has no type"),
+        ('{"extra": {"path": "/data"}}', "has no type"),
+        ("{", "AIRFLOW_CONN_DISK cannot be read as a connection"),
+        ('{"conn_type": "dirops_root", "port": "x"}', "AIRFLOW_CONN_DISK cannot be read as a connection"),
+        ('{"conn_type": "dirops_root", "extra": ["a"]}', "has an extra that is a list"),
+        ('{"conn_type": "dirops_root", "extra": {"path": 7}}', "has no path"),
+    ],
+)
+def test_a_variable_that_is_no_root_is_explained_and_the_advice_works(
+    disk: Path, monkeypatch: pytest.MonkeyPatch, said: str, told: str
+) -> None:
+    monkeypatch.setenv("AIRFLOW_CONN_DISK", said)
+    is_usable, message = DirectoryRootHook("disk").test_connection()
+    assert not is_usable
+    assert told in message
+    as_json, uri = re.findall(r"write (\{.*\}\}) or the URI ([^,]+),", message)[0]
+    for advised in (as_json.replace("/data", str(disk)), uri.replace("%2Fdata", quote(str(disk), safe=""))):
+        monkeypatch.setenv("AIRFLOW_CONN_DISK", advised)
+        assert DirectoryRootHook("disk").get_conn() == str(disk)
+
+
+def test_a_root_with_something_in_it_that_was_meant_to_be_replaced_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    for root in ("/data ", "/data/{site}", "/data/*"):
+        monkeypatch.setenv("AIRFLOW__DIROPS__ROOT", root)
+        with pytest.raises(ArgumentRefused, match=re.escape(f"[dirops] root={root!r} holds")):
+            target_asset("interim")
 
 
 def test_a_connection_that_is_not_there_is_told(

@@ -9,7 +9,14 @@ from typing import Any
 import pytest
 from airflow.sdk import DAG, Param, task, task_group
 
-from airflow_dirops import DirectoryReadOperator, DirectorySensor, ManifestSensor, StagedTransformOperator, partitions
+from airflow_dirops import (
+    DirectoryReadOperator,
+    DirectorySensor,
+    ManifestSensor,
+    StagedTransformOperator,
+    dirops_params,
+    partitions,
+)
 from airflow_dirops.core import read_manifest
 from airflow_dirops.core.errors import ArgumentRefused
 from tests.doors.airflow_runs import Runs
@@ -40,6 +47,12 @@ UNUSABLE = [
     "None",
     "_dirops",
     "a\udcff",
+    "$HOME",
+    "${HOME}",
+    "a*b",
+    "%Y",
+    "nan",
+    "{x}",
     3,
     None,
     ["a"],
@@ -334,3 +347,27 @@ def test_two_sites_that_a_file_system_takes_for_one_never_replace_each_other(
     assert runs(dag, key=DAY, conf={"site": "berlin"}).state("read") == "failed"
     assert "holds the snapshot of site='Berlin'" in "".join(capfd.readouterr())
     assert values(raw / "interim/Berlin" / DAY) == {"image": "Berlin"}
+
+
+def test_a_name_that_the_form_has_is_no_param_and_the_advice_leaves_that_out() -> None:
+    fields: dict[str, Any] = {"source": "raw/{limit}", "target": "interim/{limit}", **READ}
+    for params in ({}, dirops_params()):
+        with DAG("taken", schedule=None, params=params), pytest.raises(ArgumentRefused) as refused:
+            DirectoryReadOperator(task_id="read", **fields)
+        assert "{limit} in it, a placeholder that nothing fills in" in str(refused.value)
+        assert "Param(" not in str(refused.value)
+        given = re.search(r"dimensions=(\{.*?\})", str(refused.value))
+        assert given
+        with DAG("advised", schedule=None, params=params):
+            DirectoryReadOperator(task_id="read", dimensions=eval(given[1]), **fields)
+
+
+@pytest.mark.parametrize("name", ["$HOME", "a*b", "%Y", "nan", "{x}"])
+def test_nor_is_it_the_name_of_a_partition(name: str) -> None:
+    fields: dict[str, Any] = {"source": "raw/{partition}", "target": "interim/{partition}", "partition_format": None}
+    with DAG("named", schedule=None):
+        if "{" not in name:
+            with pytest.raises(ArgumentRefused, match="cannot name a partition: it holds"):
+                DirectoryReadOperator(task_id="read", partition=name, **fields, **READ)
+        with pytest.raises(ArgumentRefused, match="cannot be a folder: it holds"):
+            partitions("raw/{partition}", names=[name])

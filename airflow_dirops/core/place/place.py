@@ -97,6 +97,9 @@ class Place(Protocol):
     def remains(self) -> str:
         """What is left where there is no snapshot, as the end of a message; empty where no stage has been at work."""
 
+    def is_tried(self) -> bool:
+        """Whether a try has begun that is not committed, however far it came: told by one listing."""
+
     def list_kept(self) -> Sequence[Kept]:
         """The snapshots whose header can be read: the current one first, then the latest retired first."""
 

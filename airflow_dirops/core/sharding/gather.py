@@ -29,7 +29,7 @@ from airflow_dirops.core.plan.emptiness import is_nothing
 from airflow_dirops.core.plan.ending import Ending, log_end, outcome_of
 from airflow_dirops.core.plan.losses import LossGuard
 from airflow_dirops.core.report.outcome import Outcome
-from airflow_dirops.core.sharding.going_on import go_on, survey_of
+from airflow_dirops.core.sharding.going_on import go_on, survey_of, with_advice
 from airflow_dirops.core.sharding.merging import Stream, merged
 from airflow_dirops.core.sharding.messages import Cut
 from airflow_dirops.core.sharding.notes import (
@@ -159,7 +159,8 @@ class _Gathering:
                 return ending.nothing_made(made, plan.where[0], self._inputs())
             losses.check_sealed(made)
             self._warn_of_strays()
-        ending.commit(made)
+        with with_advice():
+            ending.commit(made)
         losses.forget_permission()
         claim.retire(stage.retention or Retention())
         return ending.outcome("committed", made, done=self._done, code_changes=plan.code_changes)

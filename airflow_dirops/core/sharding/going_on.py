@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 
-from airflow_dirops.core.errors import AttemptSuperseded, DiropsError, PlanSuperseded
+from airflow_dirops.core.errors import (
+    AttemptSuperseded,
+    DiropsError,
+    PlanSuperseded,
+    SnapshotExpired,
+    SourceChanged,
+    TargetConflict,
+)
 from airflow_dirops.core.format.code import Code
 from airflow_dirops.core.format.manifest import Manifest
 from airflow_dirops.core.format.shards import PlanRecord
@@ -33,10 +41,8 @@ def go_on(stage: Stage, code: Code | None, plan: str, host: str, *, shard: int |
             f"the plan {plan} has been committed to the target {place.name!r} already, so nothing more is done for it. "
             f"To do all of it anew: {PLAN_ANEW[0].lower()}{PLAN_ANEW[1:]}"
         )
-    try:
+    with with_advice():
         return place, place.resume(plan, terms_of(stage, code), shard=shard, host=host)
-    except AttemptSuperseded as error:
-        raise superseded(error) from error
 
 
 def committed_by(place: Place, plan: str) -> Manifest | None:
@@ -50,12 +56,28 @@ def committed_by(place: Place, plan: str) -> Manifest | None:
     return None
 
 
-def superseded(error: AttemptSuperseded) -> PlanSuperseded:
+def _superseded(error: AttemptSuperseded) -> PlanSuperseded:
     """The error of whoever works for a plan that is over."""
     return PlanSuperseded(
         f"the plan that this was a part of is over, and what was done for it is not committed: {error}. If nothing "
         f"newer is at work: {PLAN_ANEW[0].lower()}{PLAN_ANEW[1:]}"
     )
+
+
+@contextmanager
+def with_advice() -> Iterator[None]:
+    """Say of what another try of a shard or of a commit would meet again that the plan has to be made anew.
+
+    :raises PlanSuperseded: for an attempt that was superseded.
+    """
+    try:
+        yield
+    except PlanSuperseded:
+        raise
+    except AttemptSuperseded as error:
+        raise _superseded(error) from error
+    except (SourceChanged, SnapshotExpired, TargetConflict) as error:
+        raise type(error)(f"{error}. This was planned before. {PLAN_ANEW}") from error
 
 
 def survey_of(plan: PlanRecord) -> Survey:

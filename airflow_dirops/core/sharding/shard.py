@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from airflow_dirops.core.errors import ArgumentRefused, AttemptSuperseded, SourceChanged, remaining_storage_errors
+from airflow_dirops.core.errors import ArgumentRefused, SourceChanged, remaining_storage_errors
 from airflow_dirops.core.format.code import Code
 from airflow_dirops.core.format.entries import order_of
 from airflow_dirops.core.format.planned import Planned
@@ -25,8 +25,8 @@ from airflow_dirops.core.plan.plan import finished_as
 from airflow_dirops.core.plan.recorded import finished_inputs
 from airflow_dirops.core.report.outcome import Reporter
 from airflow_dirops.core.report.progress_bar import shown_progress
-from airflow_dirops.core.sharding.going_on import go_on, superseded, survey_of
-from airflow_dirops.core.sharding.notes import PLAN_ANEW, check_asked, iter_slice, read_plan, write_document
+from airflow_dirops.core.sharding.going_on import go_on, survey_of, with_advice
+from airflow_dirops.core.sharding.notes import check_asked, iter_slice, read_plan, write_document
 from airflow_dirops.core.source.opening import check_readable, open_sources
 from airflow_dirops.core.source.source import Source
 from airflow_dirops.core.stage.partitions import Partitions
@@ -61,7 +61,7 @@ def work_planned(stage: Stage, given: Shard, code: Code | None) -> dict[str, Any
     :param code: the functions' own, where this process may not find their source.
     """
     note_handlers()
-    with remaining_storage_errors(stage.target), ExitStack() as opened:
+    with remaining_storage_errors(stage.target), with_advice(), ExitStack() as opened:
         _, claim = go_on(stage, code, given.plan, given.host, shard=given.shard)
         opened.enter_context(claim)
         plan = read_plan(claim, given.plan, given.digest, given.host)
@@ -70,10 +70,7 @@ def work_planned(stage: Stage, given: Shard, code: Code | None) -> dict[str, Any
             raise ArgumentRefused(f"there is no shard {given.shard} in a plan of {len(plan.slices)}")
         source = opened.enter_context(closing(_as_planned(stage, plan)))
         sealed = _Shard(given, stage, source, claim, plan).work()
-        try:
-            claim.leave_open()
-        except AttemptSuperseded as error:
-            raise superseded(error) from error
+        claim.leave_open()
     log.info("shard %d of %d of stage %s is finished: %s", given.shard, given.of, stage.name, sealed)
     return sealed.to_dict()
 
@@ -164,7 +161,7 @@ def _as_planned(stage: Stage, plan: PlanRecord) -> Source:
     if not plan.partitions and now != [record.snapshot is not None for record in plan.sources]:
         source.close()
         raise SourceChanged(
-            f"the source of stage {stage.name} is another one than when it was planned: {plan.where}. {PLAN_ANEW}"
+            f"the source of stage {stage.name} is another one than when it was planned: {', '.join(plan.where)}"
         )
     check_readable(stage, source)
     return source

@@ -12,6 +12,7 @@ from typing import Any
 from airflow_dirops.core.errors import ArgumentRefused
 from airflow_dirops.core.format.entries import path_problem
 from airflow_dirops.core.messages.shown import shown
+from airflow_dirops.core.stage.locations import leftover_in
 
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 """How a dimension may be called: as what stands between braces in a path."""
@@ -67,4 +68,4 @@ def value_problem(value: Any) -> str | None:
         return "it contains a character that cannot be printed"
     if value.startswith((".", "~")):
         return f"a name that begins with {value[0]!r} is hidden, leads elsewhere or stands for a home directory"
-    return path_problem(value)
+    return path_problem(value) or leftover_in(value)

@@ -93,6 +93,17 @@ def checked_path(name: str, value: object, *, kept: str | None = None) -> str:
         ) from error
 
 
+def leftover_in(name: str) -> str | None:
+    """What in the name of a folder was meant to be replaced, and was not; None if there is nothing.
+
+    :param name: of one folder, or of several with slashes.
+    """
+    for pattern, what in _LEFTOVERS:
+        if found := pattern.search(name):
+            return f"it holds {found[0]!r}, {what}"
+    return None
+
+
 def _leftovers(text: str, kept: str | None) -> Iterator[str]:
     for pattern, what in _LEFTOVERS:
         for found in pattern.finditer(text):

@@ -14,7 +14,7 @@ from typing import Any, Literal, NamedTuple, get_args
 from airflow_dirops.core.errors import ArgumentRefused
 from airflow_dirops.core.format.entries import path_problem
 from airflow_dirops.core.messages.shown import shown
-from airflow_dirops.core.stage.locations import checked_path
+from airflow_dirops.core.stage.locations import checked_path, leftover_in
 
 PLACEHOLDER = "{partition}"
 """What stands in a path for the name of a partition."""
@@ -131,7 +131,7 @@ def problems_of_names(names: Iterable[Any]) -> Iterator[str]:
             "steps, such as hours into days, and days into the year"
         )
     for name in names:
-        if problem := path_problem(name):
+        if problem := path_problem(name) or leftover_in(name):
             yield f"the name {shown(repr(name), 100)} cannot be a folder: {problem}"
     for one, other in pairwise(names):
         if one == other:

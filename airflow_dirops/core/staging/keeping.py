@@ -66,12 +66,14 @@ class Keeper:
         is_checked = self._is_durable or not tree.is_from_before_reboot
         where = file.path
         try:
-            directory = tree.directory
+            directory = _tree_of(tree)
             where = f"{directory.path}/{file.path}"
             status = directory.regular_status(file.path)
             is_same = (is_checked and output.is_still(status)) or (
                 status.st_size == file.size and _digest_of(directory, file.path) == file.digest
             )
+        except StorageError:
+            raise
         except OSError as error:
             if is_damage(error):
                 raise shard_missing(gathered.shard, f"{error.filename or where!r}: {error.strerror}") from error
@@ -156,17 +158,29 @@ def _still_there(output: Output, tree: LeftTree) -> Output | None:
     """A finished file as it lies there now, or None if it is another one."""
     where = output.path
     try:
-        directory = tree.directory
+        directory = _tree_of(tree)
         where = f"{directory.path}/{output.path}"
         status = directory.regular_status(output.path)
         if tree.is_checked:
             return output if output.is_still(status) else None
         is_same = _digest_of(directory, output.path) == output.digest
+    except StorageError:
+        raise
     except OSError as error:
         if is_damage(error):
             return None
         raise StorageError("looking at", where, error) from error
     return Output.of(output.path, status, output.digest) if is_same else None
+
+
+def _tree_of(tree: LeftTree) -> HeldDirectory:
+    """The directory itself, opened when the first file is taken from it."""
+    try:
+        return tree.directory
+    except OSError as error:
+        if is_damage(error):
+            raise
+        raise StorageError("opening", str(error.filename), error) from error
 
 
 def _digest_of(directory: HeldDirectory, path: str) -> str:

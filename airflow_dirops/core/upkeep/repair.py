@@ -1,4 +1,4 @@
-"""Compare a target with its manifest, and restore from retired snapshots what is damaged."""
+"""Restore from retired snapshots what is damaged."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from airflow_dirops.core.place.place import Place
 from airflow_dirops.core.places import place_of
 from airflow_dirops.core.snapshot.opening import open_snapshot
 from airflow_dirops.core.snapshot.reader import Snapshot
-from airflow_dirops.core.upkeep.door import Target, door, door_to_change
+from airflow_dirops.core.upkeep.door import Target, door_to_change
 from airflow_dirops.core.upkeep.restoring import restore, upkeep_claim
-from airflow_dirops.core.upkeep.verify import Finding, Verification, verify_snapshot
+from airflow_dirops.core.upkeep.verify import Finding, verify_snapshot
 
 
 @dataclass(frozen=True)
@@ -31,17 +31,6 @@ class Repaired:
     snapshot: str
     restored: list[str]
     remaining: list[Finding]
-
-
-@door
-def verify(target: Target, *, deep: bool = False) -> Verification:
-    """Compare a target with its manifest.
-
-    :param deep: by digest, reading every byte; else by size.
-    :raises ManifestMissing: if no stage committed there.
-    """
-    with open_snapshot(target) as snapshot:
-        return verify_snapshot(snapshot, deep=deep)
 
 
 @door_to_change

@@ -16,7 +16,9 @@ from airflow_dirops.core.errors import ManifestDamaged
 from airflow_dirops.core.format.entries import MANIFEST_DIRECTORY, Entry, order_of, path_at
 from airflow_dirops.core.format.lists import LISTS
 from airflow_dirops.core.snapshot.contents import iter_list
+from airflow_dirops.core.snapshot.opening import open_snapshot
 from airflow_dirops.core.snapshot.reader import Snapshot
+from airflow_dirops.core.upkeep.door import Target, door
 
 Problem = Literal["missing", "changed", "extra", "list"]
 
@@ -50,6 +52,17 @@ class Verification:
     @property
     def is_good(self) -> bool:
         return not self.findings
+
+
+@door
+def verify(target: Target, *, deep: bool = False) -> Verification:
+    """Compare a target with its manifest.
+
+    :param deep: by digest, reading every byte; else by size.
+    :raises ManifestMissing: if no stage committed there.
+    """
+    with open_snapshot(target) as snapshot:
+        return verify_snapshot(snapshot, deep=deep)
 
 
 def verify_snapshot(snapshot: Snapshot, *, deep: bool = False) -> Verification:

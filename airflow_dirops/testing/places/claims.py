@@ -25,6 +25,7 @@ class ClaimTests(Promises):
         expect(not place.list_kept(), "no snapshot is kept")
         expect(place.remains() == "", "nothing is left of anything")
         expect(place.newest_failed_try() is None, "no try has failed")
+        expect(not place.is_tried(), "no try has begun")
 
     def test_a_claim_knows_its_base(self, place: Place) -> None:
         first = Driven.begin(place)
@@ -122,6 +123,7 @@ class ClaimTests(Promises):
         driven = Driven.begin(place)
         driven.staging.note(failed("bad"))
         driven.fail()
+        expect(place.is_tried(), "a try has begun that is not committed")
         found = place.newest_failed_try()
         names = [one.path for one in found.inputs] if found else []
         expect(names == ["bad"], f"the try that failed is told with its inputs, not with {names}")

@@ -80,6 +80,9 @@ class MemoryTarget:
             return f"; {len(self.store.retired)} that it had are kept"
         return "; a try at it has begun, and committed nothing: run the stage again" if self.store.areas else ""
 
+    def is_tried(self) -> bool:
+        return bool(self.store.areas)
+
     def newest_failed_try(self, newer_than: str = "") -> FailedTry | None:
         for attempt, area in sorted(self.store.areas.items(), reverse=True):
             failed = [FailedInTry(line.input.path, line.failure) for line in area.lines if line.failure]

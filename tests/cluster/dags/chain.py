@@ -6,13 +6,19 @@ from pathlib import Path
 
 from airflow.sdk import DAG, PartitionedAssetTimetable
 
-from airflow_dirops import DirectoryReadOperator, StagedTransformOperator, daily_partitions, target_asset
+from airflow_dirops import (
+    DirectoryReadOperator,
+    StagedTransformOperator,
+    daily_partitions,
+    dirops_params,
+    target_asset,
+)
 
 COUNTS = target_asset("interim/counts/{partition}")
 CLEAN = target_asset("interim/clean/{partition}")
 TOTALS = target_asset("final/totals/{partition}")
 
-with DAG("counts", schedule=daily_partitions("0 2 * * *")):
+with DAG("counts", schedule=daily_partitions("0 2 * * *"), params=dirops_params()):
     DirectoryReadOperator(
         task_id="read",
         source="raw/counts/{partition}",

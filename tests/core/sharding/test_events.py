@@ -16,6 +16,7 @@ from airflow_dirops.core.errors import (
     PlanNotSeen,
     PlanSuperseded,
     ShardMissing,
+    SourceChanged,
     TargetConflict,
     TargetRefused,
     TooManyFailures,
@@ -176,7 +177,7 @@ def test_another_run_commits_meanwhile_and_nothing_is_computed_twice(sharded: Sh
     planned = cut(stage, 3)
     sealed = [work_shard(stage, shard) for shard in planned.shards]
     read_directory(source=sharded.raw, target=sharded.target, read=str, codec="text", stage="sharded", version="2")
-    with pytest.raises(TargetConflict):
+    with pytest.raises(TargetConflict, match="Plan it anew: clear the task that planned"):
         gather(stage, planned, sealed)
     sharded.take_computed()
     anew = cut(sharded.stage(try_number=2), 3)
@@ -313,11 +314,33 @@ def test_a_machine_that_does_not_see_the_target_is_named(
     assert not sharded.target.parent.exists()
 
 
+def test_what_another_machine_wrote_is_waited_for(sharded: Sharded, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(notes, "_LOOK_EVERY_SECONDS", 0.05)
+    stage = sharded.stage()
+    planned = cut(stage, 2)
+    attempts = sharded.target.parent / ".dirops" / "target" / "attempts"
+    plan = attempts / planned.shards[0].plan
+    sealed = [work_shard(stage, shard) | {"host": "worker"} for shard in planned.shards]
+    area = attempts / sealed[0]["area"] / "notes"
+    for late in (plan / "claim.json", plan / "notes", area):
+        hidden = late.rename(late.with_name("not seen yet"))
+        appears = threading.Timer(0.5, hidden.rename, [late])
+        appears.start()
+        again = work_shard(stage, {**planned.shards[0].to_dict(), "host": "planner"}) if late != area else None
+        outcome = gather(stage, planned, sealed) if again is None else None
+        appears.join()
+    assert outcome
+    assert outcome.outcome == "committed"
+
+
 def test_what_a_plan_finds_changed_since_is_an_error_of_the_shard(sharded: Sharded) -> None:
     planned = cut(sharded.stage(), 2)
     (sharded.raw / "1.txt").write_text("changed after it was listed")
-    with pytest.raises(DiropsError, match="changed while it was read"):
+    with pytest.raises(SourceChanged, match=r"changed while it was read.* Plan it anew: clear the task that planned"):
         work_shard(sharded.stage(), planned.shards[0])
+    anew = cut(sharded.stage(try_number=2), 2)
+    sealed = [work_shard(sharded.stage(), shard) for shard in anew.shards]
+    assert gather(sharded.stage(), anew, sealed).outcome == "committed"
 
 
 def test_shards_read_the_snapshot_that_was_planned(sharded: Sharded, tmp_path: Path) -> None:

@@ -9,6 +9,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from collections.abc import Iterator, Mapping
@@ -56,6 +57,7 @@ class ControlDirectory:
         self._intent = self.path / _INTENT
         self._accepted_removal = self.path / _ACCEPTED_REMOVAL
         self._adoption = self.path / _ADOPTION
+        self._rooms = (self.attempts, self.retired, self.removing)
         self._fence_is_lost = False
 
     def create(self) -> None:
@@ -63,7 +65,7 @@ class ControlDirectory:
         self.check()
         with storage_errors("making the control directory", self.path):
             reference = self.target.parent.stat()
-            for path in (self.path.parent, self.path, self.attempts, self.retired, self.removing):
+            for path in (self.path.parent, self.path, *self._rooms):
                 _make_shared(path, reference)
 
     @contextmanager
@@ -89,7 +91,7 @@ class ControlDirectory:
 
         :raises TargetRefused: if it, or a directory in it, is a link: what we move or remove would be somewhere else.
         """
-        for path in (self.path.parent, self.path, self.attempts, self.retired, self.removing):
+        for path in (self.path.parent, self.path, *self._rooms):
             try:
                 status = os.lstat(path)
             except OSError as error:
@@ -189,6 +191,19 @@ class ControlDirectory:
         with storage_errors("removing", self._adoption):
             self._adoption.unlink(missing_ok=True)
 
+    def holds_nothing(self) -> bool:
+        """Whether all that lies here are claims that came to nothing, as of a stage that was skipped.
+
+        :raises ManifestDamaged: if the fence cannot be read.
+        """
+        with storage_errors("listing", self.path):
+            if set(os.listdir(self.path)) - {self._lock.name, _FENCE, *(each.name for each in self._rooms)}:
+                return False
+        if any(_has_entries(room) for room in self._rooms):
+            return False
+        rows = read_document(self._fence, dict[str, FencedRun]) or {}
+        return not any(row.committed or row.done or row.open for row in rows.values())
+
     def tree_of(self, area: str) -> Path:
         """The tree of a staging area, by its name."""
         return self.attempts / area / "tree"
@@ -200,6 +215,16 @@ class ControlDirectory:
                 names = _names_of_directories(directory)
             for name in names:
                 yield directory / name / inner
+
+
+def _has_entries(directory: Path) -> bool:
+    try:
+        with storage_errors("listing", directory), os.scandir(directory) as entries:
+            return any(True for _ in entries)
+    except StorageError as error:
+        if error.errno == errno.ENOENT:
+            return False
+        raise
 
 
 def _names_of_directories(directory: Path) -> list[str]:

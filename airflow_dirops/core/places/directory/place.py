@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from io import BufferedReader
 from pathlib import Path
@@ -97,6 +98,11 @@ class DirectoryPlace:
 
     def remains(self) -> str:
         return what_is_left(os.path.abspath(self._given))
+
+    def is_tried(self) -> bool:
+        with suppress(OSError):
+            return bool(os.listdir(self._control.attempts))
+        return False
 
     def list_kept(self) -> list[KeptDirectory]:
         current = _look(self._control.target, is_current=True)

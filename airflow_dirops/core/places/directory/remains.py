@@ -41,6 +41,17 @@ def newest_failed_try(control: ControlDirectory, newer_than: str = "") -> Failed
     return None
 
 
+def is_anything_left(target: str | os.PathLike[str]) -> bool:
+    """Whether what lies beside a target that is not there says more than that a stage came, and had nothing to publish.
+
+    :param target: its path, beside which there is a control directory.
+    """
+    try:
+        return not ControlDirectory(Path(os.path.realpath(target))).holds_nothing()
+    except DiropsError:
+        return True  # somebody has to look
+
+
 def what_is_left(target: str | os.PathLike[str]) -> str:
     """What to look at or to do next, as the end of a message that says that there is no snapshot.
 
@@ -59,6 +70,12 @@ def what_is_left(target: str | os.PathLike[str]) -> str:
     with suppress(DiropsError, OSError):
         if list_attempts(control.attempts):
             return "; a try at it has begun, and committed nothing: run the stage again, it goes on from there"
+    with suppress(DiropsError):
+        if control.path.is_dir() and control.holds_nothing():
+            return (
+                "; a stage has been here and published nothing, as one does that is skipped; with empty='skip', what "
+                "reads this is skipped as well"
+            )
     return ""
 
 
