@@ -18,7 +18,7 @@ from airflow_dirops.cli.settings import config_file, setting, variable_of
 from airflow_dirops.core.errors import ArgumentRefused, DiropsError, ManifestMissing, SourceMissing, StorageError
 from airflow_dirops.core.format.entries import CONTROL_DIRECTORY
 from airflow_dirops.core.format.manifest import HEADER
-from airflow_dirops.core.places.directory.remains import is_anything_left
+from airflow_dirops.core.upkeep import has_remains
 from airflow_dirops.core.upkeep.door import part_of_target
 from airflow_dirops.runtime.paths import absolute_path
 
@@ -181,7 +181,7 @@ def _walk(folder: str) -> Iterator[Found | None]:
             yield Found(path, StorageError("looking for targets in", path, error))
             continue
         gone = (os.path.join(path, name) for name in missing)
-        yield from (Found(each) for each in gone if is_anything_left(each))
+        yield from (Found(each) for each in gone if has_remains(each))
         waiting.extend(os.path.join(path, name) for name in sorted(folders, reverse=True))
 
 

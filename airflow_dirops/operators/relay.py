@@ -11,12 +11,16 @@ from airflow.sdk.exceptions import AirflowSkipException
 from airflow_dirops.core.messages.shown import shown
 from airflow_dirops.runtime.context import run_start
 from airflow_dirops.runtime.told import Told
-from airflow_dirops.triggers.arrivals import Sayings, states_there, who_is_ready
+from airflow_dirops.triggers.arrivals import Sayings, look_at_each, states_there
 from airflow_dirops.triggers.rounds import Rounds
 from airflow_dirops.triggers.watched import Watched
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from airflow.sdk import Asset, Context
+
+    from airflow_dirops.triggers.finding import Finding
 
 MOST_AT_ONCE = 50
 """How many partitions one run of a relay tells. The watcher asks for another run as long as there are more.
@@ -48,9 +52,11 @@ class TellArrivalsOperator(BaseOperator):
         """Look, note what is new, and tell it; Airflow makes the events if it takes this as a success."""
         told = Told(context["asset_state_store"][self.seen])
         told.settle(was_told=self._came_to_tell(told.unsettled(), context))
-        new = asyncio.run(self._new(told))
+        new, why_none = asyncio.run(self._new(told))
         if not new:
-            raise AirflowSkipException(f"nothing new is ready in {shown(self.watched['directory'])}")
+            reason = f"nothing new is ready in {shown(self.watched['directory'])}: {shown(why_none)}"
+            self.log.info("Skipped: %s", reason)  # Airflow says it too, but folded up in the log's page
+            raise AirflowSkipException(reason)
         names = sorted(new)[:MOST_AT_ONCE]
         told.about_to_tell(context["run_id"], run_start(context).isoformat(), {name: new[name] for name in names})
         event = context["outlet_events"][self.told]
@@ -65,16 +71,35 @@ class TellArrivalsOperator(BaseOperator):
         events = context["inlet_events"][self.told].after(note["since"])
         return any(event.source_run_id == note["run"] and event.source_dag_id == self.dag_id for event in events)
 
-    async def _new(self, told: Told) -> dict[str, str]:
+    async def _new(self, told: Told) -> tuple[dict[str, str], str]:
+        """What is ready and was not told; and why that is nothing, if it is."""
         watched = Watched(**self.watched)
         sayings = Sayings(watched)
         rounds = Rounds(sayings.say)
         states = await states_there(watched, rounds, sayings)
-        untold = {
-            name: state for name, state in states.items() if watched.counts(name) and told.state_of(name) != state
-        }
-        ready = await who_is_ready(watched, [*untold], rounds, sayings)
-        return {name: untold[name] for name, is_ready in ready.items() if is_ready}
+        counting = {name: state for name, state in states.items() if watched.counts(name)}
+        untold = {name: state for name, state in counting.items() if told.state_of(name) != state}
+        found = await look_at_each(watched, [*untold], rounds, sayings)
+        new = {name: untold[name] for name, finding in found.items() if finding.summary is not None}
+        return new, sayings.why_none or _why_none(watched, len(states), len(counting), found)
+
+
+def _why_none(watched: Watched, there: int, counting: int, found: Mapping[str, Finding]) -> str:
+    """In one phrase, why there is nothing to tell.
+
+    :param there: how many partitions may be ready.
+    :param counting: how many of these are not before ``since``.
+    :param found: what a look at those that were not told has come to.
+    """
+    if not there:
+        return "there is no folder yet"
+    if not counting:
+        return f"all {there:,} that may be ready are before since={watched.since!r}"
+    if not found:
+        return f"all {counting:,} that may be ready were told before"
+    name, finding = min(found.items())
+    others = f", and {len(found) - 1:,} more are not ready" if len(found) > 1 else ""
+    return f"{name!r} is not: {finding.lacking}{others}"
 
 
 class NoteToldOperator(BaseOperator):

@@ -21,6 +21,8 @@ from airflow_dirops.triggers.watched import Watched
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from airflow_dirops.triggers.finding import Finding
+
 _log = logging.getLogger(__name__)
 
 _NAMED = 20
@@ -74,8 +76,8 @@ class ArrivalsTrigger(BaseEventTrigger):
             telling.sees({name: state for name, state in states.items() if watched.counts(name)})
             if asked := telling.asked():
                 telling.hears(await self._told(asked))
-            for name, is_ready in (await who_is_ready(watched, telling.unknown(), rounds, sayings)).items():
-                telling.finds(name, is_ready=is_ready)
+            for name, finding in (await look_at_each(watched, telling.unknown(), rounds, sayings)).items():
+                telling.finds(name, is_ready=finding.summary is not None)
             if due := telling.due(time.monotonic()):
                 event = {"directory": watched.directory, "count": len(due), "partitions": due[:_NAMED]}
                 yield TriggerEvent(event)  # type: ignore[no-untyped-call]
@@ -101,6 +103,7 @@ class Sayings:
     def __init__(self, watched: Watched) -> None:
         self._watched = watched
         self._said: dict[str, str] = {}
+        self.why_none = ""
 
     def say(self, place: str, what: str) -> None:
         """Say something of a place: the directory above all, or a partition."""
@@ -108,6 +111,12 @@ class Sayings:
             self._said[place] = what
             path = place if place == self._watched.above else self._watched.path_of(place)
             _log.warning("%s %s", shown(path), shown(what))
+
+    def none_counts(self, why: str) -> None:
+        """Say why nothing in the directory can be ready, once: the name of a marker or of folders may be wrong."""
+        if why and not self.why_none:
+            _log.warning("Nothing in %s can be ready: %s", shown(self._watched.above), shown(why))
+        self.why_none = why
 
     def is_well(self, place: str) -> None:
         """A place can be looked at."""
@@ -119,15 +128,21 @@ class Sayings:
 async def states_there(watched: Watched, rounds: Rounds, sayings: Sayings) -> dict[str, str]:
     """The state of each partition that is there and may be ready: one round."""
     above = watched.above
-    found = (await _seen(rounds, [above], lambda _: watched.list_there(), sayings)).get(above, [])
-    states = await _seen(rounds, found, watched.state_of, sayings)
-    return {name: state for name, state in states.items() if state is not None}
+    found = (await _seen(rounds, [above], lambda _: watched.list_there(), sayings)).get(above)
+    if found is None:
+        return {}
+    seen = await _seen(rounds, found, watched.state_of, sayings)
+    states = {name: state for name, state in seen.items() if state is not None}
+    if not found:
+        sayings.none_counts((await _seen(rounds, [above], lambda _: watched.why_none(), sayings)).get(above, ""))
+    else:
+        sayings.none_counts("" if states or not seen else watched.why_none_can_be_ready(len(found)))
+    return states
 
 
-async def who_is_ready(watched: Watched, partitions: list[str], rounds: Rounds, sayings: Sayings) -> dict[str, bool]:
-    """Which of some partitions are ready; those that do not answer are left out."""
-    found = await _seen(rounds, partitions, watched.look_at, sayings)
-    return {name: finding.summary is not None for name, finding in found.items()}
+async def look_at_each(watched: Watched, partitions: list[str], rounds: Rounds, sayings: Sayings) -> dict[str, Finding]:
+    """Whether some partitions are ready; those that do not answer are left out."""
+    return await _seen(rounds, partitions, watched.look_at, sayings)
 
 
 async def _seen(rounds: Rounds, places: list[str], look: Callable[[str], Any], sayings: Sayings) -> dict[str, Any]:

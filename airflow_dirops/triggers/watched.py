@@ -10,12 +10,15 @@ from errno import ELOOP, ENOENT, ENOTDIR
 from functools import cache
 from typing import Any, Literal
 
-from airflow_dirops.calendar.formats import read_name, unsafe
+from airflow_dirops.calendar.formats import example_name, read_name, unsafe
+from airflow_dirops.core.messages.first_few import FirstFew, first_few
 from airflow_dirops.core.stage.partitions import PLACEHOLDER
 from airflow_dirops.core.stage.patterns import literal
 from airflow_dirops.triggers.conditions import Conditions
 from airflow_dirops.triggers.finding import Awaited, Finding
 from airflow_dirops.triggers.folder import Folder
+
+_MOST_NAMED = 3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,6 +59,28 @@ class Watched:
         :raises OSError: if the directory above them cannot be read.
         """
         return [name for name in self._names() if _is_partition(name, self.partition_format)]
+
+    def why_none(self) -> str:
+        """Why no partition is there, where something else is: what it is named like, and how partitions are named.
+
+        :returns: empty where there is no folder at all.
+        :raises OSError: if the directory above them cannot be read.
+        """
+        few = first_few(sorted(_folders_in(self.above, 1)), _MOST_NAMED, repr)
+        if not few.count:
+            return ""
+        form = self.partition_format
+        named = "that is safe as a name" if form is None else f"named like {example_name(form)!r} ({form!r})"
+        where = " where {partition} is" if self.directory.partition(PLACEHOLDER)[0] != f"{self.above}/" else ""
+        return f"no folder{where} is {named}, but there {_is_or_are(few)}; give partition_format= as they are named"
+
+    def why_none_can_be_ready(self, there: int) -> str:
+        """Why none of the partitions that are there can be ready.
+
+        :param there: how many there are.
+        """
+        lacks = "was committed by a stage" if self.kind == "target" else f"has the marker {self.rules.get('marker')!r}"
+        return f"of {_folders(there)} none {lacks}"
 
     def counts(self, partition: str) -> bool:
         """Whether a partition is not from before all that counts."""
@@ -125,6 +150,14 @@ def _folders_in(directory: str, depth: int) -> Iterator[str]:
         except OSError as error:
             if error.errno not in (ENOENT, ENOTDIR, ELOOP):
                 raise
+
+
+def _folders(count: int) -> str:
+    return f"{count:,} folder{'s' * (count != 1)}"
+
+
+def _is_or_are(few: FirstFew[str]) -> str:
+    return f"{'is' if few.count == 1 else 'are'} {_folders(few.count)}: {few.phrase()}"
 
 
 _moment = cache(read_name)  # each round asks for all of them

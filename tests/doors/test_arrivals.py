@@ -7,6 +7,7 @@ import math
 import os
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -218,7 +219,7 @@ def test_what_no_relay_tells_is_mentioned_again_ever_more_seldom() -> None:
     assert telling.asked() == ["b"]
 
 
-def relay(root: Path, dag_id: str, *, dies: bool = False, notes: bool = True) -> DAG:
+def relay(root: Path, dag_id: str, *, dies: bool = False, notes: bool = True, **fields: Any) -> DAG:
     """A relay like that of ``arrivals``, which may die before Airflow takes it as a success, or before it notes it."""
 
     class Dying(TellArrivalsOperator):
@@ -229,7 +230,7 @@ def relay(root: Path, dag_id: str, *, dies: bool = False, notes: bool = True) ->
     seen, told = Asset("seen", f"x-seen:{root}"), target_asset("raw/{partition}")
     tells = Dying if dies else TellArrivalsOperator
     with DAG("relay", schedule=None) as dag:
-        tell = tells(task_id="tell", watched=watched(root).as_dict(), seen=seen, told=told)
+        tell = tells(task_id="tell", watched=watched(root, **fields).as_dict(), seen=seen, told=told)
         if notes:
             tell >> NoteToldOperator(task_id="note", seen=seen)
     return dag
@@ -249,6 +250,48 @@ def test_a_relay_tells_each_partition_once(runs: Runs, root: Path) -> None:
     assert keys(runs(relay(root, "once"))) == DAYS[2:]
     os.utime(root / "raw" / DAYS[0] / "_READY", (1, 1))
     assert keys(runs(relay(root, "once"))) == DAYS[:1]
+
+
+@pytest.mark.parametrize(
+    ("made", "fields", "says"),
+    [
+        ([], {}, "there is no folder yet"),
+        (DAYS, {"rules": {"marker": "READY"}}, "of 3 folders none has the marker 'READY'"),
+        (DAYS, {"kind": "target", "rules": {}}, "of 3 folders none was committed by a stage"),
+        (
+            ["2026/11/01", "2026/11/02"],
+            {},
+            "no folder is named like '2026-11-26' ('%Y-%m-%d'), but there is 1 folder: '2026'; give partition_format=",
+        ),
+        (DAYS, {"partition_format": "%Y/%m/%d"}, "no folder is named like '2026/11/26' ('%Y/%m/%d'), but there are 3"),
+        (DAYS, {"since": "2026-12-01"}, "all 3 that may be ready are before since='2026-12-01'"),
+        (
+            DAYS,
+            {"rules": {"expected": ["left.png"]}},
+            "'2026-11-01' is not: of 1 expected files 1 are not there: 'left.png', and 2 more are not ready",
+        ),
+    ],
+)
+def test_a_relay_and_its_watcher_say_why_nothing_is_ready(
+    runs: Runs,
+    root: Path,
+    made: list[str],
+    fields: dict[str, Any],
+    says: str,
+    caplog: pytest.LogCaptureFixture,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    (root / "raw").mkdir()
+    for day in made:
+        upload(root / "raw" / day)
+    run = runs(relay(root, "none", **fields))
+    assert run.state("tell") == "skipped"
+    assert f"{{partition}}: {says}" in capsys.readouterr().out
+    caplog.clear()
+    with suppress(TimeoutError):
+        asyncio.run(asyncio.wait_for(first_events(watched(root, **fields), []), 0.3))
+    may_be_wrong = bool(made) and "folder" in says
+    assert caplog.text.count(f"can be ready: {says}") == may_be_wrong
 
 
 def test_a_relay_leaves_to_the_next_run_what_one_request_cannot_carry(runs: Runs, root: Path) -> None:

@@ -97,6 +97,12 @@ class Place(Protocol):
     def remains(self) -> str:
         """What is left where there is no snapshot, as the end of a message; empty where no stage has been at work."""
 
+    def has_remains(self) -> bool:
+        """Whether anything was committed or is left; True also where that cannot be told.
+
+        Not where stages have come and had nothing to publish, as one that was skipped.
+        """
+
     def is_tried(self) -> bool:
         """Whether a try has begun that is not committed, however far it came: told by one listing."""
 

@@ -9,7 +9,7 @@ from airflow_dirops.core.upkeep.adopt import adopt, adoption_of
 from airflow_dirops.core.upkeep.clean import Cleaned, clean
 from airflow_dirops.core.upkeep.failures import FailedInput, Failures, list_failures
 from airflow_dirops.core.upkeep.history import list_snapshots
-from airflow_dirops.core.upkeep.remains import is_tried, what_is_left
+from airflow_dirops.core.upkeep.remains import has_remains, is_tried, what_is_left
 from airflow_dirops.core.upkeep.repair import Repaired, repair
 from airflow_dirops.core.upkeep.rollback import rollback
 from airflow_dirops.core.upkeep.verify import verify
@@ -24,6 +24,7 @@ __all__ = [
     "adopt",
     "adoption_of",
     "clean",
+    "has_remains",
     "is_tried",
     "list_failures",
     "list_snapshots",

@@ -11,6 +11,11 @@ def what_is_left(target: Target) -> str:
     return place_of(target).remains()
 
 
+def has_remains(target: Target) -> bool:
+    """Whether anything was committed or is left, and not only a stage has come that was skipped."""
+    return place_of(target).has_remains()
+
+
 def is_tried(target: Target) -> bool:
     """Whether a try has begun that is not committed, however far it came: told by one listing."""
     return place_of(target).is_tried()

@@ -26,6 +26,7 @@ class ClaimTests(Promises):
         expect(place.remains() == "", "nothing is left of anything")
         expect(place.newest_failed_try() is None, "no try has failed")
         expect(not place.is_tried(), "no try has begun")
+        expect(not place.has_remains(), "nothing was ever here")
 
     def test_a_claim_knows_its_base(self, place: Place) -> None:
         first = Driven.begin(place)
@@ -110,6 +111,13 @@ class ClaimTests(Promises):
             place.claim(second, terms())
         expect(seen_in(place) == {"a.bin": b"0"}, "a refused instance changes nothing")
 
+    def test_a_claim_that_came_to_nothing_leaves_nothing(self, place: Place) -> None:
+        with place.claim(attempt_of("skipped"), terms()):
+            expect(place.has_remains(), "somebody is at work")
+        expect(not place.has_remains(), "who had nothing to publish has left nothing")
+        committed(place, {"a.bin": b"1"})
+        expect(place.has_remains(), "a snapshot was committed")
+
     def test_a_cleared_task_makes_everything_anew(self, place: Place) -> None:
         committed(place, {"a.bin": b"1"}, attempt_of("run", 1))
         retried = Driven.begin(place, attempt_of("run", 2))
@@ -124,6 +132,7 @@ class ClaimTests(Promises):
         driven.staging.note(failed("bad"))
         driven.fail()
         expect(place.is_tried(), "a try has begun that is not committed")
+        expect(place.has_remains(), "a try that failed is left")
         found = place.newest_failed_try()
         names = [one.path for one in found.inputs] if found else []
         expect(names == ["bad"], f"the try that failed is told with its inputs, not with {names}")

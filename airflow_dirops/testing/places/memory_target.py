@@ -80,6 +80,10 @@ class MemoryTarget:
             return f"; {len(self.store.retired)} that it had are kept"
         return "; a try at it has begun, and committed nothing: run the stage again" if self.store.areas else ""
 
+    def has_remains(self) -> bool:
+        committed = any(row.committed or row.done for row in self.store.fence.values())
+        return bool(self.store.current or self.store.retired or self.store.areas or committed)
+
     def is_tried(self) -> bool:
         return bool(self.store.areas)
 

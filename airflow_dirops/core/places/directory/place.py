@@ -99,6 +99,12 @@ class DirectoryPlace:
     def remains(self) -> str:
         return what_is_left(os.path.abspath(self._given))
 
+    def has_remains(self) -> bool:
+        try:
+            return self._control.path.is_dir() and not self._control.holds_nothing()
+        except (DiropsError, OSError):
+            return True  # somebody has to look
+
     def is_tried(self) -> bool:
         with suppress(OSError):
             return bool(os.listdir(self._control.attempts))

@@ -41,17 +41,6 @@ def newest_failed_try(control: ControlDirectory, newer_than: str = "") -> Failed
     return None
 
 
-def is_anything_left(target: str | os.PathLike[str]) -> bool:
-    """Whether what lies beside a target that is not there says more than that a stage came, and had nothing to publish.
-
-    :param target: its path, beside which there is a control directory.
-    """
-    try:
-        return not ControlDirectory(Path(os.path.realpath(target))).holds_nothing()
-    except DiropsError:
-        return True  # somebody has to look
-
-
 def what_is_left(target: str | os.PathLike[str]) -> str:
     """What to look at or to do next, as the end of a message that says that there is no snapshot.
 
