@@ -60,7 +60,7 @@ class StageDecorator(_TaskDecorator[Any, Any, Any]):
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """The stage, in shards if the decorator says so."""
-        if "shards" not in self.kwargs:
+        if not self._is_group:
             return super().__call__(*args, **kwargs)
         if self.is_setup or self.is_teardown:
             raise ArgumentRefused(f"the stage {self.kwargs['task_id']!r} is in shards, and neither setup nor teardown")
@@ -84,8 +84,12 @@ class StageDecorator(_TaskDecorator[Any, Any, Any]):
         """Map over dicts of arguments of the function."""
         return super(StageDecorator, self._looked_at()).expand_kwargs(kwargs, strict=strict)
 
+    @property
+    def _is_group(self) -> bool:
+        return "shards" in self.kwargs and self.kwargs.get("shard_executor") is None
+
     def _refuse_shards(self) -> None:
-        if "shards" in self.kwargs:
+        if self._is_group:
             refuse_mapping(self.kwargs["task_id"])
 
     def _looked_at(self) -> StageDecorator:

@@ -64,15 +64,15 @@ class StagePart(StageTask):
 class PlanShardsOperator(StagePart):
     """Claims the target, lists the source once, and cuts what has to be done into shards.
 
-    :param shards: into how many at most.
+    :param at_most: into how many.
     :param handed_on: where in the fields other tasks' outputs stand; what they are is handed on to the parts behind.
     """
 
     ui_color: str = "#e4eef7"
 
-    def __init__(self, *, shards: int, handed_on: Sequence[tuple[Any, ...]] = (), **kwargs: Any) -> None:
+    def __init__(self, *, at_most: int, handed_on: Sequence[tuple[Any, ...]] = (), **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.shards = shards
+        self.at_most = at_most
         self.handed_on = handed_on
 
     def execute(self, context: Context) -> list[dict[str, Any]]:
@@ -104,7 +104,7 @@ class PlanShardsOperator(StagePart):
 
         if stage.dry_run:
             return Cut(None, None, 0, socket.gethostname(), run(stage))
-        return cut(stage, self.shards)
+        return cut(stage, self.at_most)
 
     def _at(self, place: tuple[Any, ...]) -> Any:
         value = getattr(self, place[0])

@@ -34,6 +34,10 @@ if TYPE_CHECKING:
 MAX_SHARDS = 256
 """A scheduler, and the grid, become slow with more instances of a task."""
 
+_AGGREGATE = (
+    "an aggregate is one call over all records, and cannot be cut into shards. Cut the stage that makes the records, "
+    "with transform= or read=, and aggregate over its .output in a StagedTransformOperator without shards"
+)
 _OF_PLAN = frozenset({"trigger_rule"})
 _OF_COMMIT = frozenset({"outlets", "on_success_callback"})
 _OF_GROUP = frozenset({"dag", "task_group", "task_id"})
@@ -106,6 +110,32 @@ def sharded(
     return group
 
 
+def check_shards(arguments: Mapping[str, Any]) -> None:
+    """Refuse an operator that is one task, where what it says of shards is not for one.
+
+    :param arguments: the operator's.
+    """
+    shards, make = arguments.get("shards"), arguments.get("shard_executor")
+    if shards is not None and make is None:
+        raise ArgumentRefused(
+            f"shards={shards!r} is given alone, and an operator is one task. For many tasks write "
+            f"DirectoryReadOperator.sharded({shards!r}, task_id=..., ...), or the same of StagedTransformOperator, "
+            "which is a task group; decorators take shards= as it is. Or give shard_executor= with it, which makes "
+            "what works on the shards within this task, such as lambda: ProcessPoolExecutor(8)"
+        )
+    if make is not None and shards is None:
+        raise ArgumentRefused(
+            "shard_executor= is given alone; give shards= with it, about four for each of its processes"
+        )
+    if make is not None and not callable(make):
+        raise ArgumentRefused(
+            f"shard_executor={make!r} would be made whenever the DAG file is read; give a function that makes it in "
+            "the task, such as lambda: ProcessPoolExecutor(8)"
+        )
+    if make is not None and arguments.get("aggregate") is not None:
+        raise ArgumentRefused(_AGGREGATE)
+
+
 def refuse_mapping(name: str | None) -> NoReturn:
     """Say what to do where a stage in shards should be mapped."""
     raise ArgumentRefused(
@@ -127,10 +157,11 @@ def _check(operator: Any, shards: Any, arguments: Mapping[str, Any], shard_args:
             "it map over more"
         )
     if arguments.get("aggregate") is not None:
+        raise ArgumentRefused(_AGGREGATE)
+    if arguments.get("shard_executor") is not None:
         raise ArgumentRefused(
-            "an aggregate is one call over all records, and cannot be cut into shards. Cut the stage that makes the "
-            "records, with transform= or read=, and aggregate over its .output in a StagedTransformOperator without "
-            "shards"
+            "shard_executor= works on shards within one task, and here each shard is a task of Airflow's: leave it "
+            "out; or write the operator itself, with shards= and shard_executor="
         )
     if not arguments.get("task_id"):
         raise ArgumentRefused("a stage in shards needs a name: task_id=")
@@ -168,7 +199,7 @@ def _fill(
     # What the parts tell each other, they tell as XComs.
     told = {"do_xcom_push": True}
     plan = _part(PlanShardsOperator, operator)(
-        task_id=PLAN, shards=shards, handed_on=references, **stage, **told, **_only(given, _OF_PLAN)
+        task_id=PLAN, at_most=shards, handed_on=references, **stage, **told, **_only(given, _OF_PLAN)
     )
     behind = {name: _handed_on(stage[name], (name,), plan) for name in stage if name in operator.template_fields}
     shard = (

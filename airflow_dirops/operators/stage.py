@@ -13,7 +13,7 @@ from airflow_dirops.core.stage.options import OPTIONS
 from airflow_dirops.core.stage.patterns import compile_pattern
 from airflow_dirops.core.stage.policies import check_policies
 from airflow_dirops.operators.arguments import AS_CONFIGURED, TEMPLATED, options_for
-from airflow_dirops.operators.sharded import ShardedStage, sharded
+from airflow_dirops.operators.sharded import ShardedStage, check_shards, sharded
 from airflow_dirops.operators.task import StageTask
 from airflow_dirops.runtime import settings
 from airflow_dirops.runtime.choices import form_choices
@@ -37,7 +37,7 @@ class StageOperator(StageTask):
     """
 
     template_fields: Sequence[str] = TEMPLATED
-    shallow_copy_attrs: Sequence[str] = ("codec", "source_codec")
+    shallow_copy_attrs: Sequence[str] = ("codec", "source_codec", "shard_executor")
     path_fields = ("source", "target")
     name_fields = ("pattern",)
     ui_color: str = "#dcefe6"
@@ -78,13 +78,7 @@ class StageOperator(StageTask):
 
     @classmethod
     def check_defaults(cls, defaults: Mapping[str, Any]) -> None:
-        """Refuse what is for one run, or no argument: Airflow passes over defaults that an operator does not take."""
-        if found := defaults.keys() & {"shards", "shard_args"}:
-            raise errors.ArgumentRefused(
-                f"default_args has {sorted(found)}, and no stage follows it there: write which stages are in shards, "
-                "as in DirectoryReadOperator.sharded(64, ...). Where another operator of this DAG takes it, give it to "
-                "that one"
-            )
+        """Refuse what is for one run: Airflow passes over defaults that an operator does not take."""
         for option in OPTIONS.values():
             form, name = option.form, option.field_name
             if form and name in defaults and (option.where is Where.ONE_RUN or name != option.name):
@@ -99,6 +93,7 @@ class StageOperator(StageTask):
         """Refuse while the DAG file is read what no run could use."""
         super().check_arguments(arguments, dag)
         _check_policies(arguments)
+        check_shards(arguments)
         _refuse_what_is_for_one_run({name: arguments[name] for name in arguments.keys() - own_arguments(cls)})
         if arguments.get("retention") is not None:
             settings.retention(arguments["retention"])
@@ -152,12 +147,6 @@ def _check_policies(arguments: Mapping[str, Any]) -> None:
 
 def _refuse_what_is_for_one_run(arguments: Mapping[str, Any]) -> None:
     for name in arguments:
-        if name in ("shards", "shard_args"):
-            raise errors.ArgumentRefused(
-                f"{name}= is no argument of an operator, which is one task, nor of .partial(): a stage in shards is a "
-                "task group. Write DirectoryReadOperator.sharded(64, task_id=..., ...), or the same of "
-                "StagedTransformOperator; decorators take shards=64 as it is"
-            )
         if name in OPTIONS and (form := OPTIONS[name].form) and OPTIONS[name].where is Where.ONE_RUN:
             raise errors.ArgumentRefused(
                 f"{name}= is for one run, and no argument of an operator: leave it out, give the DAG "

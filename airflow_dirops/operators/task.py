@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping
+from contextlib import nullcontext
 from os.path import isdir
 from socket import gethostname
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -24,6 +25,8 @@ from airflow_dirops.triggers.conditions import Conditions
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from concurrent.futures import Executor
+    from contextlib import AbstractContextManager
 
     from airflow.sdk import Context
 
@@ -35,6 +38,8 @@ T = TypeVar("T")
 class StageTask(StageFields):
     """A stage as a task of Airflow."""
 
+    shards: int | None = None
+    shard_executor: Callable[[], AbstractContextManager[Executor]] | None = None
     _is_running = False
     _stop_asked = False
     _outcome: Outcome | None = None
@@ -65,7 +70,16 @@ class StageTask(StageFields):
         # Imported here: an operator in a DAG file must not cost the imports of a running task.
         from airflow_dirops.core.api import run
 
-        return self._conclude(context, options, self._measured(context, options, run))
+        with self._made_executor(options) as executor:
+            if executor is not None:
+                options |= {"shards": self.shards, "executor": executor}
+            return self._conclude(context, options, self._measured(context, options, run))
+
+    def _made_executor(self, options: Mapping[str, Any]) -> AbstractContextManager[Executor | None]:
+        """What works on the shards of the stage within this task, for as long as it does."""
+        if self.shard_executor is None or options["dry_run"]:
+            return nullcontext()
+        return self.shard_executor()
 
     def _begin(self, options: Mapping[str, Any]) -> None:
         """Wait for what is to be read, and say what is about to be done."""

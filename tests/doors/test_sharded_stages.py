@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -211,16 +213,61 @@ def test_more_than_airflow_maps_over_is_refused(root: Path, monkeypatch: pytest.
 
 @pytest.mark.parametrize("operator", [DirectoryReadOperator, DirectoryReadOperator.partial])
 def test_an_operator_is_one_task(root: Path, operator: Any) -> None:
-    with DAG("refused", schedule=None), pytest.raises(ArgumentRefused, match=r"Write DirectoryReadOperator\.sharded"):
+    with (
+        DAG("refused", schedule=None),
+        pytest.raises(ArgumentRefused, match=r"ReadOperator\.sharded\(3"),
+    ):
         operator(**copy(shards=3))
 
 
 def test_defaults_put_no_stage_into_shards(root: Path) -> None:
     with (
         DAG("refused", schedule=None, default_args={"shards": 3}),
-        pytest.raises(ArgumentRefused, match="no stage follows it"),
+        pytest.raises(ArgumentRefused, match=r"ReadOperator\.sharded\(3"),
     ):
         DirectoryReadOperator(**copy())
+
+
+def test_one_task_gives_shards_to_an_executor_that_it_makes(runs: Runs, raw: Path) -> None:
+    used: list[ThreadPoolExecutor] = []
+
+    def threads() -> ThreadPoolExecutor:
+        used.append(ThreadPoolExecutor(2))
+        return used[-1]
+
+    with DAG("executor", schedule=None) as dag:
+        copied = DirectoryReadOperator(**copy(shards=4, shard_executor=threads))
+
+        @task.staged_transform(
+            source=copied.output, target="final", codec="text", shards=2, shard_executor=partial(ThreadPoolExecutor, 2)
+        )
+        def louder(text: str) -> str:
+            return text.upper()
+
+        louder()
+    run = runs(dag)
+    assert run.states == {"copy": "success", "louder": "success"}
+    assert len(values(raw / "final")) == 12
+    ((executor),) = used
+    with pytest.raises(RuntimeError, match="after shutdown"):
+        executor.submit(print)
+
+
+@pytest.mark.parametrize(
+    ("said", "why"),
+    [
+        ({"shard_executor": ThreadPoolExecutor}, "is given alone; give shards="),
+        ({"shards": 4, "shard_executor": "threads"}, "a function that makes it in the task"),
+    ],
+)
+def test_shards_and_what_makes_the_executor_go_together(root: Path, said: Any, why: str) -> None:
+    with DAG("refused", schedule=None), pytest.raises(ArgumentRefused, match=why):
+        DirectoryReadOperator(**copy(**said))
+
+
+def test_a_group_takes_no_executor(root: Path) -> None:
+    with DAG("refused", schedule=None), pytest.raises(ArgumentRefused, match="here each shard is a task of Airflow's"):
+        DirectoryReadOperator.sharded(3, **copy(shard_executor=ThreadPoolExecutor))
 
 
 def count(records: Any) -> str:
