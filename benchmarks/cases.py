@@ -141,6 +141,23 @@ CASES: dict[str, Case] = {
     ),
     "resume": _resume("process"),
     "resume-full": _resume("full"),
+    "shards": Case(
+        title="a stage in shards, one after the other, and one commit, files of 1 KiB",
+        aim="committing 30 µs a file, whatever the number of shards",
+        dataset="plain",
+        sizes=(1_000, 10_000),
+        full_sizes=(1_000, 10_000, 100_000),
+        contenders=("shards: the stage alone", *(f"shards: {count}" for count in (1, 8, 64, 256))),
+        rounds=3,
+    ),
+    "waiting": Case(
+        title="a function that waits 20 ms for each file, in shards on threads",
+        aim="so many times as fast as there are shards, until the machine is full",
+        dataset="plain",
+        sizes=(1_000,),
+        contenders=tuple(f"waiting: in {count} shards" for count in (1, 4, 16, 64)),
+        rounds=1,
+    ),
     "commit": Case(
         title="the commit itself, over an earlier snapshot",
         aim="the same time for any number of files",

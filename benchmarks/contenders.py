@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from benchmarks import loops, million, resume, stages
+from benchmarks import loops, million, resume, shards, stages
 from benchmarks.stages import Notes
 
 Contender = Callable[[Path, Path], Notes | Callable[[], Notes] | None]
@@ -60,6 +60,9 @@ CONTENDERS: dict[str, Contender] = {
     "commit over a snapshot": stages.commit_again,
     **_with_durabilities("resume: full run", resume.whole),
     **_with_durabilities("resume: retry", resume.retried),
+    "shards: the stage alone": shards.alone,
+    **{f"shards: {count}": partial(shards.in_shards, shards=count) for count in (1, 8, 64, 256)},
+    **{f"waiting: in {count} shards": partial(shards.waiting, shards=count) for count in (1, 4, 16, 64)},
     "million: loop": loops.bytes_by_loop,
     "million: stage": million.many,
     "million: stage, 2 workers": partial(million.many, workers=2),

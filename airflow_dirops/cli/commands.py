@@ -18,9 +18,11 @@ from airflow_dirops.cli.targets import find_planned_target, find_target
 from airflow_dirops.core import Manifest, read_manifest, upkeep
 from airflow_dirops.core.errors import ArgumentRefused, DiropsError
 from airflow_dirops.core.messages.commands import dirops_command
+from airflow_dirops.core.messages.first_few import first_few
 from airflow_dirops.core.stage.retention import Retention
 from airflow_dirops.core.upkeep.verify import Finding
 
+_MOST_MISSING = 10
 _SETTING = "as in [dirops] of Airflow, else {}"
 _LOOK, _MEND = "Look at targets", "Mend and clean targets"
 
@@ -38,6 +40,7 @@ def show(target: Path, output: Output) -> int:
             "codec": manifest.codec.name,
             "function": manifest.function.name,
             "source": manifest.source.location,
+            **({"partitions": _partitions(manifest)} if manifest.partitions else {}),
             "run": manifest.attempt.run_id,
             "try": manifest.attempt.try_number,
             "seconds": manifest.seconds,
@@ -208,6 +211,13 @@ def _made_by(manifest: Manifest) -> str | None:
 
 def _named(dimensions: Mapping[str, str]) -> list[str]:
     return [f"{name}={value}" for name, value in dimensions.items()]
+
+
+def _partitions(manifest: Manifest) -> str:
+    """How many there are, and which of those that were asked for are not."""
+    there = len(manifest.partitions) - len(manifest.missing)
+    few = first_few(manifest.missing, _MOST_MISSING)
+    return f"{there} of {len(manifest.partitions)}{f', missing {few.phrase()}' if few.count else ''}"
 
 
 def _rows(findings: list[Finding]) -> list[dict[str, Any]]:

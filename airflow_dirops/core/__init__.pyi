@@ -15,6 +15,7 @@ from .report.outcome import Progress as Progress
 from .sharding.cut import cut as cut
 from .sharding.gather import gather as gather
 from .sharding.messages import Cut as Cut
+from .sharding.ray import RayExecutor as RayExecutor
 from .sharding.shard import work_shard as work_shard
 from .snapshot.opening import open_snapshot as open_snapshot
 from .snapshot.opening import read_manifest as read_manifest

@@ -53,9 +53,9 @@ class DirectoryReadOperator(StageOperator):
         without ``file_timeout``, none is started. ``None`` is as ``[dirops]`` says, else ``1``.
     :param redo: which files to compute: those ``"needed"``, as they or the code are new, changed or missing in the
         target; with ``"damaged"`` also those whose results no longer have their digests; or ``"all"``.
-    :param empty: what to do where there is nothing to publish: no file matches, all that was read gave nothing, or the
-        source's folder is missing, while the deepest folder above it that the partition's name has no part in is there:
-        ``"fail"``, ``"skip"`` the stage, or ``"commit"`` an empty snapshot.
+    :param empty: what to do where no file matches, all that was read gave nothing, or the partition's folder is
+        missing: ``"fail"``, ``"skip"`` the stage, or ``"commit"`` an empty snapshot. Where the folder that partitions
+        lie in is missing too, that is an error.
     :param on_error: ``"fail"`` at the first file that fails, or put it into ``"quarantine"`` and go on.
     :param max_failures: how many files may be quarantined, with ``on_error="quarantine"``: a count, or a percentage
         such as ``"1%"``, rounded down. ``None``: any number, as long as one input succeeds.

@@ -9,16 +9,16 @@ from airflow_dirops.calendar.checks import check_partition
 from airflow_dirops.calendar.windows import PartitionWindow
 from airflow_dirops.core import errors
 from airflow_dirops.core.format.pins import pin_of
-from airflow_dirops.core.stage.partitions import PLACEHOLDER
+from airflow_dirops.core.stage.partitions import PLACEHOLDER, PartitionsLike
 from airflow_dirops.runtime.assets import with_outlet
 from airflow_dirops.runtime.context import is_mapped, overridden_params, said_by
 from airflow_dirops.runtime.dimensions import check_target, names_in
 from airflow_dirops.runtime.fields import PathFields
 from airflow_dirops.runtime.paths import pairs
-from airflow_dirops.runtime.templates import has_partition, mentions_partition, varies_by
+from airflow_dirops.runtime.templates import has_jinja, has_partition, mentions_partition, varies_by
 
 if TYPE_CHECKING:
-    from airflow.sdk import Context
+    from airflow.sdk import DAG, Context
 
 
 class StageFields(PathFields):
@@ -36,6 +36,21 @@ class StageFields(PathFields):
     def plain_arguments(cls, arguments: Mapping[str, Any]) -> dict[str, Any]:
         """The arguments, where a target that is an asset is the stage's outlet, too."""
         return super().plain_arguments(with_outlet(arguments))
+
+    @classmethod
+    def check_names(cls, arguments: Mapping[str, Any], dag: DAG | None) -> None:
+        """Refuse while the DAG file is read a target that would be the same for each partition of the source."""
+        super().check_names(arguments, dag)
+        source, target = arguments.get("source"), arguments.get("target")
+        if isinstance(target, PartitionsLike):
+            raise errors.ArgumentRefused(
+                f"target={target!r} stands for several partitions, and a run writes one; give the path alone"
+            )
+        if arguments.get("aggregate") is not None or not isinstance(target, str) or has_jinja(target):
+            return
+        for template in source if isinstance(source, list | tuple) else [source]:
+            if not isinstance(template, PartitionWindow) and mentions_partition(template):
+                _refuse_shared_target(template, target)
 
     def _fill_in(self, templates: Mapping[str, Any], context: Context) -> None:
         rendered_target = str(self.target)
@@ -106,3 +121,11 @@ class StageFields(PathFields):
                     f"source={template!r} is another directory in each run, but target={target!r} is "
                     f"the same, so that each run would replace the one before; put {PLACEHOLDER} into target"
                 )
+
+
+def _refuse_shared_target(source: Any, target: str) -> None:
+    if not mentions_partition(target):
+        raise errors.ArgumentRefused(
+            f"source={source!r} is another directory for each partition, but target={target!r} is the same, so that "
+            f"each would replace the one before; put {PLACEHOLDER} into target"
+        )

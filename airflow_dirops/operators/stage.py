@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 from airflow.sdk.definitions._internal.contextmanager import TaskGroupContext
 
 from airflow_dirops.core import errors
+from airflow_dirops.core.codecs.registry import check_codec
+from airflow_dirops.core.stage.agreement import ROLES, check_agreement
 from airflow_dirops.core.stage.option import Where
 from airflow_dirops.core.stage.options import OPTIONS
 from airflow_dirops.core.stage.patterns import compile_pattern
@@ -92,9 +95,9 @@ class StageOperator(StageTask):
     def check_arguments(cls, arguments: Mapping[str, Any], dag: DAG | None) -> None:
         """Refuse while the DAG file is read what no run could use."""
         super().check_arguments(arguments, dag)
-        _check_policies(arguments)
         check_shards(arguments)
         _refuse_what_is_for_one_run({name: arguments[name] for name in arguments.keys() - own_arguments(cls)})
+        _check_policies(arguments)
         if arguments.get("retention") is not None:
             settings.retention(arguments["retention"])
         group = arguments.get("task_group") or TaskGroupContext.get_current(dag)
@@ -106,12 +109,15 @@ class StageOperator(StageTask):
                 "first failure; add on_error='quarantine', or leave max_failures out: the trigger form has a field "
                 "of its own"
             )
+        _check_agreement(arguments, cls)
 
     @classmethod
     def check_names(cls, arguments: Mapping[str, Any], dag: DAG | None) -> None:
         """Refuse while the DAG file is read what an instance could not use."""
         super().check_names(arguments, dag)
         _check_policies(arguments)
+        # Of one instance everything is known: what nobody gives is not given.
+        _check_agreement({**dict.fromkeys((*ROLES, "join")), **arguments}, cls)
 
     def options(self, context: Context) -> dict[str, Any]:
         """The arguments of the core's function: the operator's, the form's, and who asks."""
@@ -143,6 +149,40 @@ def _check_policies(arguments: Mapping[str, Any]) -> None:
     for each in pattern if isinstance(pattern, list | tuple) else [pattern]:
         if not (hasattr(each, "resolve") or (isinstance(each, str) and is_for_jinja(each))):
             compile_pattern(each)
+
+
+def _check_agreement(arguments: Mapping[str, Any], operator: type) -> None:
+    """Refuse what does not go together, as the core does in a run."""
+    known = _known(arguments, operator)
+    check_agreement(known)
+    if all(name in known and known[name] is None for name in ROLES):
+        raise errors.ArgumentRefused("this stage has no function; give transform=, aggregate= or read=")
+    for name in ("codec", "source_codec"):
+        if known.get(name) is not None:
+            check_codec(known[name])
+
+
+def _known(arguments: Mapping[str, Any], operator: type) -> dict[str, Any]:
+    """Of a stage's arguments those that the DAG file itself tells; the others are a run's, or are mapped over."""
+    taken = own_arguments(operator)
+    untaken = {name: option.default for name, option in OPTIONS.items() if name not in taken}
+    known = {
+        **untaken,
+        **{name: None for name in ROLES if name not in taken},
+        **{
+            name: value
+            for name in (*OPTIONS, "source", *ROLES)
+            if name in arguments and not hasattr(value := arguments[name], "resolve")
+        },
+    }
+    for name in AS_CONFIGURED.keys() & known.keys():
+        if known[name] is None:
+            del known[name]
+    if not (role := getattr(operator, "role", None)):
+        return known
+    # What the DAG gives to a decorated function is as good as bound.
+    function = known.pop(role, None)
+    return known if function is None else {**known, role: partial(function, **arguments.get("op_kwargs", {}))}
 
 
 def _refuse_what_is_for_one_run(arguments: Mapping[str, Any]) -> None:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
 from datetime import UTC, datetime
+from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.bases.operator import get_merged_defaults
 
 from airflow_dirops.calendar.checks import FROM_SCHEDULE
-from airflow_dirops.calendar.form import is_form_field
+from airflow_dirops.calendar.form import FORM_FIELDS, is_form_field
 from airflow_dirops.calendar.formats import DAILY
 from airflow_dirops.calendar.partitions import Said, due_partition, resolve_partition
 from airflow_dirops.core import errors
@@ -164,6 +166,18 @@ def attempt_of(context: Context, partition: str | None, stage_task_id: str) -> A
         ti_id=str(ti.id),
         order=_order(context, partition),
     )
+
+
+def misspelled(context: Context) -> Iterator[tuple[str, str]]:
+    """What this run was started with that nothing takes, each with the field that may be meant.
+
+    :param context: the task's context.
+    """
+    params = context["dag"].params
+    ours = {"partition", *(name for name in FORM_FIELDS if is_form_field(params, name))}
+    for name in getattr(context.get("dag_run"), "conf", None) or {}:
+        if name not in params and name not in ours and (near := get_close_matches(name.lower(), ours, n=1, cutoff=0.8)):
+            yield name, near[0]
 
 
 def function_params(context: Context) -> dict[str, Any]:

@@ -57,7 +57,7 @@ def check_names(fields: Mapping[str, Any], given: Any, params: Collection[str], 
     for field, template in fields.items():
         for name in sorted(names_in(template) - answered):
             if not (_is_reference(given) or (is_pinned and field != "source")):
-                raise ArgumentRefused(_unanswered(field, template, name))
+                raise ArgumentRefused(_unanswered(field, template, name, answered))
     if "target" in fields:
         for field, template in fields.items():
             check_target(fields["target"], names_in(template), field, template)
@@ -113,7 +113,7 @@ def refuse_unanswered(field: str, template: Any, values: Mapping[str, str]) -> N
     :param values: the dimensions of the run.
     """
     for name in sorted(names_in(template) - values.keys()):
-        raise ArgumentRefused(_unanswered(field, template, name))
+        raise ArgumentRefused(_unanswered(field, template, name, values))
 
 
 def label_of(dimensions: Mapping[str, str], partition: str | None) -> str:
@@ -136,8 +136,9 @@ def _known(value: Any) -> Any:
     return "known-to-the-run" if _is_reference(value) else value
 
 
-def _unanswered(field: str, template: Any, name: str) -> str:
-    meant = "; or {partition} may be meant" if get_close_matches(name, [PARTITION]) else ""
+def _unanswered(field: str, template: Any, name: str, known: Iterable[str] = ()) -> str:
+    near = get_close_matches(name, [PARTITION, *known], n=1)
+    meant = f"; or {{{near[0]}}} may be meant" if near else ""
     asked = (
         f"; or give the DAG params={{{name!r}: Param('berlin', type='string')}}, which the trigger form then asks for"
         if name not in FORM_FIELDS

@@ -15,10 +15,19 @@ from airflow_dirops.calendar.checks import FROM_SCHEDULE, check_format, check_pa
 from airflow_dirops.calendar.form import check_form, is_form_field
 from airflow_dirops.calendar.windows import PartitionWindow
 from airflow_dirops.core import errors
+from airflow_dirops.core.messages.shown import shown
 from airflow_dirops.core.stage.partitions import PLACEHOLDER
 from airflow_dirops.core.stage.patterns import literal
 from airflow_dirops.runtime.assets import plain_path, schedule_format
-from airflow_dirops.runtime.context import form_of, format_of, function_params, is_mapped, partition_of, zone_of
+from airflow_dirops.runtime.context import (
+    form_of,
+    format_of,
+    function_params,
+    is_mapped,
+    misspelled,
+    partition_of,
+    zone_of,
+)
 from airflow_dirops.runtime.dimensions import (
     PARTITION,
     check_given,
@@ -136,6 +145,8 @@ class PathFields(BaseOperator):
         partition = arguments.get("partition")
         if isinstance(partition, str) and "{" not in partition:
             check_partition(partition, "partition", used)
+        elif not (partition is None or isinstance(partition, str) or hasattr(partition, "resolve")):
+            raise errors.ArgumentRefused(f"partition={partition!r} is no text; write partition={str(partition)!r}")
         check_form(params_of(dag, arguments.get("params") or {}))
         if dag and partition is None:
             fit_form(dag, used if schedules == FROM_SCHEDULE else schedules)
@@ -195,6 +206,12 @@ class PathFields(BaseOperator):
             self._fill_in(templates, context)
 
     def _fill_in(self, templates: Mapping[str, Any], context: Context) -> None:
+        for name, meant in misspelled(context):
+            self.log.warning(
+                "This run was started with %s, which nothing here takes; %r may be meant: start it once more with that",
+                shown(repr(name), 100),
+                meant,
+            )
         for name, template in templates.items():
             refuse_nothing(name, template, getattr(self, name))
         self.partition_format = format_of(context["dag"], self.partition_format)

@@ -100,7 +100,7 @@ def test_mapped_stages_tell_it_too_and_no_outlet_is_told_twice(root: Path) -> No
         ).expand(pattern=["a", "b"])
         twice = StagedTransformOperator(task_id="twice", source="a", target=target, transform=len, outlets=[target])
         joined = StagedTransformOperator(
-            task_id="joined", source=[target, target], join="inner", target="final", transform=len
+            task_id="joined", source=[target, target], join="inner", target="final/{partition}", transform=max
         )
     assert mapped.partial_kwargs["outlets"] == [other, target]
     assert mapped.partial_kwargs["source"] == mapped.partial_kwargs["target"] == "interim/{partition}"

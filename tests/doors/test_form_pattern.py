@@ -92,3 +92,27 @@ def test_where_stages_name_folders_differently_each_looks_itself(runs: Runs, roo
 def test_a_format_that_is_none_is_refused_as_ever() -> None:
     with pytest.raises(ArgumentRefused, match="names no year"):
         asked("%m-%d", None)
+
+
+@pytest.mark.parametrize(
+    ("form", "conf", "meant"),
+    [
+        (False, {"partiton": "2026-11-01"}, "partition"),
+        (False, {"Partition": "2026-11-01"}, "partition"),
+        (True, {"on_eror": "quarantine"}, "on_error"),
+        (True, {"dry-run": True}, "dry_run"),
+        (False, {"on_eror": "quarantine"}, None),
+        (False, {"party": "2026-11-01"}, None),
+        (True, {"partition": "2026-11-01"}, None),
+    ],
+)
+def test_what_a_run_is_started_with_and_nothing_takes_is_told(
+    runs: Runs, root: Path, form: bool, conf: dict[str, Any], meant: str | None, capfd: pytest.CaptureFixture[str]
+) -> None:
+    write(root / "raw", a="x")
+    with DAG("misspelled", schedule=None, params=dirops_params() if form else {}) as dag:
+        DirectoryReadOperator(task_id="read", source="raw", target="interim/made", read=read_text, codec="text")
+    assert runs(dag, conf=conf).state("read") == "success"
+    said = "".join(capfd.readouterr())
+    assert ("which nothing here takes" in said) == (meant is not None)
+    assert meant is None or f"takes; '{meant}' may be meant: start it once more with that" in said

@@ -43,6 +43,11 @@ def another(option: Option) -> Any:
     return 2 if option.type.startswith(("int", "float")) else "json" if "Codec" in option.type else "other"
 
 
+def first(*values: Any) -> Any:
+    """What any stage can call, however many sources it has."""
+    return values[0]
+
+
 def companions(option: Option) -> dict[str, Any]:
     """What an option needs beside it."""
     return {"on_error": "quarantine"} if option.name == "max_failures" else {}
@@ -67,16 +72,17 @@ def test_each_comes_from_default_args_partial_and_a_decorator(kind: Any, name: s
     value = another(ARGUMENTS[name])
     given = {name: value, **companions(ARGUMENTS[name])}
     role, decorator = KINDS[kind], {"read": task.directory_read, "transform": task.staged_transform}[KINDS[kind]]
+    source: Any = ["/raw", "/more"] if name == "join" else "/raw"
     with DAG("each", schedule=None, default_args=given) as by_default:
-        kind(task_id="plain", source="/raw", target="/out", **{role: read_text})
-        decorator(source="/raw", target="/up")(read_text)()
-        kind.partial(task_id="mapped", source="/raw", **{role: read_text}).expand(target=["/out"])
+        kind(task_id="plain", source=source, target="/out", **{role: first})
+        decorator(source=source, target="/up")(first)()
+        kind.partial(task_id="mapped", source=source, **{role: first}).expand(target=["/out"])
     with DAG("given", schedule=None) as by_hand:
-        kind.partial(task_id="mapped", source="/raw", **{role: read_text}, **given).expand(target=["/out"])
+        kind.partial(task_id="mapped", source=source, **{role: first}, **given).expand(target=["/out"])
     for dag in (by_default, by_hand):
         assert DagSerialization.from_dict(DagSerialization.to_dict(dag)).task_ids == dag.task_ids
         assert getattr(dag.get_task("mapped").unmap({"target": "/out"}), name) == value
-    assert [getattr(by_default.get_task(each), name) for each in ("plain", "read_text")] == [value, value]
+    assert [getattr(by_default.get_task(each), name) for each in ("plain", "first")] == [value, value]
 
 
 @pytest.mark.parametrize("option", [each for each in OPTIONS.values() if each.form], ids=lambda each: each.name)

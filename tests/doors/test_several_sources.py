@@ -99,6 +99,6 @@ def test_of_one_output_and_of_joined_sources_nothing_is_refused() -> None:
         one, other = eval(SOURCES["outputs"])
         StagedTransformOperator(source=one, target="final/1", **TRANSFORM)
         joined = {**TRANSFORM, "task_id": "joined"}
-        StagedTransformOperator(source=[one, other], join="inner", target="final/2", **joined)
+        StagedTransformOperator(source=[one, other], join="inner", target="final/2", **{**joined, "transform": max})
         each = {**TRANSFORM, "task_id": "each"}
         StagedTransformOperator.partial(target="final/3", **each).expand(source=[one, other])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 from airflow.sdk import DAG
 
 from airflow_dirops import DirectoryReadOperator, StagedTransformOperator, dirops_params
+from airflow_dirops.core.errors import ArgumentRefused
 from tests.doors.airflow_runs import Runs
 from tests.text_files import read_text, values, write
 
@@ -45,22 +47,16 @@ def test_an_output_and_a_path_are_joined(runs: Runs, root: Path) -> None:
     assert path == f"{root}/interim/masks/{DAY}"
 
 
-@pytest.mark.parametrize(
-    ("source", "target", "message"),
-    [
-        (["images/{partition}", "masks/{partition}"], "final", "put {partition} into target"),
-        (["images/{partition}", "{{ params.nothing }}"], "final/{partition}", "names nothing"),
-    ],
-)
-def test_each_of_the_sources_is_checked(
-    runs: Runs, root: Path, capfd: pytest.CaptureFixture[str], source: Any, target: str, message: str
-) -> None:
+def test_each_of_the_sources_is_checked(runs: Runs, root: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    fields: dict[str, Any] = {"task_id": "both", "transform": both, "read": read_text, "join": "inner"}
+    with DAG("wrong", schedule=None), pytest.raises(ArgumentRefused, match=re.escape("put {partition} into target")):
+        StagedTransformOperator(source=["images", "masks/{partition}"], target="final", **fields)
     with DAG("wrong", schedule=None, params={**dirops_params(), "nothing": None}) as dag:
         StagedTransformOperator(
-            task_id="both", source=source, target=target, transform=both, read=read_text, join="inner"
+            source=["images/{partition}", "{{ params.nothing }}"], target="final/{partition}", **fields
         )
     assert runs(dag, conf={"partition": DAY}).state("both") == "failed"
-    assert message in "".join(capfd.readouterr())
+    assert "names nothing" in "".join(capfd.readouterr())
 
 
 def test_an_aggregate_stands_for_its_partition_or_for_all(runs: Runs, root: Path) -> None:

@@ -371,3 +371,11 @@ def test_nor_is_it_the_name_of_a_partition(name: str) -> None:
                 DirectoryReadOperator(task_id="read", partition=name, **fields, **READ)
         with pytest.raises(ArgumentRefused, match="cannot be a folder: it holds"):
             partitions("raw/{partition}", names=[name])
+
+
+def test_a_name_that_was_misspelled_is_told_with_the_one_that_is_meant() -> None:
+    paths = {"source": "raw/{sites}/{partition}", "target": PATHS["target"]}
+    with DAG("sites", schedule=None), pytest.raises(ArgumentRefused, match=r"; or \{site\} may be meant$"):
+        DirectoryReadOperator(task_id="read", **paths, dimensions={"site": "berlin"}, **READ)
+    with DAG("sites", schedule=None):
+        DirectoryReadOperator(task_id="read", **PATHS, dimensions={"site": "berlin"}, **READ)

@@ -45,6 +45,25 @@ def resolve_codec(codec: str | Codec) -> Codec:
     return _third_party(codec)
 
 
+def check_codec(codec: str | Codec) -> None:
+    """Refuse what is no codec, and import none.
+
+    :raises ArgumentRefused: if the name is unknown, or the object is not a codec.
+    """
+    if not isinstance(codec, str):
+        _checked(codec)
+    elif codec not in _BUILT_IN and not any(entry.name == codec for entry in _entry_points()):
+        raise _unknown(codec)
+
+
+def _unknown(name: str) -> ArgumentRefused:
+    return ArgumentRefused(
+        f"there is no codec {name!r}{_suggestion(name)}; known are {', '.join(codec_names())}; give one of your "
+        "own as an object, in codec= to write and in source_codec= (open_snapshot: codec=) to read, or register it "
+        f"under the entry point group {ENTRY_POINT_GROUP!r}"
+    )
+
+
 def _built_in(name: str) -> Codec:
     module, kind = _BUILT_IN[name]
     codec: Codec = getattr(import_module(module), kind)()
@@ -54,11 +73,7 @@ def _built_in(name: str) -> Codec:
 def _third_party(name: str) -> Codec:
     found = [entry for entry in _entry_points() if entry.name == name]
     if not found:
-        raise ArgumentRefused(
-            f"there is no codec {name!r}{_suggestion(name)}; known are {', '.join(codec_names())}; give one of your "
-            "own as an object, in codec= to write and in source_codec= (open_snapshot: codec=) to read, or register it "
-            f"under the entry point group {ENTRY_POINT_GROUP!r}"
-        )
+        raise _unknown(name)
     if len(found) > 1:
         rivals = " and ".join(sorted(map(_origin, found)))
         raise ArgumentRefused(f"codec {name!r} is registered by {rivals}; uninstall all but one of them")

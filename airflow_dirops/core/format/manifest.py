@@ -181,6 +181,11 @@ class Manifest(ManifestModel, frozen=True, omit_defaults=True):
         # The pattern lets through a month 13.
         datetime.fromisoformat(self.created)
 
+    @property
+    def missing(self) -> list[str]:
+        """The partitions of a roll-up that it was made without."""
+        return [each.partition for each in self.partitions if each.snapshot is None]
+
     def summary(self) -> dict[str, Any]:
         """What fits into an XCom or an asset event."""
         return {
@@ -192,6 +197,7 @@ class Manifest(ManifestModel, frozen=True, omit_defaults=True):
             "counts": msgspec.to_builtins(self.counts),
             "bytes": self.bytes,
             **({} if self.limit is None else {"limit": self.limit}),
+            **({"missing": self.missing} if self.missing else {}),
         }
 
 

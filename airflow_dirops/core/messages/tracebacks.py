@@ -38,6 +38,11 @@ def described(error: BaseException, limit: int = MAX_SHOWN) -> str:
     return f"{kind_of(error)}: {message}" if message else kind_of(error)
 
 
+def sentence(error: BaseException) -> str:
+    """The same as a sentence with one full stop, whether or not the message has its own."""
+    return f"{described(error).rstrip('.')}."
+
+
 def shown_traceback(error: BaseException, trace: TracebackType | None = None) -> str:
     """An error with its causes and its members, as Python prints them.
 

@@ -10,6 +10,7 @@ from airflow_dirops.core.errors import NothingMade, SourceEmpty
 from airflow_dirops.core.format.entries import Input
 from airflow_dirops.core.format.manifest import Counts
 from airflow_dirops.core.places import place_of
+from airflow_dirops.core.source.absence import Absence
 from airflow_dirops.core.source.source import Source
 from airflow_dirops.core.stage.stage import Stage
 
@@ -32,11 +33,19 @@ def why_empty(source: Source) -> str:
 
 def empty_source(source: Source) -> SourceEmpty:
     """The error for a source in which nothing matches."""
+    more = f" ({source.ignored} more names were passed over)" if source.ignored else ""
     return SourceEmpty(
-        f"{why_empty(source)} ({source.ignored} names were passed over); check the path and the pattern, "
+        f"{why_empty(source)}{more}; check the path and the pattern, "
         "or set empty='skip' or empty='commit' if that is to be expected",
         _left_out(source),
     )
+
+
+def what_is_there(stage: Stage, source: Source) -> str:
+    """What is there where a stage finds nothing: files that do not match, or folders of other names; else nothing."""
+    absence = Absence(stage)
+    otherwise = (absence.otherwise(single.path) for single in source.singles if single.is_missing)
+    return "; ".join(dict.fromkeys([*_left_out(source), *filter(None, otherwise)]))
 
 
 def is_nothing(counts: Counts) -> bool:
@@ -73,7 +82,13 @@ def _left_out(source: Source) -> Iterator[str]:
     for single in source.singles:
         if single.selection.left_out:
             hint = f"; {told}" if (told := single.selection.hint()) else ""
-            yield f"{single.selection.left_out} files in {str(single.path)!r} do not match{hint}"
+            names = single.selection.names_left_out
+            which = (
+                f"{names.count:,} files in {str(single.path)!r} do"
+                if names.count > 1
+                else f"1 file in {str(single.path)!r} does"
+            )
+            yield f"{which} not match: {names.phrase()}{hint}"
 
 
 def _in_upper_case(inputs: Iterable[Input]) -> Iterator[str]:

@@ -13,7 +13,13 @@ from airflow_dirops.core.format.manifest import Manifest
 from airflow_dirops.core.messages.commands import dirops_command
 from airflow_dirops.core.messages.shown import logger
 from airflow_dirops.core.place.claim import Claim, Lost, Unknown
-from airflow_dirops.core.plan.emptiness import empty_source, nothing_made, why_empty, why_nothing_made
+from airflow_dirops.core.plan.emptiness import (
+    empty_source,
+    nothing_made,
+    what_is_there,
+    why_empty,
+    why_nothing_made,
+)
 from airflow_dirops.core.report.outcome import Outcome, OutcomeName
 from airflow_dirops.core.source.source import Source
 from airflow_dirops.core.stage.stage import Stage
@@ -49,6 +55,8 @@ class Ending:
         """
         if self.stage.empty == "fail":
             raise empty_source(source)
+        if there := what_is_there(self.stage, source):
+            log.warning("%s is skipped, though something is there: %s", self.stage.name, there)
         return self.outcome("skipped", self.claim.base, reason=why_empty(source))
 
     def nothing_made(self, made: Manifest, where: str, inputs: Iterable[Input]) -> Outcome:

@@ -37,6 +37,7 @@ class Outcome:
     :param limit: of a trial run, over how many inputs the snapshot goes at most.
     :param reason: why nothing was made, where the outcome is ``skipped``.
     :param dimensions: the site, the camera and whatever else tells this target from others of the stage.
+    :param missing: the partitions that a roll-up was made without, with ``missing="allow"``.
     :param code_changes: what of the code has changed, where inputs ran for that, as far as it is known.
     """
 
@@ -54,6 +55,7 @@ class Outcome:
     reason: str | None = None
     code_changes: list[str] = field(default_factory=list)
     dimensions: dict[str, str] = field(default_factory=dict)
+    missing: list[str] = field(default_factory=list)
 
     @classmethod
     def of(
@@ -89,6 +91,7 @@ class Outcome:
             reason=reason,
             code_changes=list(code_changes),
             dimensions=dict(dimensions or {}),
+            missing=manifest.missing if manifest else [],
         )
 
     def to_dict(self) -> dict[str, Any]:

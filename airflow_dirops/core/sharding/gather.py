@@ -11,7 +11,7 @@ from functools import partial
 from itertools import chain
 from typing import Any
 
-from airflow_dirops.core.errors import PlanSuperseded, remaining_storage_errors
+from airflow_dirops.core.errors import CommitUnknown, DiropsError, remaining_storage_errors
 from airflow_dirops.core.format.code import Code
 from airflow_dirops.core.format.entries import Input, order_of
 from airflow_dirops.core.format.lines import LineDecoder, encode_line
@@ -86,14 +86,16 @@ def _gather(stage: Stage, given: Cut, sealed: Iterable[SealedShard | Mapping[str
     results = checked_results(plan_id, given.of, sealed)
     try:
         place, claim = go_on(stage, code_of(stage), plan_id, given.host)
-    except PlanSuperseded:
-        if (made := _committed_by(place_of(stage.target), plan_id)) is None:
-            raise
-        log.info("a try before this one had committed snapshot %s already", made.snapshot)
-        outcome = outcome_of(stage, "committed", made, began)
-    else:
         with claim:
             outcome = gather_under(claim, place, stage, plan_id, digest, given.host, results, began)
+    except CommitUnknown:
+        raise
+    except DiropsError:
+        # A try before this one may have committed, or one beside it, and what this one needs went with that.
+        if (made := _committed_by(place_of(stage.target), plan_id)) is None:
+            raise
+        log.info("another try had committed snapshot %s already", made.snapshot)
+        outcome = outcome_of(stage, "committed", made, began)
     log_end(outcome, os.fspath(stage.target))
     return outcome
 

@@ -15,6 +15,7 @@ from airflow_dirops.core.format.entries import CONTROL_DIRECTORY
 from airflow_dirops.core.format.manifest import HEADER
 from airflow_dirops.core.places import place_of
 from airflow_dirops.core.source.bare import link_at
+from airflow_dirops.core.source.beside import named_nearly, named_otherwise
 from airflow_dirops.core.stage.partitions import Partitions, before_partition
 from airflow_dirops.core.stage.stage import Stage
 
@@ -45,24 +46,31 @@ class Absence:
         if left := place_of(here).remains():
             return SourceMissing(f"the source {here!r} does not exist; a stage makes it{left}")
         if _is_directory(room):
+            beside = f". {unlike[0].upper()}{unlike[1:]}" if (unlike := named_otherwise(room, here)) else ""
             return SourceMissing(
-                f"the source {here!r} does not exist; check the path and that it is mounted. {room!r} is there, so if "
-                "this one is to be missing at times, set empty='skip'"
+                f"the source {here!r} does not exist; check the path and that it is mounted{beside}. {room!r} is "
+                "there, so if this one is to be missing at times, set empty='skip'"
             )
         there = next(above for above in Path(here).parents if above.is_dir())
+        nearly = named_nearly(os.fspath(there), here)
         nested = (
             ""
             if room != os.path.dirname(here)
             else (
-                ". Where it lies deeper, as in 2026/11/05, that has to be the partition's name: {partition} in a DAG, "
+                ". If folders are nested, as in 2026/11/05, give all of that as the partition: {partition} in a DAG, "
                 "partition='2026/11/05' in a script"
             )
         )
         return SourceMissing(
             f"the source {here!r} does not exist; check the path and that it is mounted. The last directory above it "
-            f"that is there is {os.fspath(there)!r}; empty='skip' and empty='commit' want {room!r}, which tells a day "
-            f"without files from a share that is not mounted{nested}"
+            f"that is there is {os.fspath(there)!r}{nearly}; empty='skip' and empty='commit' want {room!r}, which "
+            f"tells a day without files from a share that is not mounted{nested}"
         )
+
+    def otherwise(self, path: Path) -> str:
+        """That what is there is named otherwise, for a source that may be missing; else nothing."""
+        here = os.path.abspath(path)
+        return named_otherwise(before_partition(here, self.stage.partition), here)
 
     def check(self, path: Path) -> None:
         """Refuse to take a folder's absence for a day without files.

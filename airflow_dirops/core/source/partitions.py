@@ -14,6 +14,7 @@ from airflow_dirops.core.messages.shown import logger
 from airflow_dirops.core.places import place_of
 from airflow_dirops.core.source.absence import Absence, in_the_way, is_there
 from airflow_dirops.core.source.bare import BareDirectory
+from airflow_dirops.core.source.beside import named_otherwise
 from airflow_dirops.core.source.rollup import Member, Rollup
 from airflow_dirops.core.source.source import Source
 from airflow_dirops.core.stage.partitions import Partition, Partitions
@@ -74,7 +75,10 @@ def _missing(asked: Partitions, missing: Sequence[Partition]) -> SourceMissing:
         advice += ", or go on without them with missing='allow'"
     else:
         advice += ", and check the path and that it is mounted"
+    if len(missing) == len(asked) and (unlike := named_otherwise(asked.room, missing[0].path)):
+        advice = f"{unlike}; give partition_format= as they are named, or mend the path"
+    which = f"{len(missing)} of the {len(asked)} partitions" if len(asked) > 1 else "the only partition"
     return SourceMissing(
-        f"{len(missing)} of the {len(asked)} partitions of {str(asked.path)!r} do not exist; {advice}",
+        f"{which} of {str(asked.path)!r} {'do' if len(asked) > 1 else 'does'} not exist; {advice}",
         [f"{each.name!r}: no folder {each.path!r}{place_of(each.path).remains()}" for each in missing],
     )

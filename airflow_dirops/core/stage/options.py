@@ -99,10 +99,10 @@ class StageOptions:
     empty: Empty = option(
         "fail",
         Where.WHEN_WRONG,
-        "what to do where there is nothing to publish: no file matches, all that was read gave nothing, or the "
-        "source's folder is missing, while the deepest folder above it that the partition's name has no part in is "
-        "there: "
-        '``"fail"``, ``"skip"`` the stage, or ``"commit"`` an empty snapshot',
+        "what to do where no file matches, all that was read gave nothing, or the partition's folder is missing: "
+        '``"fail"``, ``"skip"`` the stage, or ``"commit"`` an empty snapshot. Where the folder that partitions lie in '
+        "is missing too, that is an error",
+        see="functions.md",
         is_planned=True,
     )
     on_error: OnError = option(

@@ -14,6 +14,7 @@ from airflow_dirops.core.messages.first_few import FirstFew
 _FLAGS = glob.GLOBSTAR | glob.BRACE | glob.CASE | glob.DOTGLOB | glob.EXTGLOB
 _MAX_NAMED = 5
 _MAX_SUFFIXES = 16
+_MOST_LEFT_OUT = 3
 
 Match = Callable[[str], re.Match[str] | bool | None]
 
@@ -34,13 +35,18 @@ class Selection:
 
     def forget(self) -> None:
         """Begin anew."""
-        self.left_out = 0
+        self.names_left_out = FirstFew[str](_MOST_LEFT_OUT, repr)
         self._differ_in_case = FirstFew[str](_MAX_NAMED, repr)
         self._suffixes: set[str] = set()
 
+    @property
+    def left_out(self) -> int:
+        """How many files do not match."""
+        return self.names_left_out.count
+
     def leave_out(self, path: str) -> None:
         """Note the path of a file that does not match."""
-        self.left_out += 1
+        self.names_left_out.add(path)
         if self._matches_any_case(path):
             self._differ_in_case.add(path)
             if len(self._suffixes) < _MAX_SUFFIXES:

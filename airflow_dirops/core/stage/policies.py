@@ -35,7 +35,7 @@ def check_policies(options: Mapping[str, Any], defined: Mapping[str, Option]) ->
     :param defined: their definitions.
     :raises ArgumentRefused: with every one that cannot be used.
     """
-    if findings := [*_no_choice(options, defined), *_findings(options)]:
+    if findings := [*_no_choice(options, defined), *_no_text(options, defined), *_findings(options)]:
         raise ArgumentRefused("this stage cannot run", findings)
 
 
@@ -63,6 +63,15 @@ def _no_choice(options: Mapping[str, Any], defined: Mapping[str, Option]) -> Ite
         choices, may_be_none = choices_of(option), option.type.endswith(" | None")
         if choices and options[name] not in choices and not (may_be_none and options[name] is None):
             yield f"{name}={options[name]!r} is none of {', '.join(map(repr, choices))}"
+
+
+def _no_text(options: Mapping[str, Any], defined: Mapping[str, Option]) -> Iterator[str]:
+    for name, option in defined.items():
+        value = options[name]
+        if option.type == "str | None" and not (value is None or isinstance(value, str)):
+            yield f"{name}={value!r} is no text; write {name}={str(value)!r}"
+        if option.type == "bool" and not isinstance(value, bool):
+            yield f"{name}={value!r} is neither True nor False"
 
 
 def _findings(options: Mapping[str, Any]) -> Iterator[str]:

@@ -14,7 +14,7 @@ from airflow_dirops.core.format.entries import EVERY_INPUT, Input
 from airflow_dirops.core.format.lists import InputsSeen
 from airflow_dirops.core.format.manifest import Manifest
 from airflow_dirops.core.format.planned import Reason
-from airflow_dirops.core.messages.tracebacks import described
+from airflow_dirops.core.messages.tracebacks import sentence
 from airflow_dirops.core.place.staging import Staging
 from airflow_dirops.core.plan.context import RunContext
 from airflow_dirops.core.plan.plan import Loss, PlannedInput, is_there
@@ -119,7 +119,7 @@ class Aggregation:
                 raise found from error
             raise RecordFailed(
                 f"{function.name} failed on the records of {str(self._source.path)!r} (stage {self._stage.name}): "
-                f"{described(error)}. Mend the function"
+                f"{sentence(error)} Mend the function"
             ) from error
         quarantine.settle()
         return True

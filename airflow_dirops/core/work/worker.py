@@ -23,7 +23,7 @@ from airflow_dirops.core.errors import (
 from airflow_dirops.core.format.entries import Input
 from airflow_dirops.core.format.journal import Failure, JournalLine
 from airflow_dirops.core.messages.shown import shown
-from airflow_dirops.core.messages.tracebacks import described, kind_of, place_in_code, shown_traceback, users_part
+from airflow_dirops.core.messages.tracebacks import kind_of, place_in_code, sentence, shown_traceback, users_part
 from airflow_dirops.core.processes.home import Home
 from airflow_dirops.core.source.source import Source
 from airflow_dirops.core.stage.functions import Pair, UserFunction, Values, records_of
@@ -191,7 +191,7 @@ class Worker:
     def _describe(self, item: Input, error: BaseException) -> str:
         return (
             f"{self._recipe.function_name} failed on {named(item, self._source, self._recipe)}: "
-            f"{described(error)}. {remedy(self._recipe)}"
+            f"{sentence(error)} {remedy(self._recipe)}"
         )
 
 
@@ -203,7 +203,7 @@ def named(item: Input, source: Source, recipe: Recipe) -> str:
 def remedy(recipe: Recipe) -> str:
     """What to do about an input that fails."""
     way_on = "" if recipe.on_error == "quarantine" else ", or set on_error='quarantine' to go on without them"
-    return f"Mend the file or the function, or return None to skip such files{way_on}"
+    return f"Mend the file or the function, leave such files out with pattern= or by returning None{way_on}"
 
 
 def _failure(error: InputError | SourceChanged) -> Failure:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -114,26 +116,36 @@ def test_a_shard_that_is_missing_is_named_and_only_it_is_made(sharded: Sharded) 
     assert gather(stage, planned, [*sealed[:2], again, sealed[3]]).outcome == "committed"
 
 
-@pytest.mark.parametrize("loss", ["area", "tree", "list", "seal", "file", "other file"])
-def test_what_a_shard_sealed_is_lost_and_it_is_made_again(sharded: Sharded, loss: str) -> None:
+def alter(path: Path, before: bytes, after: bytes) -> None:
+    """Another file under the same name."""
+    content = path.read_bytes().replace(before, after)
+    path.unlink()
+    path.write_bytes(content)
+
+
+LOSSES = {
+    "the area": lambda area, other: area.rename(area.with_name("elsewhere")),
+    "its tree": lambda area, other: (area / "tree").rename(area / "moved"),
+    "a list": lambda area, other: (area / "notes" / "files.jsonl").unlink(),
+    "what a list says": lambda area, other: alter(area / "notes" / "files.jsonl", b'"2.txt"', b'"9.txt"'),
+    "the seal": lambda area, other: alter(area / "notes" / "seal.json", b'"shard":1', b'"shard":2'),
+    "the seal, for that of another try": lambda area, other: (other / "notes" / "seal.json").replace(
+        area / "notes" / "seal.json"
+    ),
+    "a file": lambda area, other: (area / "tree" / "2.bin").unlink(),
+    "what a file holds": lambda area, other: alter(area / "tree" / "2.bin", b"text", b"TEXT"),
+}
+
+
+@pytest.mark.parametrize("lose", LOSSES.values(), ids=LOSSES)
+def test_what_a_shard_sealed_is_lost_and_it_is_made_again(
+    sharded: Sharded, lose: Callable[[Path, Path], object]
+) -> None:
     stage = sharded.stage()
     planned = cut(stage, 4)
     sealed = [work_shard(stage, shard) for shard in planned.shards]
-    area = sharded.target.parent / ".dirops" / "target" / "attempts" / sealed[1]["area"]
-    match loss:
-        case "area":
-            area.rename(area.with_name("elsewhere"))
-        case "tree":
-            (area / "tree").rename(area / "moved")
-        case "list":
-            (area / "notes" / "files.jsonl").unlink()
-        case "seal":
-            (area / "notes" / "seal.json").write_text("{}")
-        case "file":
-            (area / "tree" / "2.bin").unlink()
-        case "other file":
-            (area / "tree" / "2.bin").unlink()
-            (area / "tree" / "2.bin").write_bytes(b"TEXT 2")
+    attempts = sharded.target.parent / ".dirops" / "target" / "attempts"
+    lose(attempts / sealed[1]["area"], attempts / work_shard(stage, planned.shards[1])["area"])
     with pytest.raises(ShardMissing, match=r"what shard 1 made is not there.*clear that shard's task"):
         gather(stage, planned, sealed)
     assert not sharded.target.exists()
@@ -141,17 +153,34 @@ def test_what_a_shard_sealed_is_lost_and_it_is_made_again(sharded: Sharded, loss
     assert gather(stage, planned, sealed).counts["entries"] == 8
 
 
+DAMAGES = {
+    "no plan": lambda notes: (notes / "plan.json").unlink(),
+    "another plan": lambda notes: alter(notes / "plan.json", b'"total":8', b'"total":9'),
+    "no part of it": lambda notes: (notes / "plan-0.jsonl").unlink(),
+    "another part": lambda notes: alter(notes / "plan-0.jsonl", b'"0.txt"', b'"7.txt"'),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
+def test_a_plan_is_damaged_and_made_anew(sharded: Sharded, damage: Callable[[Path], object]) -> None:
+    planned = cut(sharded.stage(), 2)
+    damage(sharded.target.parent / ".dirops" / "target" / "attempts" / (planned.plan or "") / "notes")
+    with pytest.raises(PlanDamaged, match=r"cannot be used: .*Plan it anew: clear the task that planned"):
+        work_shard(sharded.stage(), planned.shards[0])
+    anew = cut(sharded.stage(try_number=2), 2)
+    sealed = [work_shard(sharded.stage(), shard) for shard in anew.shards]
+    assert gather(sharded.stage(), anew, sealed).outcome == "committed"
+
+
 def test_the_plan_is_cleared_while_shards_run(sharded: Sharded) -> None:
     old = cut(sharded.stage(try_number=1), 4)
     sealed = [work_shard(sharded.stage(), shard) for shard in old.shards[:2]]
     sharded.take_computed()
     new = cut(sharded.stage(try_number=2), 3)
-    for call in (
-        lambda: work_shard(sharded.stage(), old.shards[2]),
-        lambda: gather(sharded.stage(), old, [*sealed] * 2),
-    ):
-        with pytest.raises((PlanSuperseded, ShardMissing), match=r"[Cc]lear the"):
-            call()
+    with pytest.raises(PlanSuperseded, match="clear the task that planned"):
+        work_shard(sharded.stage(), old.shards[2])
+    with pytest.raises(PlanSuperseded, match="clear the task that planned"):
+        gather(sharded.stage(), old, [{**sealed[0], "shard": number} for number in range(4)])
     results = [work_shard(sharded.stage(), shard) for shard in new.shards]
     assert sharded.take_computed() == ["4.txt", "5.txt", "6.txt", "7.txt"], "what the old plan's had finished is reused"
     with pytest.raises(ShardMissing, match=r"1 \(of another plan\)"):
@@ -198,6 +227,19 @@ def test_the_commit_is_called_again_after_it_has_committed(sharded: Sharded) -> 
     retired = gather(stage, planned, sealed)
     assert (retired.outcome, retired.snapshot) == ("committed", first.snapshot)
     assert open_snapshot(sharded.target).manifest.snapshot == other.snapshot
+
+
+def test_two_commits_at_once_are_one(sharded: Sharded) -> None:
+    for number in range(5):
+        stage = sharded.stage(f"run {number}", redo="all")
+        planned = cut(stage, 3)
+        sealed = [work_shard(stage, shard) for shard in planned.shards]
+        with ThreadPoolExecutor(3) as threads:
+            outcomes = [threads.submit(gather, stage, planned, sealed) for _ in range(3)]
+        assert {each.result().outcome for each in outcomes} == {"committed"}
+        assert {each.result().snapshot for each in outcomes} == {open_snapshot(sharded.target).manifest.snapshot}
+        clean(sharded.target)
+        assert attempts_left(sharded.target) == []
 
 
 def test_a_shard_is_cleared_after_the_commit(sharded: Sharded) -> None:

@@ -87,7 +87,10 @@ class TestEmpty:
     def test_fails_by_default(self, run: Run, target: Path, empty: Path) -> None:
         run()
         (empty / ".hidden").touch()
-        with nothing_lost(target), pytest.raises(errors.SourceEmpty, match=r"1 names were passed over.*empty='skip'"):
+        with (
+            nothing_lost(target),
+            pytest.raises(errors.SourceEmpty, match=r"1 more names were passed over.*empty='skip'"),
+        ):
             run(source=empty)
         assert run().outcome == "unchanged"
         assert orphans_of(target) == []
