@@ -70,7 +70,7 @@ def follow(cluster: Cluster, runs: Sequence[Run]) -> set[str]:
 
 def tasks_of(cluster: Cluster, run: Run) -> list[Task]:
     """The run's task instances."""
-    found = cluster.api.get("dags", run["dag_id"], "dagRuns", run["dag_run_id"], "taskInstances")
+    found = cluster.api.get("dags", run["dag_id"], "dagRuns", run["dag_run_id"], "taskInstances", limit=1000)
     return list(found["task_instances"])
 
 

@@ -9,16 +9,21 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from airflow.sdk.bases.decorator import DecoratedOperator, _TaskDecorator
 
+from airflow_dirops.core.errors import ArgumentRefused
 from airflow_dirops.core.stage.functions import BY_NAME
+from airflow_dirops.operators.sharded import refuse_mapping, sharded
 from airflow_dirops.runtime.mapping import ToBeMapped
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
 
-    from airflow.sdk import Context
     from airflow.sdk.bases.decorator import TaskDecorator
 
+    from airflow_dirops.core import Stage
+
 _POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+
+_DOCS = frozenset({"doc", "doc_json", "doc_md", "doc_rst", "doc_yaml"})
 
 
 class PerFileTask(DecoratedOperator):
@@ -43,14 +48,33 @@ class PerFileTask(DecoratedOperator):
         kwargs |= {self.role: python_callable, "multiple_outputs": False}
         super().__init__(python_callable=per_file(python_callable), **kwargs)
 
-    def execute(self, context: Context) -> Any:
-        """Run the stage with the function as the DAG called it."""
+    def stage_of(self, **options: Any) -> Stage:
+        """The stage with the function as the DAG called it."""
         setattr(self, self.role, self.python_callable(**self.op_kwargs))
-        return super().execute(context)
+        stage: Stage = super().stage_of(**options)  # type: ignore[misc]
+        return stage
 
 
 class StageDecorator(_TaskDecorator[Any, Any, Any]):
     """A decorated function in a DAG file; mapped, it is looked at as the operator is, which Airflow makes later."""
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """The stage, in shards if the decorator says so."""
+        if not self._is_group:
+            return super().__call__(*args, **kwargs)
+        if self.is_setup or self.is_teardown:
+            raise ArgumentRefused(f"the stage {self.kwargs['task_id']!r} is in shards, and neither setup nor teardown")
+        arguments = {name: value for name, value in self.kwargs.items() if name not in ("shards", "shard_args")}
+        if self.function.__doc__ and not arguments.keys() & _DOCS:
+            arguments["doc_md"] = self.function.__doc__
+        arguments |= {"python_callable": self.function, "op_args": args, "op_kwargs": kwargs}
+        shards, shard_args = self.kwargs["shards"], self.kwargs.get("shard_args")
+        return sharded(self.operator_class, shards, arguments, shard_args, numbers_names=True).output
+
+    def partial(self, **kwargs: Any) -> Any:
+        """Give arguments of the function that all instances share."""
+        self._refuse_shards()
+        return super().partial(**kwargs)
 
     def expand(self, **mapped: Any) -> Any:
         """Map over arguments of the function."""
@@ -60,7 +84,16 @@ class StageDecorator(_TaskDecorator[Any, Any, Any]):
         """Map over dicts of arguments of the function."""
         return super(StageDecorator, self._looked_at()).expand_kwargs(kwargs, strict=strict)
 
+    @property
+    def _is_group(self) -> bool:
+        return "shards" in self.kwargs and self.kwargs.get("shard_executor") is None
+
+    def _refuse_shards(self) -> None:
+        if self._is_group:
+            refuse_mapping(self.kwargs["task_id"])
+
     def _looked_at(self) -> StageDecorator:
+        self._refuse_shards()
         mapping = ToBeMapped.of(self.operator_class, self.kwargs)
         mapping.check()
         mapping.check_instance(mapping.arguments)

@@ -11,7 +11,9 @@ from airflow_dirops.core.stage.option import REQUIRED, Option, Where, option, op
 from airflow_dirops.core.stage.options import OPTIONS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
+    from concurrent.futures import Executor
+    from contextlib import AbstractContextManager
     from os import PathLike
     from typing import Any
 
@@ -54,6 +56,20 @@ class OperatorArguments:
         "``pattern``. Left out, it is what the source's stage had, else the run's param of that name",
         is_templated=True,
     )
+    shards: int | None = option(
+        None,
+        Where.SET_UP,
+        "cut the work into so many parts at most, and give each to ``shard_executor``. For parts that are tasks of "
+        "Airflow, write ``.sharded(64, …)`` instead",
+        see="shards.md",
+    )
+    shard_executor: Callable[[], AbstractContextManager[Executor]] | None = option(
+        None,
+        Where.SET_UP,
+        "makes, in the task, what works on the parts, such as ``lambda: ProcessPoolExecutor(8)``. Airflow's own "
+        "``executor`` says where the task itself runs",
+        see="shards.md",
+    )
 
 
 _OWN = options_of(OperatorArguments)
@@ -92,5 +108,5 @@ def options_for(operator: type) -> list[str]:
 
     :param operator: its class.
     """
-    own = {name for kind in operator.__mro__ for name in arguments_of(kind.__name__)}
+    own = {name for kind in operator.__mro__ for name in arguments_of(kind.__name__)} - {"shards"}  # with an executor
     return [name for name in own if name in OPTIONS or name in ("source", "target")]

@@ -8,11 +8,13 @@ from airflow_dirops.operators.stage import StageOperator
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from concurrent.futures import Executor
+    from contextlib import AbstractContextManager
     from os import PathLike
 
     from airflow.sdk import XComArg
 
-    from airflow_dirops.core import Outcome, Retention
+    from airflow_dirops.core import Retention, Stage
     from airflow_dirops.core.codecs.base import Codec
     from airflow_dirops.core.stage.partitions import PartitionsLike
 
@@ -62,6 +64,10 @@ class DirectoryReadOperator(StageOperator):
     :param file_retries: how often a file that failed is tried again within the same run, after all others.
     :param file_timeout: the seconds that one file may take; then the process that works on it is killed.
     :param on_conflict: when another run committed meanwhile: ``"fail"``, or let the ``"newest"`` or the ``"last"`` win.
+    :param shards: cut the work into so many parts at most, and give each to ``shard_executor``. For parts that are
+        tasks of Airflow, write ``.sharded(64, …)`` instead.
+    :param shard_executor: makes, in the task, what works on the parts, such as ``lambda: ProcessPoolExecutor(8)``.
+        Airflow's own ``executor`` says where the task itself runs.
     :param stage: the stage's name in the manifest: by default the function's, in Airflow ``dag_id.task_id``.
     :param durability: ``"full"`` survives a power loss, ``"process"`` a crash of the process. ``None`` is as
         ``[dirops]`` says, else ``"full"``.
@@ -96,6 +102,8 @@ class DirectoryReadOperator(StageOperator):
         file_retries: int = 0,
         file_timeout: float | None = None,
         on_conflict: Literal["fail", "newest", "last"] = "fail",
+        shards: int | None = None,
+        shard_executor: Callable[[], AbstractContextManager[Executor]] | None = None,
         stage: str | None = None,
         durability: Literal["full", "process"] | None = None,
         version: str | None = None,
@@ -121,6 +129,8 @@ class DirectoryReadOperator(StageOperator):
         self.file_retries = file_retries
         self.file_timeout = file_timeout
         self.on_conflict = on_conflict
+        self.shards = shards
+        self.shard_executor = shard_executor
         self.stage = stage
         self.durability = durability
         self.version = version
@@ -129,8 +139,8 @@ class DirectoryReadOperator(StageOperator):
         self.read = read
         self._check_own_arguments()
 
-    def run_stage(self, **options: Any) -> Outcome:
+    def stage_of(self, **options: Any) -> Stage:
         """Read the directory."""
-        from airflow_dirops.core import read_directory
+        from airflow_dirops.core import Stage
 
-        return read_directory(read=self.read, **options)
+        return Stage(read=self.read, **options)

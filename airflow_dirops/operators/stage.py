@@ -16,6 +16,7 @@ from airflow_dirops.core.stage.options import OPTIONS
 from airflow_dirops.core.stage.patterns import compile_pattern
 from airflow_dirops.core.stage.policies import check_policies
 from airflow_dirops.operators.arguments import AS_CONFIGURED, TEMPLATED, options_for
+from airflow_dirops.operators.sharded import ShardedStage, check_shards, sharded
 from airflow_dirops.operators.task import StageTask
 from airflow_dirops.runtime import settings
 from airflow_dirops.runtime.choices import form_choices
@@ -40,7 +41,7 @@ class StageOperator(StageTask):
     """
 
     template_fields: Sequence[str] = TEMPLATED
-    shallow_copy_attrs: Sequence[str] = ("codec", "source_codec")
+    shallow_copy_attrs: Sequence[str] = ("codec", "source_codec", "shard_executor")
     path_fields = ("source", "target")
     name_fields = ("pattern",)
     ui_color: str = "#dcefe6"
@@ -54,6 +55,31 @@ class StageOperator(StageTask):
             _refuse_what_is_for_one_run(kwargs)
             self.check_defaults(kwargs.get("default_args") or {})
         super().__init__(**kwargs)
+
+    @classmethod
+    def sharded(cls, shards: int, *, shard_args: Mapping[str, Any] | None = None, **arguments: Any) -> ShardedStage:
+        """The stage as a task group, which does its work in many tasks of Airflow and commits once.
+
+        ::
+
+            red = StagedTransformOperator.sharded(
+                64,
+                task_id="red_channel",
+                source=to_numpy.output,
+                target="final/red_channel/{partition}",
+                transform=red_channel,
+                shard_args={"pool": "gpu", "max_active_tis_per_dagrun": 16},
+            )
+
+        It is the same stage as without shards, with the same ``.output``; all machines that work on it see the same
+        file system.
+
+        :param shards: into how many the work is cut at most, 1 to 256: about four for each slot that they may have.
+        :param shard_args: what only the shards have, of what Airflow takes for every task: ``pool``, ``queue``,
+            ``executor_config``, ``max_active_tis_per_dagrun``, ``retries`` and so on.
+        :param arguments: the operator's; ``workers`` are those of each shard.
+        """
+        return sharded(cls, shards, arguments, shard_args)
 
     @classmethod
     def check_defaults(cls, defaults: Mapping[str, Any]) -> None:
@@ -71,6 +97,7 @@ class StageOperator(StageTask):
     def check_arguments(cls, arguments: Mapping[str, Any], dag: DAG | None) -> None:
         """Refuse while the DAG file is read what no run could use."""
         super().check_arguments(arguments, dag)
+        check_shards(arguments)
         _refuse_what_is_for_one_run({name: arguments[name] for name in arguments.keys() - own_arguments(cls)})
         _check_policies(arguments)
         if arguments.get("retention") is not None:
@@ -99,12 +126,12 @@ class StageOperator(StageTask):
         given = {name: getattr(self, name) for name in options_for(type(self))}
         return {
             **given,
-            "stage": self.stage or f"{self.dag_id}.{self.task_id}",
+            "stage": self.stage or f"{self.dag_id}.{self.stage_task_id}",
             "params": function_params(context),
             "retention": settings.retention(given["retention"]),
             "workers": self._workers(),
             "durability": settings.durability(given["durability"]),
-            "attempt": attempt_of(context, self.partition),
+            "attempt": attempt_of(context, self.partition, self.stage_task_id),
             **form_choices(context, given),
         }
 

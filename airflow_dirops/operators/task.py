@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping
+from contextlib import nullcontext
 from os.path import isdir
 from socket import gethostname
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from airflow.sdk.exceptions import AirflowSkipException
 
@@ -24,15 +25,21 @@ from airflow_dirops.triggers.conditions import Conditions
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from concurrent.futures import Executor
+    from contextlib import AbstractContextManager
 
     from airflow.sdk import Context
 
-    from airflow_dirops.core import Outcome, Progress
+    from airflow_dirops.core import Outcome, Progress, Stage
+
+T = TypeVar("T")
 
 
 class StageTask(StageFields):
     """A stage as a task of Airflow."""
 
+    shards: int | None = None
+    shard_executor: Callable[[], AbstractContextManager[Executor]] | None = None
     _is_running = False
     _stop_asked = False
     outcome: Outcome | None = None
@@ -46,31 +53,62 @@ class StageTask(StageFields):
         """
 
     @abstractmethod
-    def run_stage(self, **options: Any) -> Outcome:
-        """Call the core's function for this kind of stage.
+    def stage_of(self, **options: Any) -> Stage:
+        """The stage, as the core knows it.
 
-        :param options: its arguments, but for the user's function.
+        :param options: what it is asked for, but for the user's functions.
         """
 
-    def execute(self, context: Context) -> dict[str, Any]:
+    @property
+    def stage_task_id(self) -> str:
+        """By which task Airflow's runs of the stage are known."""
+        return self.task_id
+
+    def execute(self, context: Context) -> Any:
         """Run the stage, tell the outlets, and return the outcome for the next stage."""
         options = self.options(context)
+        self._begin(options)
+        # Imported here: an operator in a DAG file must not cost the imports of a running task.
+        from airflow_dirops.core.api import run
+
+        with self._made_executor(options) as executor:
+            if executor is not None:
+                options |= {"shards": self.shards, "executor": executor}
+            return self._conclude(context, options, self._measured(context, options, run))
+
+    def _made_executor(self, options: Mapping[str, Any]) -> AbstractContextManager[Executor | None]:
+        """What works on the shards of the stage within this task, for as long as it does."""
+        if self.shard_executor is None or options["dry_run"]:
+            return nullcontext()
+        return self.shard_executor()
+
+    def _begin(self, options: Mapping[str, Any]) -> None:
+        """Wait for what is to be read, and say what is about to be done."""
         if self.waits and not options["dry_run"]:
             self._wait_for_partitions()
-        which = [*names_told(self.dimensions or {}), *([f"partition {self.partition}"] if self.partition else [])]
-        paths = map(shown, (source_text(self.source), self.target))
-        self.log.info("Stage %s: from %s to %s%s", options["stage"], *paths, "".join(f", {each}" for each in which))
+        self._log_stage(options["stage"])
         if options["dry_run"]:
             self._skip_what_cannot_be_planned()
-        # Imported here: an operator in a DAG file must not cost the imports of a running task.
+
+    def _log_stage(self, stage: str) -> None:
+        which = [*names_told(self.dimensions or {}), *([f"partition {self.partition}"] if self.partition else [])]
+        paths = map(shown, (source_text(self.source), self.target))
+        self.log.info("Stage %s: from %s to %s%s", stage, *paths, "".join(f", {each}" for each in which))
+
+    def _measured(self, context: Context, options: dict[str, Any], work: Callable[[Stage], Outcome]) -> Outcome:
+        """What work on the stage comes to, told to whoever watches."""
         from airflow_dirops.runtime.metrics import StageMetrics
         from airflow_dirops.runtime.progress import ProgressTeller
 
-        with ProgressTeller(context) as tell, StageMetrics(context, options["stage"]) as metrics:
-            outcome = self._run_stoppable(options, tell)
+        with ProgressTeller(context) as tell, StageMetrics(context, options["stage"], self.stage_task_id) as metrics:
+            outcome = self._run_stoppable(options, tell, work)
             self.outcome = outcome
-            tell.ended(outcome)
+            tell.ended(outcome.outcome, outcome.snapshot)
             metrics.ended(outcome)
+        return outcome
+
+    def _conclude(self, context: Context, options: Mapping[str, Any], outcome: Outcome) -> dict[str, Any]:
+        """What is left to do when a stage has come to something."""
         if options["dry_run"]:
             self.log.info("%s.", DRY_RUN)
         if outcome.outcome == "skipped":
@@ -112,13 +150,15 @@ class StageTask(StageFields):
             self._stop_asked = True
             raise errors.Stopped(f"{self.task_id} was asked to stop")
 
-    def _run_stoppable(self, options: dict[str, Any], tell: Callable[[Progress], None]) -> Outcome:
+    def _run_stoppable(
+        self, options: dict[str, Any], tell: Callable[[Progress], None], work: Callable[[Stage], T]
+    ) -> T:
         try:
             self._is_running = True
             from airflow_dirops.runtime.guard import airflow_out_of_reach
 
             with airflow_out_of_reach(), self.root.named_in_errors():
-                return self.run_stage(**options, on_progress=lambda progress: self._report(progress, tell))
+                return work(self.stage_of(**options, on_progress=lambda progress: self._report(progress, tell)))
         finally:
             self._is_running = False
 

@@ -147,17 +147,20 @@ def _due(dag: DAG, asked: datetime, zone: Any, partition_format: str | None) -> 
     return due_partition(asked.astimezone(zone), partition_format)
 
 
-def attempt_of(context: Context, partition: str | None) -> Attempt:
+def attempt_of(context: Context, partition: str | None, stage_task_id: str) -> Attempt:
     """Who makes this try, for the core's claims, conflicts and manifests.
 
     :param context: the task's context.
     :param partition: the run's partition, which orders runs before anything else does.
+    :param stage_task_id: the task by which runs of the stage are known: that of the context, or the group that it is
+        a part of, which no index tells apart.
     """
     from airflow_dirops.core import Attempt, LogicalRun
 
     ti: Any = context["ti"]
+    map_index = -1 if ti.map_index is None or stage_task_id != ti.task_id else ti.map_index
     return Attempt(
-        run=LogicalRun(ti.dag_id, ti.run_id, ti.task_id, -1 if ti.map_index is None else ti.map_index),
+        run=LogicalRun(ti.dag_id, ti.run_id, stage_task_id, map_index),
         try_number=ti.try_number,
         first_try_number=_first_try(ti, context["task"].retries or 0),
         ti_id=str(ti.id),

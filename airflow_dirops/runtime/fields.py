@@ -232,11 +232,13 @@ class PathFields(BaseOperator):
 
     def _label(self, context: Context) -> str:
         """What the UI shows of this instance of the task, where Airflow has no more than its index."""
-        label = label_of(self.dimensions or {}, self.partition)
-        label = label or (str(getattr(self, "target", "")) if is_mapped(context) else "")
         form = form_of(context)
         how = " (dry run)" if form.get("dry_run") is True else " (trial)" if form.get("limit") else ""
-        return f"{label}{how}".strip()
+        return f"{self._name(context)}{how}".strip()
+
+    def _name(self, context: Context) -> str:
+        label = label_of(self.dimensions or {}, self.partition)
+        return label or (str(getattr(self, "target", "")) if is_mapped(context) else "")
 
     def _partition_of_run(self, templates: Mapping[str, Any], context: Context) -> str:
         del templates

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from airflow.sdk import DAG
     from airflow.sdk.definitions.mappedoperator import MappedOperator
 
+_NAMED = "_dirops_named"
 _MOST_LOOKED_AT = 2000  # a DAG file is read every few seconds
 
 Check = Callable[[Mapping[str, Any]], None]
@@ -30,11 +31,17 @@ Check = Callable[[Mapping[str, Any]], None]
 
 @contextmanager
 def naming_the_task(task_id: str | None) -> Iterator[None]:
-    """The page of import errors cuts the traceback off before the line of the DAG file."""
+    """The page of import errors cuts the traceback off before the line of the DAG file.
+
+    Within a block that names a task, the outer one counts: an author knows a stage, and not its parts.
+    """
     try:
         yield
     except ArgumentRefused as error:
-        error.args = (f"task {task_id!r}: {error}", *error.args[1:])
+        what = str(error).removeprefix(getattr(error, _NAMED, ""))
+        named = f"task {task_id!r}: "
+        setattr(error, _NAMED, named)
+        error.args = (f"{named}{what}", *error.args[1:])
         raise
 
 
@@ -131,7 +138,7 @@ class CheckedPartial(OperatorPartial):
 
     def _look(self, instances: Iterator[Mapping[str, Any]]) -> None:
         for instance in islice(instances, _MOST_LOOKED_AT):
-            self.check({**self.kwargs, **instance})
+            self.check({**self.kwargs, "params": self.params, **instance})
 
 
 def checked_partial(partial: Any, check: Check) -> CheckedPartial:

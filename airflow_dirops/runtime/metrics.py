@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
 from airflow.sdk.configuration import conf
 from airflow.sdk.observability import stats
@@ -32,16 +32,16 @@ class StageMetrics:
 
     :param context: the task's context.
     :param stage: the stage's name.
+    :param task_id: of the task, or of the group whose tasks are one stage.
     """
 
-    def __init__(self, context: Context, stage: str) -> None:
-        ti: Any = context["ti"]
-        self._tags = {"dag_id": ti.dag_id, "task_id": ti.task_id, "stage": stage}
+    def __init__(self, context: Context, stage: str, task_id: str) -> None:
+        self._tags = {"dag_id": context["dag"].dag_id, "task_id": task_id, "stage": stage}
         self._began = time.monotonic()
         self._outcome: Outcome | None = None
 
     def ended(self, outcome: Outcome) -> None:
-        """Take note of what the stage came to."""
+        """Take note of what the stage came to; a part of one that ends well without it has nothing to tell."""
         self._outcome = outcome
 
     def __enter__(self) -> Self:
@@ -56,6 +56,8 @@ class StageMetrics:
     def _tell(self, error: BaseException | None) -> None:
         milliseconds = 1000 * (time.monotonic() - self._began)
         outcome = self._outcome if error is None else None
+        if error is None and outcome is None:
+            return
         tags: dict[str, str] = {"outcome": outcome.outcome} if outcome else _failure(error)
         self._send(stats.incr, RUNS, 1, tags, last=tags["outcome"])
         self._send(stats.timing, SECONDS, milliseconds)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from airflow.sdk import Context
 
-    from airflow_dirops.core import Outcome, Progress
+    from airflow_dirops.core import Progress
 
 KEY = "dirops_progress"
 """The one key of the task state store."""
@@ -60,7 +60,7 @@ class ProgressTeller:
         self._trouble: Exception | None = None
         self._has_told_trouble = False
         self._figures: dict[str, Any] = {}
-        self._outcome: Outcome | None = None
+        self._end: dict[str, Any] | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -68,16 +68,15 @@ class ProgressTeller:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        if error is None and self._outcome is not None:
-            end = {"state": self._outcome.outcome, "snapshot": self._outcome.snapshot}
-        else:
+        end = self._end if error is None else None
+        if end is None:
             end = {"state": "stopped" if isinstance(error, Stopped) else "failed"}
         with suppress(Exception):
             self._write_last({**end, **self._figures})
 
-    def ended(self, outcome: Outcome) -> None:
-        """Take note of what the stage came to."""
-        self._outcome = outcome
+    def ended(self, state: str, snapshot: str | None = None) -> None:
+        """Take note of what the stage, or this part of it, came to."""
+        self._end = {"state": state, "snapshot": snapshot}
 
     def __call__(self, progress: Progress) -> None:
         """Tell where it is, if that was some time ago.

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from airflow.models.dagrun import DagRun
     from sqlalchemy.orm import Session
 
+CUT = "cut"
+"""The key of the XCom in which the plan of a sharded stage says what became of it."""
+
 
 @hookimpl
 def on_dag_run_running(dag_run: DagRun) -> None:
@@ -98,8 +101,10 @@ def _show_what_was_only_planned(dag_run: DagRun) -> None:
 def _only_planned(dag_run: DagRun, session: Session) -> Iterator[tuple[str, int]]:
     from airflow.models.xcom import XCOM_RETURN_KEY, XComModel
 
-    returned: Any = XComModel.get_many(run_id=dag_run.run_id, dag_ids=dag_run.dag_id, key=XCOM_RETURN_KEY)
-    for each in session.scalars(returned):
-        value = XComModel.deserialize_value(each)
-        if isinstance(value, dict) and value.get("outcome") == "planned":
-            yield each.task_id, each.map_index
+    for key in (XCOM_RETURN_KEY, CUT):
+        told: Any = XComModel.get_many(run_id=dag_run.run_id, dag_ids=dag_run.dag_id, key=key)
+        for each in session.scalars(told):
+            value = XComModel.deserialize_value(each)
+            outcome = value.get("outcome") if isinstance(value, dict) else None
+            if "planned" in (outcome, outcome.get("outcome") if isinstance(outcome, dict) else None):
+                yield each.task_id, each.map_index

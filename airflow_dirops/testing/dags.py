@@ -60,10 +60,12 @@ class DagRun:
         return self.task(task_id, map_index).xcom_pull(task_ids=task_id, map_indexes=map_index)
 
     def stage(self, task_id: str, map_index: int = -1) -> Made:
-        """What a stage of this run made.
+        """What a stage of this run made; of one in shards, by the name of its group.
 
         :raises ArgumentRefused: if it made nothing, with the error that it raised.
         """
+        if task_id not in self.dag.task_ids and f"{task_id}.commit" in self.dag.task_ids:
+            task_id = f"{task_id}.commit"
         state, returned = str(self.task(task_id, map_index).state), self.output(task_id, map_index)
         if not (isinstance(returned, Mapping) and {"outcome", "snapshot"} <= returned.keys()):
             error = self.errors.get(task_id)

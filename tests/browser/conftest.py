@@ -29,6 +29,7 @@ DAG_IDS = (
     "example_curves",
     "example_images",
     "example_previews",
+    "example_shards",
     "months",
     "totals",
 )

@@ -94,6 +94,16 @@ def test_a_dry_run_on_defaults_says_which_day_it_planned_and_that_it_wrote_nothi
     visitor.sees(f"{DRY_RUN}.")
 
 
+def test_a_stage_in_shards_is_a_group_whose_shards_have_names(visitor: Visitor, cluster: Cluster) -> None:
+    run = trigger(cluster, "example_shards", partition_key=DAYS[0])
+    follow(cluster, [run])
+    visitor.open(*page_of(run))
+    visitor.sees(f"{run['dag_run_id']} Success", "to_numpy.commit", "shard 7: ")
+    visitor.open(*page_of(run, "to_numpy.shard", "mapped"))
+    visitor.sees("shard 0: ", "shard 7: ")
+    visitor.shoot("shards")
+
+
 def test_the_dag_says_what_it_is_for(visitor: Visitor) -> None:
     visitor.open("dags", "example_images")
     visitor.press("Dag Docs")

@@ -13,13 +13,18 @@ from demo.cluster import Cluster
 from tests.celery.servers import need_servers, postgres, redis
 
 DAGS = Path(__file__).with_name("dags")
-DAG_IDS = ("shapes_1", "shapes_2", "asks_1", "asks_2", "mishaps", "stopped", "overdue", "killed")
+DAG_IDS = ("shapes_1", "shapes_2", "asks_1", "asks_2", "mishaps", "stopped", "overdue", "killed", "sharded_64")
 MARK = "DIROPS_CELERY_TESTS"
 
+WORKER = ("celery", "worker", "--skip-serve-logs", "--without-gossip", "--without-mingle")
 WORKERS = {
-    "CeleryExecutor": {"worker": ("celery", "worker", "--skip-serve-logs", "--without-gossip", "--without-mingle")},
+    "CeleryExecutor": {
+        name: (*WORKER, "--celery-hostname", f"{name}@machine", "--pid", f"{name}.pid") for name in ("one", "two")
+    },
     "LocalExecutor": {},
 }
+# So that tasks of a worker that was killed are soon given up.
+SCHEDULER = {"task_instance_heartbeat_timeout": "30", "task_instance_heartbeat_timeout_detection_interval": "3"}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -59,6 +64,7 @@ def cluster(executor: str, nothing_left: None, tmp_path_factory: pytest.TempPath
         settings = {
             "core": {"executor": executor},
             "celery": {"broker_url": broker, "worker_concurrency": "4"},
+            "scheduler": SCHEDULER,
             "database": {"sql_alchemy_conn": database},
         }
         with Cluster(home, dags=DAGS, data=data, settings=settings, components=WORKERS[executor]) as running:

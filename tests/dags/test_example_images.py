@@ -61,3 +61,12 @@ def test_a_dag_goes_on_where_the_first_one_is(dags):
         assert set(dags.run(path, partition="2026-11-01").states.values()) == {"success"}
     previews = dags.root / "final/preview/2026-11-01"
     assert_same_snapshot(previews, {name.removesuffix(".png"): image[::4, ::4] for name, image in images.items()})
+
+
+def test_a_stage_in_shards_makes_what_the_stage_alone_makes(dags):
+    dags.write("raw/images/2026-11-01", {f"{number:02}.png": IMAGE + number for number in range(10)})
+    for path in ("dags/example_images.py", "dags/example_shards.py"):
+        run = dags.run(path, partition="2026-11-01")
+    assert run.stage("red_channel").outcome.counts["entries"] == 10
+    alone, together = (dags.root / f"final/{name}/2026-11-01" for name in ("red_channel", "in_shards"))
+    assert_same_snapshot(together, alone)
