@@ -68,7 +68,7 @@ def test_a_configuration_that_cannot_be_read_is_passed_by(run: Run, target: Path
 def test_a_number_that_is_none_is_mended_where_it_stands(run: Run, target: Path) -> None:
     run()
     message = said("clean", target, cwd=target.parent, AIRFLOW__DIROPS__KEEP_HOURS="a day")
-    (variable,) = re.findall(r"\((\w+)\) is no number; mend it there", message)
+    (variable,) = re.findall(r"\((\w+)\) is no number of 0 or more; mend it there", message)
     done("clean", target, cwd=target.parent, **{variable: "24"})
 
 

@@ -12,7 +12,7 @@ from airflow_dirops.core import errors
 
 PACKAGE = Path(airflow_dirops.__file__).parent
 KINDS = {name for name, kind in vars(errors).items() if isinstance(kind, type) and issubclass(kind, BaseException)}
-WORDS = ("JSON", "PNG", "Pillow", "Airflow", "Python", "AIRFLOW")  # are written so
+WORDS = ("JSON", "PNG", "Pillow", "Airflow", "Python", "Ray", "AIRFLOW")  # are written so
 
 
 def messages() -> Iterator[tuple[str, str]]:

@@ -49,7 +49,7 @@ def test_a_person_sees_runs_of_days_that_are_alike_and_what_they_cost(data: Path
         shutil.rmtree(data / "interim/.dirops" / day)
     done = dirops("status", data, cwd=data)
     assert done.returncode == 1
-    assert "1 stages, 7 partitions" in done.stdout
+    assert "1 stage, 7 partitions" in done.stdout
     assert "2026-11-03 to 2026-11-05 (3)" in done.stdout
     assert "absent" in done.stdout
     assert "going by earlier runs" in done.stdout

@@ -226,9 +226,9 @@ def test_names_that_are_not_utf_8_or_would_steer_a_terminal(data: Path) -> None:
         make(data / "odd" / os.fsdecode(name))
     done = dirops("verify", "odd", "-r", cwd=data)
     assert done.returncode == 0, done.stderr
-    assert "caf\\xe9: 1 files" in done.stdout
-    assert "\\x1b[31mred: 1 files" in done.stdout
-    assert "[red]a: 1 files" in done.stdout
+    assert "caf\\xe9: 1 file" in done.stdout
+    assert "\\x1b[31mred: 1 file" in done.stdout
+    assert "[red]a: 1 file" in done.stdout
     assert len(json.loads(dirops("verify", "odd", "-r", "--json", cwd=data).stdout)) == 3
 
 
@@ -279,7 +279,8 @@ def _skipped(data: Path, source: str, day: str) -> None:
 def test_days_that_were_skipped_are_no_targets(with_holes: Path, command: str) -> None:
     done = dirops(command, "--recursive", "interim", cwd=with_holes)
     assert (done.returncode, done.stderr) == (0, "")
-    assert all(day in done.stdout for day in DAYS)
+    # Of those without failures only the number is told.
+    assert f"{len(DAYS)} targets" in done.stdout if command == "failures" else all(day in done.stdout for day in DAYS)
     assert "2026-11-04" not in done.stdout
     assert "2026-11-05" not in done.stdout
 

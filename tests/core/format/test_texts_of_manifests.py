@@ -17,7 +17,6 @@ TEXTS: dict[str, dict[str, Any]] = {
     "partition": {"partition": LONG},
     "run": {"run": LONG},
     "no characters": {"partition": "caf\udce9"},
-    "no text": {"partition": 5},
     "of a scheduler": {"attempt": Attempt(run=LogicalRun("dag", LONG, "task"))},
     "its order": {"attempt": Attempt(run=LogicalRun("dag", "run", "task"), order=LONG)},
 }
