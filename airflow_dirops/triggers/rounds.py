@@ -100,7 +100,9 @@ class _Walk(Generic[Seen]):
 
     async def ends(self, timeout: float) -> bool:
         with suppress(TimeoutError):
-            await asyncio.wait_for(self._ended.wait(), max(0.01, timeout - self.hangs_for()))
+            # Not wait_for(): up to Python 3.11 it swallows a cancellation that comes together with the end.
+            async with asyncio.timeout(max(0.01, timeout - self.hangs_for())):
+                await self._ended.wait()
         return self._ended.is_set()
 
     def _run(self) -> None:

@@ -294,6 +294,20 @@ def test_a_relay_and_its_watcher_say_why_nothing_is_ready(
     assert caplog.text.count(f"can be ready: {says}") == may_be_wrong
 
 
+@pytest.mark.timeout(60)
+def test_a_watcher_ends_whenever_it_is_cancelled(root: Path) -> None:
+    (root / "raw").mkdir()
+
+    async def cancelled(after: float) -> bool:
+        watching = asyncio.ensure_future(first_events(watched(root), []))
+        await asyncio.sleep(after)
+        watching.cancel()
+        done, _ = await asyncio.wait({watching}, timeout=5)
+        return bool(done)
+
+    assert all(asyncio.run(cancelled(moment / 1000)) for moment in range(60))
+
+
 def test_a_relay_leaves_to_the_next_run_what_one_request_cannot_carry(runs: Runs, root: Path) -> None:
     days = [f"2026-{month:02}-{day:02}" for month in (9, 10) for day in range(1, 29)]
     for day in days:
