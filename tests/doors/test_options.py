@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,12 @@ UNUSUAL = {
     "dimensions": {"site": "berlin"},
     "retention": Retention(keep_snapshots=3),
     "max_failures": 2,
+    "shard_executor": ThreadPoolExecutor,
+}
+COMPANIONS: dict[str, dict[str, Any]] = {
+    "max_failures": {"on_error": "quarantine"},
+    "shards": {"shard_executor": ThreadPoolExecutor},
+    "shard_executor": {"shards": 4},
 }
 SHARED = [name for name, each in ARGUMENTS.items() if each.default is not REQUIRED]
 
@@ -50,7 +57,7 @@ def first(*values: Any) -> Any:
 
 def companions(option: Option) -> dict[str, Any]:
     """What an option needs beside it."""
-    return {"on_error": "quarantine"} if option.name == "max_failures" else {}
+    return COMPANIONS.get(option.name, {})
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -156,4 +163,5 @@ def test_options_of_one_run_and_of_scripts_are_no_arguments() -> None:
     assert {name for name, each in OPTIONS.items() if each.where in (Where.ONE_RUN, Where.SCRIPTS)} - {
         "partition",
         "dimensions",
+        "shards",
     } == (OPTIONS.keys() - ARGUMENTS.keys())

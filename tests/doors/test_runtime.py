@@ -112,14 +112,14 @@ def _context(**ti: Any) -> Any:
     ],
 )
 def test_tries_count_from_the_last_clear(try_number: int, max_tries: int, first: int) -> None:
-    attempt = attempt_of(_context(try_number=try_number, max_tries=max_tries), None)
+    attempt = attempt_of(_context(try_number=try_number, max_tries=max_tries), None, "t")
     assert (attempt.try_number, attempt.first_try_number) == (try_number, first)
     assert (attempt.run.map_index, attempt.ti_id) == (-1, "0199")
 
 
 def test_runs_are_ordered_by_what_they_stand_for_and_then_by_when_they_were_due() -> None:
-    assert attempt_of(_context(), "2026-10-30").order == "2026-10-30 2026-11-02T02:00:00.000000"
-    assert attempt_of(_context(), None).order == "2026-11-01T00:00:00.000000 2026-11-02T02:00:00.000000"
+    assert attempt_of(_context(), "2026-10-30", "t").order == "2026-10-30 2026-11-02T02:00:00.000000"
+    assert attempt_of(_context(), None, "t").order == "2026-11-01T00:00:00.000000 2026-11-02T02:00:00.000000"
 
 
 @pytest.mark.parametrize(
@@ -140,3 +140,9 @@ def test_a_moment_may_be_given_in_many_ways(moment: Any, expected: str | None) -
 def test_what_is_no_moment_is_refused() -> None:
     with pytest.raises(errors.ArgumentRefused, match="newer_than='yesterday'"):
         moment_of(_context(), "newer_than", "yesterday")
+
+
+def test_a_part_of_a_group_counts_as_the_group() -> None:
+    run = attempt_of(_context(task_id="group.shard", map_index=7), None, "group").run
+    assert (run.task_id, run.map_index) == ("group", -1)
+    assert attempt_of(_context(map_index=7), None, "t").run.map_index == 7
