@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
+from airflow_dirops.cli.main import app
 from airflow_dirops.core import (
     Partitions,
     errors,
@@ -18,7 +20,6 @@ from airflow_dirops.core import (
     read_manifest,
     transform_directory,
 )
-from tests.cli.calls import dirops
 from tests.core.directories import assert_whole, lines_of, values_of, write_texts
 
 DAYS = ("2026-11-01", "2026-11-02", "2026-11-03")
@@ -79,7 +80,7 @@ def test_the_manifest_says_which_partitions_there_were(world: World) -> None:
     outcome = world.roll_up(*DAYS, "2026-11-04", missing="allow")
     manifest = read_manifest(world.target)
     assert (outcome.missing, manifest.missing, manifest.summary()["missing"]) == (["2026-11-04"],) * 3
-    assert "  partitions  3 of 4, missing 2026-11-04\n" in dirops("show", world.target, cwd=world.target.parent).stdout
+    assert "  partitions  3 of 4, missing 2026-11-04\n" in CliRunner().invoke(app, ["show", str(world.target)]).stdout
     assert [(each.partition, each.snapshot) for each in manifest.partitions] == [
         *((day, read_manifest(world.interim / day).snapshot) for day in DAYS),
         ("2026-11-04", None),
@@ -92,7 +93,7 @@ def test_the_manifest_says_which_partitions_there_were(world: World) -> None:
 
 def test_a_partition_more_or_changed_computes_no_other(world: World) -> None:
     assert world.roll_up(*DAYS[:2]).missing == []
-    assert "  partitions  2 of 2\n" in dirops("show", world.target, cwd=world.target.parent).stdout
+    assert "  partitions  2 of 2\n" in CliRunner().invoke(app, ["show", str(world.target)]).stdout
     assert world.roll_up(*DAYS[:2]).outcome == "unchanged"
     more = world.roll_up(*DAYS)
     assert (more.counts["computed"], more.counts["carried"]) == (2, 4)
