@@ -144,7 +144,9 @@ class PartitionTimetable(CronPartitionTimetable):
 
     def _from(self, earliest: datetime) -> Iterator[datetime]:
         period = self._calendar.containing(earliest)
-        if self._calendar.begins(period) < earliest:
+        # By what the clock shows: one that is put back shows a midnight twice, and the range begins with the first.
+        begins, first = (each.astimezone(self._timezone) for each in (self._calendar.begins(period), earliest))
+        if begins.replace(tzinfo=None) < first.replace(tzinfo=None):
             period = self._calendar.later(period, 1)
         while True:
             yield period
