@@ -52,8 +52,3 @@ def _check_owners(location: Location, path: str, visitor: Visitor) -> None:
         if os.path.lexists(os.path.join(above.path, HEADER)):
             with opened(above, visitor):
                 pass
-
-
-def where_from(location: Location, source: str) -> str:
-    """The absolute path of a source, which manifests have relative to the directory that holds the target."""
-    return os.path.normpath(os.path.join(os.path.dirname(location.path), source))

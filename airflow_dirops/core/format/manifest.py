@@ -71,6 +71,10 @@ class SourceRecord(ManifestModel, frozen=True):
     snapshot: Id | None = None
     stage: Text | None = None
 
+    def path_from(self, target: str) -> str:
+        """Its path, for a target at that path."""
+        return os.path.normpath(os.path.join(os.path.dirname(target), self.location))
+
 
 class PartitionRecord(ManifestModel, frozen=True, omit_defaults=True):
     """One partition of a roll-up; without ``snapshot`` it was missing, which the stage had allowed."""

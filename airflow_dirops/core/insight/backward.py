@@ -10,7 +10,7 @@ from itertools import islice
 from airflow_dirops.core.errors import DiropsError, SnapshotExpired
 from airflow_dirops.core.format.entries import Input
 from airflow_dirops.core.format.lists import FILES, FileLine
-from airflow_dirops.core.format.manifest import Manifest, SourceRecord
+from airflow_dirops.core.format.manifest import Manifest
 from airflow_dirops.core.insight.lineage import FileState, MadeBy, TracedFile
 from airflow_dirops.core.messages.shown import shown
 from airflow_dirops.core.place.held import Held
@@ -87,16 +87,11 @@ def source_of(target: str, manifest: Manifest, item: Input) -> tuple[str, str | 
     if manifest.partitions:
         for each in manifest.partitions:
             if item.path.startswith(f"{each.partition}/"):
-                template = located(target, manifest.source)
+                template = manifest.source.path_from(target)
                 return with_partition(template, each.partition), each.snapshot, item.path[len(each.partition) + 1 :]
     sources = manifest.sources or (manifest.source,)
     record = sources[item.source] if item.source < len(sources) else sources[0]
-    return located(target, record), record.snapshot, item.path
-
-
-def located(target: str, source: SourceRecord) -> str:
-    """The path of a source: what a manifest says is relative to the directory that holds the target."""
-    return os.path.normpath(os.path.join(os.path.dirname(target), source.location))
+    return record.path_from(target), record.snapshot, item.path
 
 
 @contextmanager
@@ -116,11 +111,11 @@ def _all_inputs(target: str, manifest: Manifest) -> Iterator[Input]:
     for number, record in enumerate(manifest.sources or (manifest.source,)):
         if manifest.partitions:
             for each in manifest.partitions:
-                path = with_partition(located(target, record), each.partition)
+                path = with_partition(record.path_from(target), each.partition)
                 for line in _entries(path, each.snapshot):
                     yield Input(f"{each.partition}/{line.path}", line.size, digest=line.digest)
         else:
-            for line in _entries(located(target, record), record.snapshot):
+            for line in _entries(record.path_from(target), record.snapshot):
                 yield Input(line.path, line.size, digest=line.digest, source=number)
 
 

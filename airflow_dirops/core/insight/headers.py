@@ -167,7 +167,7 @@ def seen_of(path: str, real: str, manifest: Manifest) -> Seen:
         base=manifest.base,
         created=manifest.created,
         sources=tuple(
-            SourceSeen(_located(real, source.location), source.snapshot, source.stage)
+            SourceSeen(source.path_from(real), source.snapshot, source.stage)
             for source in manifest.sources or (manifest.source,)
         ),
         rolled_up=tuple(RolledUp(each.partition, each.snapshot, each.stage) for each in manifest.partitions),
@@ -182,11 +182,6 @@ def seen_of(path: str, real: str, manifest: Manifest) -> Seen:
         run_id=manifest.attempt.run_id,
         files_digest=files.digest if files else "",
     )
-
-
-def _located(real: str, location: str) -> str:
-    """Where a source was: what a manifest says is relative to the directory that holds the target."""
-    return os.path.normpath(os.path.join(os.path.dirname(real), location))
 
 
 def template_of(seen: Seen) -> str:

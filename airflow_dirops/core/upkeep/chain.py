@@ -126,5 +126,4 @@ def _sources(path: str, manifest: Manifest) -> Iterator[str]:
         if source.stage is not None:
             yield source.stage
         else:
-            location = os.path.normpath(os.path.join(os.path.dirname(os.path.realpath(path)), source.location))
-            yield without_partition(location, manifest.partition)
+            yield without_partition(source.path_from(os.path.realpath(path)), manifest.partition)

@@ -19,7 +19,7 @@ from airflow_dirops.core.places import place_of
 from airflow_dirops.core.stage.partitions import with_partition
 from airflow_dirops.web.access import Asking, Visitor
 from airflow_dirops.web.asked import Address, Asked
-from airflow_dirops.web.inputs import opened_input, where_from
+from airflow_dirops.web.inputs import opened_input
 from airflow_dirops.web.opening import Location, Refusal, Unseen, check_no_link, locate, opened
 from airflow_dirops.web.pages.frame import frame_of, frame_without
 from airflow_dirops.web.pages.sheet import LARGE, previews
@@ -87,7 +87,7 @@ def failure(asked: Address, visitor: Asking) -> HTMLResponse:
             line = find_line(found, QUARANTINE, asked.path) if asked.list != "try" else None
             shown = _failed(line.path, line) if line else _of_newest_try(location, asked, found.manifest.attempt.id)
             source = found.manifest.source
-            where = where_from(location, source.location)
+            where = source.path_from(location.path)
             frame = frame_of(location, asked, found, visitor)
             return _render_one(frame, asked, shown, _preview(where, source.snapshot, shown.path, visitor))
     except Unseen as nothing:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -57,7 +56,7 @@ def _sources(manifest: Manifest, location: Location) -> Iterator[Source]:
 
 
 def _source(record: SourceRecord, location: Location) -> Source:
-    where = os.path.normpath(os.path.join(os.path.dirname(location.path), record.location))
+    where = record.path_from(location.path)
     above = location.root.path.rstrip("/") + "/"
     if not where.startswith(above):
         return Source(record.location, record.snapshot, None)
