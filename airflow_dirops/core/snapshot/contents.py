@@ -71,16 +71,26 @@ def find_line(held: Held, name: ListName, path: str) -> Any | None:
             if file.tell() >= high:
                 high = middle
                 continue
-            line = file.readline(MAX_LINE_BYTES)
-            try:
-                decoded = decode(line)
-            except UNDECODABLE as error:
-                raise ManifestDamaged(_damaged(where, f"a line cannot be read: {error}")) from error
-            order = order_of(decoded.path)
+            line = decoded(decode, file.readline(MAX_LINE_BYTES), where)
+            order = order_of(line.path)
             if order == wanted:
-                return decoded
+                return line
             low, high = (file.tell(), high) if order < wanted else (low, middle)
     return None
+
+
+def decoded(decode: LineDecoder, line: bytes, where: str) -> Any:
+    """A line of a list that is not read whole.
+
+    :param where: the list, for people.
+    :raises ManifestDamaged: if it cannot be read.
+    """
+    try:
+        return decode(line)
+    except LineRefused as error:
+        raise ManifestDamaged(_damaged(where, f"a line {error}")) from error
+    except UNDECODABLE as error:
+        raise ManifestDamaged(_damaged(where, f"a line cannot be read: {error}")) from error
 
 
 def _iter_lines(held: Held, name: str, where: str, digest: Any) -> Iterator[bytes]:

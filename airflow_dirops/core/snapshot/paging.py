@@ -16,12 +16,12 @@ from typing import Any
 import msgspec
 
 from airflow_dirops.core.errors import ArgumentRefused, ManifestDamaged
-from airflow_dirops.core.format.entries import MANIFEST_DIRECTORY, order_of
-from airflow_dirops.core.format.lines import BLOCK_BYTES, LineCutOff, LineDecoder, LineRefused, LineTooLong, iter_lines
+from airflow_dirops.core.format.entries import MANIFEST_DIRECTORY
+from airflow_dirops.core.format.lines import BLOCK_BYTES, LineCutOff, LineDecoder, LineTooLong, iter_lines
 from airflow_dirops.core.format.lists import LINE_TYPES, MAX_LINE_BYTES
 from airflow_dirops.core.format.manifest import ListName
-from airflow_dirops.core.format.members import UNDECODABLE
 from airflow_dirops.core.place.held import name_in
+from airflow_dirops.core.snapshot import contents
 from airflow_dirops.core.snapshot.reader import Snapshot
 
 _LONGEST_SEARCH_SECONDS = 2.0
@@ -74,7 +74,7 @@ def read_page(
             if len(page.lines) == limit or (is_late and number):
                 page.next = start
                 break
-            if wanted.may_be_in(line) and wanted.is_in(decoded := _decoded(decode, line, where)):
+            if wanted.may_be_in(line) and wanted.is_in(decoded := contents.decoded(decode, line, where)):
                 page.lines.append(decoded)
     return page
 
@@ -86,26 +86,7 @@ def find_line(snapshot: Snapshot, name: ListName, path: str) -> Any:
     :param path: of the entry or of the input, whole.
     :raises ManifestDamaged: if a line on the way cannot be read.
     """
-    where = name_in(snapshot.held, f"{MANIFEST_DIRECTORY}/{name}")
-    decode, order = LineDecoder(LINE_TYPES[name]), order_of(path)
-    with snapshot.held.open(f"{MANIFEST_DIRECTORY}/{name}") as file:
-        low, high = 0, os.fstat(file.fileno()).st_size  # it begins at low or later, and before high
-        while low < high:
-            middle = (low + high) // 2
-            start = _next_start(file, middle, where)
-            if start >= high:
-                high = middle
-                continue
-            file.seek(start)
-            _, line = next(_lines_from(file, start, where))
-            decoded = _decoded(decode, line, where)
-            if decoded.path == path:
-                return decoded
-            if order_of(decoded.path) < order:
-                low = start + len(line) + 1
-            else:
-                high = middle
-    return None
+    return contents.find_line(snapshot.held, name, path)
 
 
 class _Wanted:
@@ -127,15 +108,6 @@ class _Wanted:
         return not self._text or any(self._text in name.lower() for name in names)
 
 
-def _decoded(decode: LineDecoder, line: bytes, where: str) -> Any:
-    try:
-        return decode(line)
-    except LineRefused as error:
-        raise ManifestDamaged(f"{where!r} is damaged: a line {error}") from error
-    except UNDECODABLE as error:
-        raise ManifestDamaged(f"{where!r} is damaged: a line cannot be read: {error}") from error
-
-
 def _lines_from(file: BufferedReader, at: int, where: str) -> Iterator[tuple[int, bytes]]:
     """The lines with where each begins."""
     try:
@@ -153,14 +125,3 @@ def _go_to(file: BufferedReader, at: int, size: int) -> None:
         file.seek(at - 1)
         if file.read(1) != b"\n":
             raise ArgumentRefused(f"at={at} is not where a line begins; begin at 0")
-
-
-def _next_start(file: BufferedReader, after: int, where: str) -> int:
-    """Where the first line begins that begins at a place or after it."""
-    if not after:
-        return 0
-    file.seek(after - 1)
-    skipped = file.readline(MAX_LINE_BYTES + 1)
-    if not skipped.endswith(b"\n"):
-        raise ManifestDamaged(f"{where!r} is damaged: a line in it has no end")
-    return after - 1 + len(skipped)
