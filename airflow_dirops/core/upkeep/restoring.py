@@ -66,11 +66,12 @@ def _header(claim: Claim, action: Action, before: Manifest) -> Manifest:
         durability="full",
         # Of a snapshot that was itself brought back: the first one, which a run made.
         restored=before.restored or before.snapshot,
-        upkeep=UpkeepRecord(action=action, user=_user(), host=socket.gethostname()),
+        upkeep=UpkeepRecord(action=action, user=user_name(), host=socket.gethostname()),
     )
 
 
-def _user() -> str:
+def user_name() -> str:
+    """Who does something to a target."""
     try:
         return getpass.getuser()
     except (KeyError, OSError):  # a container's user often has no name

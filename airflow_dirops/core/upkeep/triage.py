@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import os
 import socket
 from collections.abc import Iterable, Sequence
@@ -21,6 +20,7 @@ from airflow_dirops.core.place.place import Place
 from airflow_dirops.core.places import place_of
 from airflow_dirops.core.upkeep.door import Target, door_to_change
 from airflow_dirops.core.upkeep.failures import find_failing
+from airflow_dirops.core.upkeep.restoring import user_name
 
 MAX_DECISIONS = 10_000
 """For one target; whoever wants to skip more sets ``max_failures``, or mends the function."""
@@ -183,9 +183,5 @@ def _note(reason: str, *, is_needed: bool = True) -> Note:
         raise ArgumentRefused("say why, for whoever asks later: reason= must not be empty")
     if problem := text_problem(reason):
         raise ArgumentRefused(f"the reason cannot be kept: {problem}")
-    try:
-        user = getpass.getuser()
-    except (KeyError, OSError):  # a container may have no name for its user
-        user = str(os.getuid())
     now = datetime.now(UTC).isoformat(timespec="milliseconds")
-    return Note(shown(reason, _MAX_REASON), user, socket.gethostname(), now)
+    return Note(shown(reason, _MAX_REASON), user_name(), socket.gethostname(), now)
