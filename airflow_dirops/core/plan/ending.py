@@ -81,10 +81,9 @@ class Ending:
 
     def forget_retries(self) -> None:
         """Forget which inputs were to be tried again once; of an older snapshot's that is left, and harmless."""
-        if not Decided.on(self.place, self.claim.base).has_retries:
-            return
         try:
-            self.place.amend_triage(lambda decisions: [each for each in decisions if each.action != "retry"])
+            if Decided.on(self.place, self.claim.base).has_retries:
+                self.place.amend_triage(lambda decisions: [each for each in decisions if each.action != "retry"])
         except DiropsError as error:
             log.warning("which inputs were to be retried could not be forgotten: %s", error)
 
