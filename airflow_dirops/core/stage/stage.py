@@ -111,9 +111,8 @@ class Stage(StageOptions):
 
     def _settle_sources(self) -> None:
         given = tuple(self.source) if isinstance(self.source, list | tuple) else (self.source,)
-        is_several = isinstance(self.source, list | tuple)
         checked = [one.settle() if isinstance(one, PartitionsLike) else checked_source("source", one) for one in given]
-        object.__setattr__(self, "source", checked if is_several else checked[0])
+        object.__setattr__(self, "source", checked if self.is_joined else checked[0])
         object.__setattr__(self, "sources", tuple(checked))
         if self.source_is_planned and not self.dry_run:
             raise ArgumentRefused("the source is what a dry run came to, and nothing was made; run its stage first")
