@@ -17,7 +17,7 @@ from airflow_dirops.core.format.entries import Input, order_of
 from airflow_dirops.core.format.lines import LineDecoder, encode_line
 from airflow_dirops.core.format.lists import FILES, QUARANTINE, SKIPPED, QuarantineLine, SealedFile, SkippedLine
 from airflow_dirops.core.format.manifest import ListName, Manifest
-from airflow_dirops.core.format.shards import UNMATCHED, PlanRecord, SealedRecord, SealedShard, shard_missing
+from airflow_dirops.core.format.shards import PlanRecord, SealedRecord, SealedShard, shard_missing
 from airflow_dirops.core.messages.grouping import Groups
 from airflow_dirops.core.messages.shown import logger
 from airflow_dirops.core.place.claim import Claim
@@ -274,11 +274,7 @@ class _Gathering:
 
     def _unmatched(self) -> Stream[Any]:
         def opened() -> Iterator[tuple[bytes, Any]]:
-            if self._plan.unmatched is None:
-                return
-            decode = LineDecoder(SkippedLine)
-            for line in iter_unmatched(self._claim, self._plan_id, self._plan, UNMATCHED, self._plan.unmatched):
-                decoded = decode(line)
-                yield order_of(decoded.path), decoded
+            unmatched = iter_unmatched(self._claim, self._plan_id, self._plan)
+            return ((order_of(line.path), line) for line in unmatched)
 
         return Stream(b"", opened)

@@ -15,7 +15,7 @@ import msgspec
 
 from airflow_dirops.core.errors import DiropsError, PlanDamaged, storage_errors
 from airflow_dirops.core.format.lines import BLOCK_BYTES, LineDecoder, iter_lines
-from airflow_dirops.core.format.lists import LISTS, MAX_LINE_BYTES
+from airflow_dirops.core.format.lists import LISTS, MAX_LINE_BYTES, SkippedLine
 from airflow_dirops.core.format.manifest import ListRecord
 from airflow_dirops.core.format.members import UNDECODABLE
 from airflow_dirops.core.format.planned import Planned
@@ -24,6 +24,7 @@ from airflow_dirops.core.format.shards import (
     PLAN,
     PLAN_FORMAT,
     SEAL,
+    UNMATCHED,
     PlanRecord,
     SealedRecord,
     SealedShard,
@@ -102,12 +103,24 @@ def iter_slice(claim: Claim, plan: str, record: PlanRecord, number: int) -> Iter
 
     :raises PlanDamaged: if that part of the plan is not what was written.
     """
-    name = slice_name(number)
+    return _iter_plan_list(claim, plan, record, slice_name(number), record.slices[number].list, LineDecoder(Planned))
+
+
+def iter_unmatched(claim: Claim, plan: str, record: PlanRecord) -> Iterator[SkippedLine]:
+    """What a join left out, likewise."""
+    if record.unmatched is None:
+        return iter(())
+    return _iter_plan_list(claim, plan, record, UNMATCHED, record.unmatched, LineDecoder(SkippedLine))
+
+
+def _iter_plan_list(
+    claim: Claim, plan: str, record: PlanRecord, name: str, expected: ListRecord, decode: Callable[[bytes], Any]
+) -> Iterator[Any]:
     try:
         with _opened(claim, plan, name, record.host) as file:
-            _check(file, record.slices[number].list)
+            _check(file, expected)
             file.seek(0)
-            yield from map(LineDecoder(Planned), _lines(file))
+            yield from map(decode, _lines(file))
     except (_Unreadable, *UNDECODABLE) as error:
         if isinstance(error, DiropsError):
             raise
@@ -152,22 +165,6 @@ def iter_sealed(
         raise shard_missing(
             message.shard, f"{claim.name_of_note(message.area, name)!r} is not the list that was sealed"
         )
-
-
-def iter_unmatched(claim: Claim, plan: str, record: PlanRecord, name: str, expected: ListRecord) -> Iterator[bytes]:
-    """The lines of a list of the plan, as they are.
-
-    :raises PlanDamaged: if it is not what was written.
-    """
-    try:
-        with _opened(claim, plan, name, record.host) as file:
-            _check(file, expected)
-            file.seek(0)
-            yield from _lines(file)
-    except (_Unreadable, *UNDECODABLE) as error:
-        if isinstance(error, DiropsError):
-            raise
-        raise _plan_damaged(claim, plan, name, str(error)) from error
 
 
 def _read(claim: Claim, area: str, name: str, digest: str, host: str, kind: type[T]) -> T:
