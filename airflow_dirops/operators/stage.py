@@ -99,7 +99,8 @@ class StageOperator(StageTask):
         super().check_arguments(arguments, dag)
         check_shards(arguments)
         _refuse_what_is_for_one_run({name: arguments[name] for name in arguments.keys() - own_arguments(cls)})
-        _check_policies(arguments)
+        known = _known(arguments, cls)
+        _check_policies(known)
         if arguments.get("retention") is not None:
             settings.retention(arguments["retention"])
         group = arguments.get("task_group") or TaskGroupContext.get_current(dag)
@@ -111,15 +112,16 @@ class StageOperator(StageTask):
                 "first failure; add on_error='quarantine', or leave max_failures out: the trigger form has a field "
                 "of its own"
             )
-        _check_agreement(arguments, cls)
+        _check_agreement(known)
 
     @classmethod
     def check_names(cls, arguments: Mapping[str, Any], dag: DAG | None) -> None:
         """Refuse while the DAG file is read what an instance could not use."""
         super().check_names(arguments, dag)
-        _check_policies(arguments)
         # Of one instance everything is known: what nobody gives is not given.
-        _check_agreement({**dict.fromkeys((*ROLES, "join")), **arguments}, cls)
+        known = _known({**dict.fromkeys((*ROLES, "join")), **arguments}, cls)
+        _check_policies(known)
+        _check_agreement(known)
 
     def options(self, context: Context) -> dict[str, Any]:
         """The arguments of the core's function: the operator's, the form's, and who asks."""
@@ -139,13 +141,8 @@ class StageOperator(StageTask):
         return settings.workers(self.workers)
 
 
-def _check_policies(arguments: Mapping[str, Any]) -> None:
-    """Refuse what is none of an option's values, as the core does in a run; what only a run knows is left to it."""
-    known = {
-        name: value
-        for name in OPTIONS.keys() & arguments.keys()
-        if not hasattr(value := arguments[name], "resolve") and not (value is None and name in AS_CONFIGURED)
-    }
+def _check_policies(known: Mapping[str, Any]) -> None:
+    """Refuse what is none of an option's values, as the core does in a run."""
     check_policies({name: known.get(name, option.default) for name, option in OPTIONS.items()}, OPTIONS)
     pattern = known.get("pattern", "**/*")
     for each in pattern if isinstance(pattern, list | tuple) else [pattern]:
@@ -153,9 +150,8 @@ def _check_policies(arguments: Mapping[str, Any]) -> None:
             compile_pattern(each)
 
 
-def _check_agreement(arguments: Mapping[str, Any], operator: type) -> None:
+def _check_agreement(known: Mapping[str, Any]) -> None:
     """Refuse what does not go together, as the core does in a run."""
-    known = _known(arguments, operator)
     check_agreement(known)
     if all(name in known and known[name] is None for name in ROLES):
         raise errors.ArgumentRefused("this stage has no function; give transform=, aggregate= or read=")
@@ -166,20 +162,14 @@ def _check_agreement(arguments: Mapping[str, Any], operator: type) -> None:
 
 def _known(arguments: Mapping[str, Any], operator: type) -> dict[str, Any]:
     """Of a stage's arguments those that the DAG file itself tells; the others are a run's, or are mapped over."""
-    taken = own_arguments(operator)
-    untaken = {name: option.default for name, option in OPTIONS.items() if name not in taken}
-    known = {
-        **untaken,
-        **{name: None for name in ROLES if name not in taken},
-        **{
-            name: value
-            for name in (*OPTIONS, "source", *ROLES)
-            if name in arguments and not hasattr(value := arguments[name], "resolve")
-        },
+    defaults = {**{name: option.default for name, option in OPTIONS.items()}, **dict.fromkeys(ROLES)}
+    known = {name: defaults[name] for name in defaults.keys() - own_arguments(operator)} | {
+        name: value
+        for name in (*OPTIONS, "source", *ROLES)
+        if name in arguments
+        and not hasattr(value := arguments[name], "resolve")
+        and not (value is None and name in AS_CONFIGURED)
     }
-    for name in AS_CONFIGURED.keys() & known.keys():
-        if known[name] is None:
-            del known[name]
     if not (role := getattr(operator, "role", None)):
         return known
     # What the DAG gives to a decorated function is as good as bound.
