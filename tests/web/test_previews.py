@@ -22,7 +22,7 @@ from PIL import Image
 from airflow_dirops.web.previews import decoding
 from airflow_dirops.web.previews.cache import PreviewCache
 from airflow_dirops.web.previews.kinds import kind_of
-from airflow_dirops.web.previews.shapes import Curves, Nothing, Picture, Preview, Table, Text
+from airflow_dirops.web.previews.shapes import Curves, Nothing, Picture, Preview, Table, Text, Wanted
 from tests.web.conftest import Browser, commit
 
 
@@ -254,3 +254,21 @@ def test_an_input_is_opened_only_below_a_root_and_by_whoever_may_read_it(
         assert said in page.text, location
         assert "TOP SECRET" not in page.html
         assert ("<pre" in page.html.split("The input")[1]) == (location == "raw")
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "said"),
+    [
+        (np.array([np.inf, 1.0]), np.array([np.inf, 3.0]), "1 of 2 elements differ, by at most 2"),
+        (np.array([np.nan, 1.0]), np.array([np.nan, 1.0]), "0 of 2 elements differ, by at most 0"),
+        (np.array(5), np.array(7), "1 of 1 elements differ, by at most 2"),
+    ],
+)
+def test_what_is_infinite_or_no_number_in_both_does_not_differ(
+    tmp_path: Path, before: Any, after: Any, said: str
+) -> None:
+    for name, array in (("before", before), ("after", after)):
+        np.save(tmp_path / name, array)
+    with (tmp_path / "before.npy").open("rb") as one, (tmp_path / "after.npy").open("rb") as other:
+        (found,) = decoding.answers_to([Wanted(one.fileno(), "npy", 160, other.fileno())])
+    assert said in found.note

@@ -12,6 +12,7 @@ import numpy as np
 from airflow_dirops.core.errors import DiropsError
 from airflow_dirops.core.format.entries import Entry
 from airflow_dirops.core.insight.differing import Amount
+from airflow_dirops.core.insight.elements import elements_between
 from airflow_dirops.core.insight.values import Tolerance, iter_differences
 from airflow_dirops.core.messages.shown import shown
 from airflow_dirops.core.snapshot.reader import Snapshot
@@ -68,34 +69,15 @@ def _between(before: Any, after: Any) -> Amount:
     text = shown("; ".join(phrases) or "the same value, written in other bytes", _MAX_TEXT)
     if not (isinstance(before, np.ndarray) and isinstance(after, np.ndarray)):
         return Amount(text)
-    differing, largest, mean = _elements(before, after)
+    found = elements_between(before, after) if before.shape == after.shape else None
     return Amount(
         text=text,
         shape_before=before.shape,
         shape_after=after.shape,
         dtype_before=str(before.dtype),
         dtype_after=str(after.dtype),
-        differing=differing,
+        differing=found.number if found else None,
         elements=after.size,
-        largest=largest,
-        mean=mean,
+        largest=found.largest if found else None,
+        mean=found.mean if found else None,
     )
-
-
-def _elements(
-    before: np.ndarray[Any, Any], after: np.ndarray[Any, Any]
-) -> tuple[int | None, float | None, float | None]:
-    """How many elements differ, and by how much at most and on the average."""
-    if before.shape != after.shape:
-        return None, None, None
-    kinds = before.dtype.kind + after.dtype.kind
-    if kinds.strip("biufc"):
-        return int(np.sum(before != after)), None, None
-    with np.errstate(all="ignore"):
-        differs = (before != after) & ~((before != before) & (after != after))  # NaN alone is not itself
-        kind = complex if "c" in kinds else float
-        distances = np.abs(after.astype(kind) - before.astype(kind))
-    finite = np.isfinite(distances)
-    largest = float(np.max(distances, initial=0.0, where=finite))
-    mean = float(np.mean(distances, where=finite)) if finite.any() else 0.0
-    return int(differs.sum()), largest, mean

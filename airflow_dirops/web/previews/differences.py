@@ -7,6 +7,7 @@ from typing import IO, Any
 import numpy as np
 from PIL import Image
 
+from airflow_dirops.core.insight.elements import differing_at, distances_between, sum_up
 from airflow_dirops.web.previews.arrays import look_at_array, read_npy
 from airflow_dirops.web.previews.pictures import FORMATS, MAX_PIXELS
 from airflow_dirops.web.previews.shapes import Nothing, Preview
@@ -27,14 +28,10 @@ def look_at_difference(before: IO[bytes], after: IO[bytes], kind: str, side: int
         return Nothing(note=f"{_shape(one)} became {_shape(other)}")
     if one.dtype.kind not in "biuf" or other.dtype.kind not in "biuf":
         return Nothing(note=f"{int(np.sum(one != other)):,} of {one.size:,} elements differ")
-    distance = np.abs(other.astype(np.float64) - one.astype(np.float64))
-    # Where both have no number nothing differs; where one has, all does.
-    gaps = np.isnan(one.astype(np.float64)), np.isnan(other.astype(np.float64))
-    distance[gaps[0] & gaps[1]] = 0
-    differing = int(np.sum(distance != 0))
-    finite = distance[np.isfinite(distance)]
-    largest = finite.max() if finite.size else float("nan")
-    note = f"{differing:,} of {one.size:,} elements differ, by at most {largest:.6g}"
+    differs, distance = differing_at(one, other), distances_between(one, other)
+    found = sum_up(differs, distance)
+    note = f"{found.number:,} of {one.size:,} elements differ, by at most {found.largest:.6g}"
+    distance = np.where(differs, distance, 0.0)  # two that are no number, or infinite, are the same
     if distance.ndim > 1 and distance.shape[-1] in (3, 4):
         distance = distance.max(axis=-1)
     return look_at_array(distance, side, note)
