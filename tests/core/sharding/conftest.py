@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from airflow_dirops.core import Attempt, LogicalRun, Stage
-from tests.core.sharding.sharded import stage_of
+from tests.core.sharding.sharded import numbered_texts, stage_of
 
 
 @dataclass
@@ -43,8 +43,4 @@ class Sharded:
 
 @pytest.fixture
 def sharded(tmp_path: Path) -> Sharded:
-    raw = tmp_path / "raw"
-    raw.mkdir()
-    for number in range(8):
-        (raw / f"{number}.txt").write_text(f"text {number}")
-    return Sharded(raw, tmp_path / "target")
+    return Sharded(numbered_texts(tmp_path / "raw", 8), tmp_path / "target")

@@ -18,6 +18,15 @@ def run_sharded(stage: Stage, shards: int) -> Outcome:
     return gather(stage, planned.to_dict(), sealed)
 
 
+def numbered_texts(folder: Path, count: int) -> Path:
+    """A folder of so many small files, named by their numbers."""
+    folder.mkdir()
+    width = len(str(count - 1))
+    for number in range(count):
+        (folder / f"{number:0{width}}.txt").write_text(f"text {number}")
+    return folder
+
+
 def contents(target: Path) -> dict[str, bytes]:
     """Every file of a snapshot, with the lists of its manifest."""
     paths = (path for path in target.rglob("*") if path.is_file())

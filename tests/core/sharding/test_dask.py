@@ -12,16 +12,12 @@ import pytest
 
 from airflow_dirops.core import read_directory
 from tests import needs
-from tests.core.sharding.sharded import attempts_left, contents
+from tests.core.sharding.sharded import attempts_left, contents, numbered_texts
 
 
 @pytest.fixture
 def raw(tmp_path: Path) -> Path:
-    raw = tmp_path / "raw"
-    raw.mkdir()
-    for number in range(16):
-        (raw / f"{number:02}.txt").write_text(f"text {number}")
-    return raw
+    return numbered_texts(tmp_path / "raw", 16)
 
 
 @pytest.fixture

@@ -13,18 +13,14 @@ import pytest
 
 from airflow_dirops.core import Outcome, open_snapshot, read_directory, transform_directory
 from airflow_dirops.core.errors import ArgumentRefused, RecordFailed, TransientError
-from tests.core.sharding.sharded import attempts_left, contents
+from tests.core.sharding.sharded import attempts_left, contents, numbered_texts
 
 pytest.importorskip("cloudpickle")
 
 
 @pytest.fixture
 def raw(tmp_path: Path) -> Path:
-    raw = tmp_path / "raw"
-    raw.mkdir()
-    for number in range(12):
-        (raw / f"{number:02}.txt").write_text(f"text {number}")
-    return raw
+    return numbered_texts(tmp_path / "raw", 12)
 
 
 @pytest.fixture
