@@ -36,7 +36,7 @@ def format_of(names: Sequence[str]) -> str | None:
 
 
 class ExpectedBetween:
-    """The partitions from one date to another; called as :data:`~airflow_dirops.core.insight.status.Expected` is.
+    """The partitions from one date to another; called as :data:`~airflow_dirops.core.insight.states.Expected` is.
 
     :param first: a name in one of the usual formats, such as ``2026-11-01`` or ``2026-11``.
     :param last: likewise; all of it is meant.

@@ -18,7 +18,7 @@ from airflow_dirops.cli.targets import find_folders
 from airflow_dirops.core import Cost, PartitionStatus, StageStatus, Status, to_plain
 from airflow_dirops.core import status as status_of
 from airflow_dirops.core.errors import ArgumentRefused, ManifestMissing
-from airflow_dirops.core.insight.status import STATES, State
+from airflow_dirops.core.insight.states import STATES, State
 from airflow_dirops.core.messages.counted import counted
 from airflow_dirops.core.messages.duration import duration
 

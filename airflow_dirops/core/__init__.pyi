@@ -21,10 +21,10 @@ from .insight.lineage import MadeBy as MadeBy
 from .insight.lineage import TracedFile as TracedFile
 from .insight.plain import to_plain as to_plain
 from .insight.staleness import Reason as Reason
-from .insight.status import PartitionStatus as PartitionStatus
-from .insight.status import StageStatus as StageStatus
-from .insight.status import Status as Status
-from .insight.status import Trouble as Trouble
+from .insight.states import PartitionStatus as PartitionStatus
+from .insight.states import StageStatus as StageStatus
+from .insight.states import Status as Status
+from .insight.states import Trouble as Trouble
 from .insight.status import status as status
 from .insight.trace import trace as trace
 from .insight.trace import trace_forward as trace_forward

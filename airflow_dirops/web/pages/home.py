@@ -13,7 +13,7 @@ from markupsafe import Markup
 
 from airflow_dirops.core import PartitionStatus, StageStatus, look_at
 from airflow_dirops.core.errors import DiropsError
-from airflow_dirops.core.insight.status import STATES, State
+from airflow_dirops.core.insight.states import STATES, State
 from airflow_dirops.core.places import is_target
 from airflow_dirops.web.access import Asking, Visitor
 from airflow_dirops.web.asked import Address, Asked, address
