@@ -53,7 +53,7 @@ def test_the_navigation_leads_to_the_grid_and_a_square_to_the_traceback_and_the_
     visitor.sees_inside("image file is truncated")
     visitor.follow("img_000000_cut_short.png", within="table")
     visitor.sees_inside("Traceback (most recent call last)", "in read_image")
-    assert visitor.inside.get_by_role("img", name="img_000000_cut_short.png").evaluate("img => img.naturalWidth") > 0
+    visitor.sees_pictures_inside("img[alt='img_000000_cut_short.png']", 1)
     visitor.shoot("page-failure")
 
     before = len(cluster.api.get("dags", "example_images", "dagRuns")["dag_runs"])
@@ -71,19 +71,16 @@ def test_a_contact_sheet_has_pictures_and_curves_and_files_can_be_searched(
 ) -> None:
     visitor.open(*FRAME, f"sheet?target=interim/to_numpy/{run['partition_key']}")
     visitor.sees_inside("256×256×3 uint8")
-    widths = visitor.inside.locator("figure img").evaluate_all("all => all.map(img => img.naturalWidth)")
-    assert len(widths) == 24
-    assert all(widths)
+    visitor.sees_pictures_inside("figure img", 24)
     visitor.shoot("page-sheet")
     visitor.open(*FRAME, f"sheet?target=interim/curves/{DAY}")
     visitor.sees_inside("600×3 float64")
-    assert visitor.inside.locator("svg path").count() >= 3
+    visitor.counts_inside("figure >> nth=0 >> svg path", 3)
     visitor.shoot("page-curves")
     visitor.follow("Files")
-    visitor.inside.get_by_role("searchbox").fill("CYCLE_0007")
-    visitor.page.keyboard.press("Enter")
+    visitor.search("CYCLE_0007")
+    visitor.counts_inside("tbody tr", 1)
     visitor.sees_inside("cycle_0007.npy")
-    assert visitor.inside.locator("tbody tr").count() == 1
 
 
 def test_a_file_is_traced_to_the_raw_file_and_on(visitor: Visitor, run: Run) -> None:
@@ -91,7 +88,7 @@ def test_a_file_is_traced_to_the_raw_file_and_on(visitor: Visitor, run: Run) -> 
     visitor.open(*FRAME, f"file?target=final/red_channel/{day}&path=img_000001.npy")
     visitor.follow("Where it comes from")
     visitor.sees_inside(f"raw/images/{day}/img_000001.png")
-    assert visitor.inside.locator(".chain img").count() == 3
+    visitor.sees_pictures_inside(".chain img", 3)
     visitor.shoot("page-trace")
     visitor.follow(f"interim/to_numpy/{day}/img_000001.npy")
     visitor.follow("What became of it")
@@ -115,7 +112,7 @@ def test_a_diff_has_what_changed_beside_what_it_was_and_history_both(
     visitor.enlarge_window(height=860)
     visitor.open(*FRAME, f"diff?target=interim/to_numpy/{day}")
     visitor.sees_inside("0 added", "1 removed", "1 changed", "of 196,608 elements differ")
-    assert visitor.inside.locator("figure img").count() == 3
+    visitor.sees_pictures_inside("figure img", 3)
     visitor.shoot("page-diff")
     visitor.follow("History")
     visitor.sees_inside(first, "current")
@@ -129,18 +126,19 @@ def test_it_is_dark_where_airflow_is_and_goes_without_a_mouse(visitor: Visitor, 
     visitor.page.evaluate("localStorage.setItem('theme', 'dark')")
     visitor.open(*FRAME, f"snapshot?target=interim/to_numpy/{run['partition_key']}")
     visitor.sees_inside("Where it comes from")
-    assert visitor.inside.evaluate("document.documentElement.dataset.theme") == "dark"
-    paper = visitor.inside.evaluate("getComputedStyle(document.body).backgroundColor")
+    assert visitor.inside.locator("html").evaluate("document.documentElement.dataset.theme") == "dark"
+    paper = visitor.inside.locator("html").evaluate("getComputedStyle(document.body).backgroundColor")
     assert paper == "rgb(24, 24, 27)"
 
     visitor.inside.locator("body").focus()
     reached = set()
     for _ in range(30):  # it begins in Airflow around the frame
         visitor.page.keyboard.press("Tab")
-        reached.add(visitor.inside.evaluate("document.activeElement.textContent.trim()"))
+        reached.add(visitor.inside.locator("html").evaluate("document.activeElement.textContent.trim()"))
     assert {"Skip to the content", "Targets", "Contact sheet"} <= reached
     visitor.inside.get_by_role("link", name="Contact sheet").focus()
-    visitor.page.keyboard.press("Enter")
+    with visitor.leaving():
+        visitor.page.keyboard.press("Enter")
     visitor.sees_inside("256×256×3 uint8")
 
 

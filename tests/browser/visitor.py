@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 
 # Not selenium: this wheel has its driver in it, and waits for what a page has yet to show.
 from playwright.sync_api import TimeoutError as TooLate
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import expect, sync_playwright
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from playwright.sync_api import FloatRect, Frame, Locator, Page
+    from playwright.sync_api import FloatRect, FrameLocator, Locator, Page
 
 FLAGS = (
     "--no-sandbox",  # Chromium has none for root
@@ -50,18 +50,30 @@ class Visitor:
         self.page.goto("/".join((self.url, *path)))
 
     @property
-    def inside(self) -> Frame:
-        """What Airflow shows in a frame: the page of this package."""
-        frame = self.page.locator("iframe").element_handle().content_frame()
-        assert frame is not None
-        return frame
+    def inside(self) -> FrameLocator:
+        """What Airflow shows in a frame: the page of this package. Each look finds the document that is there then."""
+        return self.page.frame_locator("iframe")
 
     def follow(self, link: str, *, within: str = "body") -> None:
-        """Click on a link inside the frame.
+        """Click on a link inside the frame, and wait until the page that it is on is left.
 
         :param within: which part of it, as a selector.
         """
-        self.inside.locator(within).get_by_role("link", name=link).first.click()
+        with self.leaving():
+            self.inside.locator(within).get_by_role("link", name=link).first.click()
+
+    def search(self, text: str) -> None:
+        """Fill in the frame's field for a search, and wait until the page that it is on is left."""
+        self.inside.get_by_role("searchbox").fill(text)
+        with self.leaving():
+            self.page.keyboard.press("Enter")
+
+    @contextmanager
+    def leaving(self) -> Iterator[None]:
+        """Wait at the end until the frame's page is another: until then, the old one has fields and links too."""
+        self.inside.locator("html").evaluate("html => html.dataset.old = 'yes'")
+        yield
+        expect(self.inside.locator("html[data-old]")).to_have_count(0, timeout=LONGEST_SECONDS * 1000)
 
     def press(self, button: str) -> None:
         """In the dialog, if there is one."""
@@ -117,6 +129,18 @@ class Visitor:
                 return
             self.page.wait_for_timeout(200)
         raise AssertionError(f"{missing} is not to be seen at {self.page.url}, but:\n{shown}")
+
+    def counts_inside(self, selector: str, number: int) -> None:
+        """Wait until the frame has so many of something."""
+        expect(self.inside.locator(selector)).to_have_count(number, timeout=LONGEST_SECONDS * 1000)
+
+    def sees_pictures_inside(self, selector: str, number: int) -> None:
+        """Wait for so many pictures in the frame, and for all of them to be shown."""
+        self.counts_inside(selector, number)
+        for position in range(number):
+            picture = self.inside.locator(selector).nth(position)
+            picture.scroll_into_view_if_needed()
+            expect(picture).not_to_have_js_property("naturalWidth", 0, timeout=LONGEST_SECONDS * 1000)
 
     def shoot(self, name: str, part: Locator | None = None) -> None:
         """Take a screenshot of the window, or of a part of it, when nothing moves any more."""
