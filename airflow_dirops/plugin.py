@@ -25,5 +25,11 @@ class DiropsPlugin(AirflowPlugin):
             "url_route": ROUTE,
             "destination": "nav",
             "category": "browse",
-        }
+        },
+        {
+            "name": "Targets",
+            "href": f"{PREFIX.lstrip('/')}/run?dag_id={{DAG_ID}}&run_id={{RUN_ID}}",
+            "url_route": f"{ROUTE}-run",
+            "destination": "dag_run",
+        },
     ]

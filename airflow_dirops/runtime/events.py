@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from airflow_dirops.runtime.links import snapshot_address
+
 if TYPE_CHECKING:
     from airflow.sdk import BaseOperator, Context
 
@@ -25,7 +27,7 @@ def announce(task: BaseOperator, context: Context, outcome: Outcome) -> None:
     for outlet in task.outlets:
         if isinstance(outlet, (Asset, AssetRef)):
             event = context["outlet_events"][outlet]
-            event.extra.update(outcome.to_dict())
+            event.extra.update({"page": snapshot_address(task, outcome), **outcome.to_dict()})
             if outcome.partition and _has_own_key(context, outcome.partition):
                 event.add_partitions(outcome.partition)
 

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from airflow.sdk import BaseOperator
     from airflow.sdk.types import TaskInstanceKey
 
+    from airflow_dirops.core import Outcome
+
 PREFIX = "/dirops"
 """Where Airflow mounts the page, below its own URL."""
 
@@ -36,14 +38,24 @@ class SnapshotLink(BaseOperatorLink):
             return ""  # it was not rendered; an empty link is not shown
         outcome = stage.outcome
         fields = {
-            **_named(str(stage.target), stage.root.path, stage.root_conn_id),
-            "snapshot": outcome.snapshot if outcome else None,
+            **_what(stage, outcome),
             "dag_id": ti_key.dag_id,
             "run_id": ti_key.run_id,
             "task_id": ti_key.task_id,
             "map_index": ti_key.map_index if ti_key.map_index >= 0 else None,
         }
         return page_link("snapshot" if outcome else "failures", fields)
+
+
+def snapshot_address(operator: BaseOperator, outcome: Outcome) -> str:
+    """The whole address of the page about a snapshot, for those who read it elsewhere than in Airflow's own pages.
+
+    :param operator: the stage that committed it, with its fields rendered.
+    :param outcome: what it came to.
+    """
+    base = urlsplit(conf.get("api", "base_url", fallback=""))
+    host = f"{base.scheme}://{base.netloc}" if base.netloc else ""
+    return host + page_link("snapshot", _what(operator, outcome))
 
 
 def page_link(page: str, fields: dict[str, Any]) -> str:
@@ -55,6 +67,13 @@ def page_link(page: str, fields: dict[str, Any]) -> str:
     base = urlsplit(conf.get("api", "base_url", fallback="")).path.rstrip("/")
     said = "&".join(f"{name}={quote(os.fsencode(str(value)))}" for name, value in fields.items() if value)
     return f"{base}/plugin/{ROUTE}{base}{PREFIX}/{page}?{said}"
+
+
+def _what(stage: Any, outcome: Outcome | None) -> dict[str, str | None]:
+    return {
+        **_named(str(stage.target), stage.root.path, stage.root_conn_id),
+        "snapshot": outcome.snapshot if outcome else None,
+    }
 
 
 def _named(target: str, root: str | None, root_conn_id: str | None) -> dict[str, str]:

@@ -41,6 +41,17 @@ def test_from_a_task_its_button_leads_to_what_it_committed(visitor: Visitor, run
     visitor.sees("to_numpy Success")
 
 
+def test_a_run_has_a_tab_with_the_targets_of_its_stages(visitor: Visitor, run: Run) -> None:
+    day = run["partition_key"]
+    visitor.open("dags", run["dag_id"], "runs", run["dag_run_id"])
+    visitor.page.get_by_role("link", name="Targets", exact=True).click()
+    visitor.counts_inside("tbody tr", 2)
+    visitor.sees_inside("to_numpy", f"interim/to_numpy/{day}", "committed", "red_channel", f"final/red_channel/{day}")
+    visitor.shoot("page-run")
+    visitor.follow(f"final/red_channel/{day}")
+    visitor.sees_inside("Contact sheet", "red_channel")
+
+
 def test_the_navigation_leads_to_the_grid_and_a_square_to_the_traceback_and_the_picture_in_two_clicks(
     visitor: Visitor, run: Run, curves: Run, cluster: Cluster
 ) -> None:

@@ -171,8 +171,15 @@ def test_an_asset_event_names_the_snapshot(visitor: Visitor, cluster: Cluster, d
     visitor.page.get_by_role("link", name="upper", exact=True).click()
     visitor.sees("Asset Event", f"Partition Key: {day}")
     visitor.unfold()
-    visitor.sees(f'"snapshot": "{read_manifest(data / "interim/days" / day).snapshot}"')
+    snapshot = read_manifest(data / "interim/days" / day).snapshot
+    visitor.sees(f'"snapshot": "{snapshot}"')
     visitor.shoot("asset-event")
+
+    events = cluster.api.get("assets/events")["asset_events"]
+    (page,) = [event["extra"]["page"] for event in events if event["extra"].get("snapshot") == snapshot]
+    visitor.sees(f'"page": "{page}"')
+    visitor.page.goto(page)
+    visitor.sees_inside(f"interim/days/{day}", snapshot)
 
 
 def test_the_asset_of_a_target_lists_what_was_committed_at_the_end_of_a_chain(

@@ -42,7 +42,7 @@ def test_a_stage_tells_the_asset_that_is_its_target(runs: Runs, root: Path) -> N
     assert values(root / "interim" / DAY) == {"one": "a"}
     ((key, extra),) = run.events("upper")
     assert key == DAY
-    assert extra == run.output("upper")
+    assert extra == {"page": extra["page"], **run.output("upper")}
     assert (extra["counts"]["entries"], extra["bytes"]) == (1, 1)
     assert extra["digest"] == read_manifest(root / "interim" / DAY).lists["files.jsonl"].digest
     assert runs(dag, key=DAY).events("upper") == []  # nothing new

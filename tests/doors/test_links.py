@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from airflow.sdk import DAG
+from airflow.sdk import DAG, Asset
 
 from airflow_dirops import DirectoryReadOperator
 from airflow_dirops.core import read_manifest
@@ -120,3 +120,19 @@ def test_behind_a_base_path_both_the_frame_and_the_page_in_it_are_below_it(
     with DAG("based", schedule=None) as dag:
         DirectoryReadOperator(task_id="read", source="raw", target="interim", read=read_text, codec="text")
     assert link_of(runs(dag), "read")[0] == "/team/a/plugin/dirops/team/a/dirops/snapshot"
+
+
+def test_an_event_of_an_asset_says_where_the_snapshot_is_to_be_seen(
+    runs: Runs, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AIRFLOW__API__BASE_URL", "https://example.com/team/a/")
+    write(root / "raw", one="1")
+    asset = Asset("dirops-links")
+    with DAG("tells", schedule=None) as dag:
+        DirectoryReadOperator(
+            task_id="read", source="raw", target="interim", read=read_text, codec="text", outlets=[asset]
+        )
+    ((_, extra),) = runs(dag).events("read")
+    address = extra["page"]
+    assert address.startswith("https://example.com/team/a/plugin/dirops/team/a/dirops/snapshot?")
+    assert parts_of(address)[1] == {"target": "interim", "snapshot": read_manifest(root / "interim").snapshot}

@@ -17,7 +17,7 @@ from tests.web.conftest import BASE, Browser, commit
 
 Open = Callable[..., Browser]
 
-PAGES = ("", "snapshot", "files", "static/page.css", "static/page.js", "no-such-page")
+PAGES = ("", "snapshot", "files", "run", "static/page.css", "static/page.js", "no-such-page")
 
 
 @pytest.fixture

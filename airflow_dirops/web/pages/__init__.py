@@ -7,11 +7,12 @@ from airflow_dirops.web.pages import (
     history,
     home,
     progress,
+    run,
     sheet,
     snapshot,
     static,
     trace,
 )
 
-_PAGES = (home, snapshot, files, sheet, failures, diff, history, trace, progress, static)
+_PAGES = (home, snapshot, files, sheet, failures, diff, history, trace, progress, run, static)
 ROUTERS = [each.router for each in _PAGES]

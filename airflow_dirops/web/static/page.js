@@ -74,6 +74,63 @@ async function tellWhatAirflowKnows(section) {
   }
 }
 
+const MOST_TARGETS = 200;
+
+// Airflow keeps the address that a task's link has; only its own pages' part is taken, as a link beside this page.
+function ours(link) {
+  const found = /\/dirops\/((?:snapshot|failures)\?[^#]*)$/.exec(link);
+  return found ? found[1] : undefined;
+}
+
+async function targetOf(dag, run, entry) {
+  const read = async (key) => {
+    const url = api("dags", dag, "dagRuns", run, "taskInstances", entry.task_id, "xcomEntries", key);
+    url.searchParams.set("map_index", entry.map_index);
+    const { value } = await ask(url);
+    return typeof value === "string" && key === "return_value" ? JSON.parse(value) : value;
+  };
+  const link = ours(await read("_link_SnapshotLink"));
+  const outcome = link?.startsWith("snapshot") ? await read("return_value").catch(() => undefined) : undefined;
+  return { entry, link, outcome };
+}
+
+function cellsOfTarget({ entry, link, outcome }) {
+  const target = document.createElement("a");
+  target.href = link;
+  target.textContent = new URLSearchParams(link.split("?")[1]).get("target") || "its target";
+  const label = entry.map_index < 0 ? "" : ` [${entry.map_index}]`;
+  const counts = outcome?.counts ?? {};
+  const came = outcome?.outcome ?? (link.startsWith("failures") ? "nothing committed" : "");
+  return [`${entry.task_id}${label}`, target, came, counts.entries ?? "", counts.computed ?? "", counts.quarantined ?? ""];
+}
+
+async function showTargetsOf(section) {
+  const { dag, id } = section.dataset;
+  const said = section.querySelector("[data-said]");
+  const table = section.querySelector("table");
+  try {
+    const url = api("dags", dag, "dagRuns", id, "taskInstances", "~", "xcomEntries");
+    url.search = new URLSearchParams({ xcom_key_pattern: "_link_SnapshotLink", limit: String(MOST_TARGETS) });
+    const { xcom_entries: entries, total_entries: total } = await ask(url);
+    const told = await Promise.all(entries.map((entry) => targetOf(dag, id, entry)));
+    const targets = told.filter(({ link }) => link);
+    for (const each of targets) {
+      const row = table.tBodies[0].insertRow();
+      cellsOfTarget(each).forEach((cell, column) => {
+        const data = row.insertCell();
+        data.append(cell);
+        if (column > 2) data.className = "number";
+      });
+    }
+    table.hidden = !targets.length;
+    if (!targets.length) said.textContent = "No stage of this run has ended yet, or it has none.";
+    else if (total > entries.length) said.textContent = `The first ${entries.length} of ${total}.`;
+    else said.textContent = "";
+  } catch (error) {
+    said.textContent = `Airflow does not say: ${error.message}`;
+  }
+}
+
 const MOST_RUNS = 31;
 
 // A run for each partition, started by Airflow as whoever is logged in; this page itself starts nothing.
@@ -209,6 +266,7 @@ document.addEventListener("click", (event) => {
 });
 document.addEventListener("DOMContentLoaded", () => {
   document.querySelectorAll("[data-run]").forEach(tellWhatAirflowKnows);
+  document.querySelectorAll("[data-targets-of]").forEach(showTargetsOf);
   document.querySelectorAll("[data-progress]").forEach(keepShowing);
   document.querySelectorAll("[data-live]").forEach((part) => setInterval(() => renew(part), PROGRESS_EVERY_MS));
   // The newest partitions are at the right.
