@@ -162,16 +162,34 @@ def _sharded(source: str, target: str, mark: str, run: str = "", try_number: int
     )
 
 
-def cut_shards(*, source: str, target: str, mark: str, run: str, **_: Any) -> dict[str, Any]:
+def cut_shards(
+    *,
+    source: str,
+    target: str,
+    mark: str,
+    run: str,
+    try_number: int = 1,
+    lock_timeout: float = control.LOCK_TIMEOUT_SECONDS,
+    **_: Any,
+) -> dict[str, Any]:
     """Plan, and leave the rest to whoever has the messages."""
-    planned = cut(_sharded(source, target, mark, run), 3)
+    control.LOCK_TIMEOUT_SECONDS = lock_timeout
+    planned = cut(_sharded(source, target, mark, run, try_number), 3)
     return {"cut": planned.to_dict(), "shards": [shard.to_dict() for shard in planned.shards]}
 
 
 def work_shards(
-    *, source: str, target: str, mark: str, cut: dict[str, Any], shards: list[dict[str, Any]], **_: Any
+    *,
+    source: str,
+    target: str,
+    mark: str,
+    cut: dict[str, Any],
+    shards: list[dict[str, Any]],
+    lock_timeout: float = control.LOCK_TIMEOUT_SECONDS,
+    **_: Any,
 ) -> dict[str, Any]:
     """Work on all shards; a try before may have come to any point of that, or may have committed."""
+    control.LOCK_TIMEOUT_SECONDS = lock_timeout
     stage = _sharded(source, target, mark)
     try:
         sealed = [work_shard(stage, shard) for shard in shards]
@@ -185,23 +203,29 @@ def work_shards(
 
 
 def gather_shards(
-    *, source: str, target: str, mark: str, cut: dict[str, Any], sealed: list[dict[str, Any]], **_: Any
+    *,
+    source: str,
+    target: str,
+    mark: str,
+    cut: dict[str, Any],
+    sealed: list[dict[str, Any]],
+    lock_timeout: float = control.LOCK_TIMEOUT_SECONDS,
+    **_: Any,
 ) -> dict[str, Any]:
     """Commit, and clean up what a try before may have left."""
+    control.LOCK_TIMEOUT_SECONDS = lock_timeout
     outcome = gather(_sharded(source, target, mark), cut, sealed)
     upkeep.clean(target)
-    return {"snapshot": outcome.snapshot}
+    return outcome.to_dict()
 
 
 def finish_shards(**arguments: Any) -> dict[str, Any]:
     return gather_shards(**arguments | work_shards(**arguments))
 
 
-def run_shards(*, try_number: int = 1, source: str, target: str, mark: str, **_: Any) -> dict[str, Any]:
-    """All of it, for one run whose tries take over from each other."""
-    planned = cut(_sharded(source, target, mark, "sharded", try_number), 3)
-    told = {"cut": planned.to_dict(), "shards": [shard.to_dict() for shard in planned.shards]}
-    return finish_shards(source=source, target=target, mark=mark, **told)
+def run_shards(*, run: str, try_number: int = 1, **arguments: Any) -> dict[str, Any]:
+    """All of it, for a run whose tries take over from each other."""
+    return finish_shards(**arguments | cut_shards(run=run, try_number=try_number, **arguments))
 
 
 def _finish(driven: Driven, values: dict[str, bytes]) -> None:

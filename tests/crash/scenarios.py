@@ -29,6 +29,7 @@ class Job:
     :param expired: retired snapshots that this job may delete.
     :param makes_anew: that the next try must commit a snapshot, even one with the same content.
     :param commits: that it makes a snapshot, and does not just find one.
+    :param whole: what another run calls, where this is only a part of one.
     """
 
     arguments: dict[str, Any]
@@ -37,6 +38,7 @@ class Job:
     expired: frozenset[str] = frozenset()
     makes_anew: bool = False
     commits: bool = True
+    whole: str = ""
 
     def next_try(self) -> dict[str, Any]:
         """The next try of the same logical run."""
@@ -317,7 +319,7 @@ def shards_at_work(world: World) -> Job:
     world.commit(**ONE)
     planned = world.run("cut_shards", **TWO).result
     assert planned
-    return Job({"source": TWO["source"], "mark": TWO["mark"], **planned}, "finish_shards")
+    return Job({"source": TWO["source"], "mark": TWO["mark"], **planned}, "finish_shards", whole="run_shards")
 
 
 @scenario
@@ -329,7 +331,7 @@ def shards_gathered(world: World) -> Job:
     assert planned
     sealed = world.run("work_shards", **{"source": TWO["source"], "mark": TWO["mark"], **planned}).result
     assert sealed
-    return Job({"source": TWO["source"], "mark": TWO["mark"], **sealed}, "gather_shards")
+    return Job({"source": TWO["source"], "mark": TWO["mark"], **sealed}, "gather_shards", whole="run_shards")
 
 
 @scenario

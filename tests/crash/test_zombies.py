@@ -9,18 +9,29 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from tests.crash import scenarios
 from tests.crash.checker import Sight, look
-from tests.crash.scenarios import Scenario
+from tests.crash.scenarios import TWO, Scenario
 from tests.crash.shim import Strike
 from tests.crash.world import Ended, Warm, World
 
 ORDINARY_POINTS = 14
-SCENARIOS = ("fresh", "replacement", "replacement_plain", "unmanaged", "rerun", "resume", "take_over", "cleared")
+SCENARIOS = (
+    "fresh",
+    "replacement",
+    "replacement_plain",
+    "unmanaged",
+    "rerun",
+    "resume",
+    "take_over",
+    "cleared",
+    "sharded",
+    "shards_at_work",
+    "shards_gathered",
+)
 SUCCESSORS = ("next try", "new run")
 # A stopped process may hold the lock; whoever waits for it gives up after so long.
 PATIENCE = {"lock_timeout": 0.2}
@@ -51,7 +62,7 @@ def test_a_zombie_that_wakes_commits_nothing_and_damages_nothing(
 
 def _points(scenario: Scenario, root: Path, is_full: bool) -> list[tuple[Strike, str]]:
     with scenario.world.copy(root) as world:
-        calls = world.run(**scenario.job.arguments).calls
+        calls = world.run(scenario.job.name, **scenario.job.arguments).calls
     every = [
         (Strike(what, at), successor)
         for at in range(1, calls + 1)
@@ -67,14 +78,17 @@ class _Zombie:
 
     def __init__(self, scenario: Scenario, world: World, strike: Strike, successor: str) -> None:
         self._scenario, self._world, self._strike = scenario, world, strike
-        self._is_same_run = successor == "next try"
+        is_same_run = successor == "next try"
         job = scenario.job
-        self._successor = (job.next_try() if self._is_same_run else job.new_run()) | PATIENCE
+        self._other_run = job.whole or job.name
+        name, arguments = (job.name, job.next_try()) if is_same_run else (self._other_run, job.new_run())
+        self._successor = {"job": name} | arguments | PATIENCE
         self.was_stopped = self.was_refused = False
 
     def violations(self, meets_commit: bool) -> Iterator[str]:
         before = look(self._world.target)
-        pid = self._world.start(strike=self._strike, **self._scenario.job.arguments | PATIENCE)
+        job = self._scenario.job
+        pid = self._world.start(job.name, strike=self._strike, **job.arguments | PATIENCE)
         ended = self._world.warm.wait(pid)
         if ended.status != "stopped":
             # The pool's threads make the number of calls vary a little.
@@ -104,7 +118,7 @@ class _Zombie:
     def _between_the_two(self, before: Sight | None, successor: Ended, zombie: Ended) -> Iterator[str]:
         if not _ended_well(successor, "TargetBusy"):
             yield f"the successor: {successor}"
-        if not _ended_well(zombie, "TargetBusy", "AttemptSuperseded", "TargetConflict"):
+        if not _ended_well(zombie, "TargetBusy", "AttemptSuperseded", "PlanSuperseded", "TargetConflict"):
             yield f"the zombie: {zombie}"
         made = [snapshot for ended in (successor, zombie) if (snapshot := _committed(ended))]
         there = look(self._world.target)
@@ -116,8 +130,9 @@ class _Zombie:
             yield f"both committed, on {before and before.snapshot} and {there.base}: {made}"
 
     def _after_the_next_run(self) -> Iterator[str]:
-        last: dict[str, Any] = {"run": "last", "try_number": 1, "first_try": 1}
-        again = self._world.run(**self._scenario.job.arguments | last)
+        # A plan that another run was quicker than stays, until its own run plans again.
+        run = {"run": "last", "try_number": 1} if self._other_run == "stage" else {"run": TWO["run"], "try_number": 9}
+        again = self._world.run(self._other_run, **self._scenario.job.arguments | run | {"first_try": 1})
         if again.result is None:
             yield f"the next run failed: {again}"
         yield from self._scenario.expected.violations_after_retry(self._world.target)

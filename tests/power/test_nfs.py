@@ -6,12 +6,14 @@ import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.crash import scenarios
 from tests.crash.checker import Content, control_of, look
 from tests.crash.scenarios import LONG_AGO, ONE, TWO
+from tests.crash.shim import Strike
 from tests.crash.world import Ended, World, made_of
 from tests.power.machines import BELIEVED_SECONDS, Shared, need_machines, two_machines
 
@@ -28,6 +30,8 @@ SCENARIOS = (
     "retention",
     "clean",
     "two_workers",
+    "sharded",
+    "shards_gathered",
 )
 # Each input takes so long that two stages that begin together have both claimed the target before either commits.
 SECONDS_EACH = 0.05
@@ -128,6 +132,43 @@ def test_of_two_writers_that_began_together_one_commits(shared: Shared) -> None:
     for world in (shared.first, shared.second):  # nobody takes what another machine may be working on
         assert world.run("clean").result
     assert list((shared.control / "attempts").iterdir()) == []
+
+
+def test_a_stage_in_shards_on_two_machines_is_one_commit(shared: Shared) -> None:
+    """Names come by message: each machine has looked before, and believes for a while that nothing is there."""
+    shared.first.root.mkdir()
+    shared.first.commit(**ONE)
+    for round_ in range(3):
+        here, there = (shared.first, shared.second) if round_ % 2 else (shared.second, shared.first)
+        job = {"source": TWO["source"], "mark": f"{round_}."}
+        planned = _done(here.run("cut_shards", run=f"{round_}", **job))
+        at_work = [
+            (world, world.start("work_shards", **job, cut=planned["cut"], shards=[shard]))
+            for world, shard in zip((there, here, there), planned["shards"], strict=True)
+        ]
+        sealed = [message for world, process in at_work for message in _done(world.warm.wait(process))["sealed"]]
+        outcome = _done(there.run("gather_shards", **job, cut=planned["cut"], sealed=sealed))
+        content = made_of(shared.first.sources / "two", job["mark"])
+        assert look(shared.target).content == content
+        assert [world.run("read", pinned=outcome["snapshot"]).result for world in (here, there)] == [content, content]
+
+
+def test_a_shard_whose_machine_is_lost_is_made_by_the_other(shared: Shared) -> None:
+    shared.first.root.mkdir()
+    job = {"source": TWO["source"], "mark": "A"}
+    planned = _done(shared.first.run("cut_shards", run="lost", **job))
+    *most, last = planned["shards"]
+    sealed = _done(shared.first.run("work_shards", **job, cut=planned["cut"], shards=most))["sealed"]
+    part = job | {"cut": planned["cut"], "shards": [last]}
+    assert shared.second.run("work_shards", **part, strike=Strike("kill-before", 1, "seal.json")).status == "killed"
+    sealed += _done(shared.first.run("work_shards", **part))["sealed"]
+    _done(shared.second.run("gather_shards", **job, cut=planned["cut"], sealed=sealed))
+    assert look(shared.target).content == made_of(shared.first.sources / "two", "A")
+
+
+def _done(ended: Ended) -> dict[str, Any]:
+    assert ended.result, ended
+    return ended.result
 
 
 def test_what_a_program_still_reads_is_deleted_later(shared: Shared) -> None:

@@ -8,7 +8,7 @@ from tests.crash.checker import look_as_reader
 from tests.crash.scenarios import Job, Scenario
 from tests.crash.world import World
 
-SCENARIOS = ("fresh", "replacement", "replacement_plain", "rerun", "resume")
+SCENARIOS = ("fresh", "replacement", "replacement_plain", "rerun", "resume", "sharded")
 SPOILED = {
     "no data sync": (
         "disk/durable.py",

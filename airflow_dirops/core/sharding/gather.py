@@ -29,7 +29,7 @@ from airflow_dirops.core.plan.emptiness import is_nothing
 from airflow_dirops.core.plan.ending import Ending, log_end, outcome_of
 from airflow_dirops.core.plan.losses import LossGuard
 from airflow_dirops.core.report.outcome import Outcome
-from airflow_dirops.core.sharding.going_on import go_on, survey_of, with_advice
+from airflow_dirops.core.sharding.going_on import go_on, kept_commit_of, survey_of, with_advice
 from airflow_dirops.core.sharding.merging import Stream, merged
 from airflow_dirops.core.sharding.messages import Cut
 from airflow_dirops.core.sharding.notes import (
@@ -92,7 +92,7 @@ def _gather(stage: Stage, given: Cut, sealed: Iterable[SealedShard | Mapping[str
         raise
     except DiropsError:
         # A try before this one may have committed, or one beside it, and what this one needs went with that.
-        if (made := _committed_by(place_of(stage.target), plan_id)) is None:
+        if (made := kept_commit_of(place_of(stage.target), plan_id)) is None:
             raise
         log.info("another try had committed snapshot %s already", made.snapshot)
         outcome = outcome_of(stage, "committed", made, began)
@@ -119,11 +119,6 @@ def gather_under(
     sealed = [(result, read_seal(claim, result, digest)) for result in results]
     check_whole(plan, [record.inputs for _, record in sealed])
     return _Gathering(claim, place, stage, plan_id, plan, sealed, began).finish()
-
-
-def _committed_by(place: Place, attempt: str) -> Manifest | None:
-    """The snapshot that an attempt has committed, if it is still kept."""
-    return next((kept.manifest for kept in place.list_kept() if kept.manifest.attempt.id == attempt), None)
 
 
 class _Gathering:

@@ -37,10 +37,7 @@ def go_on(stage: Stage, code: Code | None, plan: str, host: str, *, shard: int |
     """
     place = place_of(stage.target)
     if committed_by(place, plan):
-        raise PlanSuperseded(
-            f"the plan {plan} has been committed to the target {place.name!r} already, so nothing more is done for it. "
-            f"To do all of it anew: {PLAN_ANEW[0].lower()}{PLAN_ANEW[1:]}"
-        )
+        raise _committed(place, plan)
     with with_advice():
         return place, place.resume(plan, terms_of(stage, code), shard=shard, host=host)
 
@@ -54,6 +51,39 @@ def committed_by(place: Place, plan: str) -> Manifest | None:
         current = place.read_header()
         return current if current.attempt.id == plan else None
     return None
+
+
+def kept_commit_of(place: Place, plan: str) -> Manifest | None:
+    """The snapshot that was made of a plan, if it is still kept.
+
+    :param plan: the id of the attempt that planned.
+    """
+    return next((kept.manifest for kept in place.list_kept() if kept.manifest.attempt.id == plan), None)
+
+
+@contextmanager
+def unless_committed(stage: Stage, plan: str) -> Iterator[None]:
+    """Say of what fails because another process has committed the plan that it is over: what was needed went with that.
+
+    :param plan: the id of the attempt that planned.
+    :raises PlanSuperseded: for any error, if that is so.
+    """
+    try:
+        yield
+    except PlanSuperseded:
+        raise
+    except DiropsError as error:
+        place = place_of(stage.target)
+        if kept_commit_of(place, plan):
+            raise _committed(place, plan) from error
+        raise
+
+
+def _committed(place: Place, plan: str) -> PlanSuperseded:
+    return PlanSuperseded(
+        f"the plan {plan} has been committed to the target {place.name!r} already, so nothing more is done for it. "
+        f"To do all of it anew: {PLAN_ANEW[0].lower()}{PLAN_ANEW[1:]}"
+    )
 
 
 def _superseded(error: AttemptSuperseded) -> PlanSuperseded:

@@ -26,7 +26,7 @@ from airflow_dirops.core.plan.plan import finished_as
 from airflow_dirops.core.plan.recorded import finished_inputs
 from airflow_dirops.core.report.outcome import Reporter
 from airflow_dirops.core.report.progress_bar import shown_progress
-from airflow_dirops.core.sharding.going_on import go_on, survey_of, with_advice
+from airflow_dirops.core.sharding.going_on import go_on, survey_of, unless_committed, with_advice
 from airflow_dirops.core.sharding.notes import check_asked, iter_slice, read_plan, write_document
 from airflow_dirops.core.source.opening import check_readable, open_sources
 from airflow_dirops.core.source.source import Source
@@ -62,7 +62,8 @@ def work_planned(stage: Stage, given: Shard, code: Code | None) -> dict[str, Any
     :param code: the functions' own, where this process may not find their source.
     """
     note_handlers()
-    with remaining_storage_errors(stage.target), with_advice(), ExitStack() as opened:
+    over = unless_committed(stage, given.plan)
+    with over, remaining_storage_errors(stage.target), with_advice(), ExitStack() as opened:
         place, claim = go_on(stage, code, given.plan, given.host, shard=given.shard)
         opened.enter_context(claim)
         plan = read_plan(claim, given.plan, given.digest, given.host)
