@@ -44,7 +44,6 @@ from airflow_dirops.core.sharding.notes import (
 from airflow_dirops.core.sharding.results import checked_results
 from airflow_dirops.core.snapshot.reader import Snapshot
 from airflow_dirops.core.snapshot.strays import warn_of_strays
-from airflow_dirops.core.stage.retention import Retention
 from airflow_dirops.core.stage.stage import Stage
 from airflow_dirops.core.stops import note_handlers
 from airflow_dirops.core.work.quarantine import too_many_failures
@@ -160,11 +159,8 @@ class _Gathering:
             losses.check_sealed(made)
             self._warn_of_strays()
         with with_advice():
-            ending.commit(made)
-        losses.forget_permission()
-        ending.forget_retries()
-        claim.retire(stage.retention or Retention())
-        return ending.outcome("committed", made, done=self._done, code_changes=plan.code_changes)
+            published = ending.publish(made, losses)
+        return ending.published(published, done=self._done, code_changes=plan.code_changes)
 
     def _check_failures(self) -> None:
         failed = sum(record.lists[QUARANTINE].lines for _, record in self._sealed)
