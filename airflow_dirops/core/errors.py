@@ -26,7 +26,7 @@
     │   ├── PlanDamaged             the plan of a sharded stage cannot be read, or is of something else
     │   ├── PlanNotSeen             this machine does not see what another one wrote beside the target
     │   ├── ShardMissing            what a shard made is not there; it has to be made again
-    │   ├── NotHeld                 there is no such snapshot to publish or reject
+    │   ├── NotHeld                 there is no such held snapshot, or it is not published yet
     │   └── UntrustedPickle         decoding would run code, and nobody vouched for it
     ├── TransientError          try again
     │   ├── TargetBusy              another process holds the target's lock
@@ -249,7 +249,9 @@ class ShardMissing(SetupError):
 
 
 class NotHeld(SetupError):
-    """There is no such snapshot to publish or reject: it was decided, its time is over, or nobody held it."""
+    """There is no such snapshot to publish or reject, as it was decided or its time is over; or nobody has published
+    what is to be read.
+    """
 
     kind = "not-held"
 

@@ -17,7 +17,7 @@ from airflow_dirops.core.disk.sorting import Sorter
 from airflow_dirops.core.errors import CommitUnknown, ConflictError, DiropsError, StorageError, TransientError
 from airflow_dirops.core.format.control import Adoption, Rejection
 from airflow_dirops.core.format.manifest import ListRecord, Manifest
-from airflow_dirops.core.format.runs import Attempt
+from airflow_dirops.core.format.runs import Attempt, shown_time
 from airflow_dirops.core.format.triage import Decision
 from airflow_dirops.core.messages.shown import logger
 from airflow_dirops.core.place.claim import Committed, Lost, Terms, Unknown, Won
@@ -170,6 +170,11 @@ class DirectoryPlace:
         with concerns(log, left) as found:
             orphans = _discard_orphans(control, left, found)
             expired = drop_expired(control, retention, found)
+        left += [
+            f"snapshot {each.hold.snapshot} is held until {shown_time(each.hold.until)}, unless it is published or "
+            "rejected before"
+            for each in list_on_hold(control)
+        ]
         return Cleaned(orphans, expired, list_unmanaged(control), list_foreign(control), left)
 
 
