@@ -29,7 +29,7 @@ from airflow_dirops.core.plan.emptiness import is_nothing
 from airflow_dirops.core.plan.ending import Ending, log_end, outcome_of
 from airflow_dirops.core.plan.losses import LossGuard
 from airflow_dirops.core.report.outcome import Outcome
-from airflow_dirops.core.sharding.going_on import go_on, kept_commit_of, survey_of, with_advice
+from airflow_dirops.core.sharding.going_on import go_on, held_by, kept_commit_of, survey_of, with_advice
 from airflow_dirops.core.sharding.merging import Stream, merged
 from airflow_dirops.core.sharding.messages import Cut
 from airflow_dirops.core.sharding.notes import (
@@ -91,10 +91,15 @@ def _gather(stage: Stage, given: Cut, sealed: Iterable[SealedShard | Mapping[str
         raise
     except DiropsError:
         # A try before this one may have committed, or one beside it, and what this one needs went with that.
-        if (made := kept_commit_of(place_of(stage.target), plan_id)) is None:
+        place = place_of(stage.target)
+        if made := kept_commit_of(place, plan_id):
+            log.info("another try had committed snapshot %s already", made.snapshot)
+            outcome = outcome_of(stage, "committed", made, began)
+        elif made := held_by(place, plan_id):
+            log.info("another try had held snapshot %s already", made.snapshot)
+            outcome = outcome_of(stage, "held", made, began)
+        else:
             raise
-        log.info("another try had committed snapshot %s already", made.snapshot)
-        outcome = outcome_of(stage, "committed", made, began)
     log_end(outcome, os.fspath(stage.target))
     return outcome
 
