@@ -49,6 +49,7 @@ CONTENDERS: dict[str, Contender] = {
     **_with_workers("images: stages", stages.images_by_stages),
     **_loops_over("python"),
     **_with_workers("python: stage", stages.python_by_stage),
+    **{f"python: stage in {count} shards": partial(stages.python_in_shards, shards=count) for count in (1, 2, 4)},
     "arrays: loop": loops.arrays_by_loop,
     "arrays: loop, fsync each": partial(loops.arrays_by_loop, fsync=True),
     **_with_workers("arrays: stage", stages.arrays_by_stage),
@@ -67,5 +68,7 @@ CONTENDERS: dict[str, Contender] = {
     "million: stage": million.many,
     "million: stage, 2 workers": partial(million.many, workers=2),
     "airflow: 2 stages": partial(_in_airflow, dag_id="per_directory"),
+    "airflow: 2 stages, each in 2 shards": partial(_in_airflow, dag_id="in_shards"),
+    "airflow: a mapped task per half of the files": partial(_in_airflow, dag_id="per_batch"),
     "airflow: a mapped task per file": partial(_in_airflow, dag_id="per_file"),
 }

@@ -1,4 +1,4 @@
-"""A real Airflow: one mapped task for each file, against our two tasks. The cluster is the demo's."""
+"""A real Airflow: mapped tasks for files or batches of them, against our stages. The cluster is the demo's."""
 
 from __future__ import annotations
 
@@ -29,5 +29,5 @@ def _cluster() -> Cluster:
     cluster = Cluster(Path(home.name), dags=_DAGS, data=Path(home.name), parallelism=_SLOTS)
     cluster.__enter__()
     atexit.register(cluster.__exit__, None, None, None)
-    cluster.wait_for_dags(("per_file", "per_directory"))
+    cluster.wait_for_dags(("per_file", "per_batch", "per_directory", "in_shards"))
     return cluster

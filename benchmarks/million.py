@@ -11,9 +11,11 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-from airflow_dirops.core import open_snapshot, pipeline, read_directory, upkeep
+from airflow_dirops.core import open_snapshot, read_directory, upkeep
+from airflow_dirops.core.plan.ending import Ending
 from airflow_dirops.core.plan.plan import Plan
 from airflow_dirops.core.source.bare import BareDirectory
+from airflow_dirops.core.staging.area import StagingArea
 from airflow_dirops.core.work.steps import Steps
 from benchmarks.work import read_bytes
 
@@ -23,8 +25,8 @@ _PHASES: tuple[tuple[str, Any, str], ...] = (
     ("list s", BareDirectory, "list_inputs"),
     ("plan s", Plan, "survey"),
     ("work s", Steps, "take"),
-    ("seal s", pipeline, "seal"),
-    ("commit ms", pipeline, "commit"),
+    ("seal s", StagingArea, "seal"),
+    ("commit ms", Ending, "commit"),
 )
 """Listing walks and spills sorted runs, the plan merges them, sealing sorts the journal and writes the lists."""
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import time
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 from unittest import mock
 
-from airflow_dirops.core import pipeline, read_directory, transform_directory
+from airflow_dirops.core import Manifest, read_directory, transform_directory
+from airflow_dirops.core.plan.ending import Ending
 from benchmarks.work import double, logistic_map, read_bytes, read_image, red_channel, same
 
 Notes = dict[str, float]
@@ -20,6 +22,12 @@ def images_by_stages(source: Path, scratch: Path, **options: Any) -> None:
 
 def python_by_stage(source: Path, scratch: Path, **options: Any) -> None:
     transform_directory(source=source, target=scratch / "results", transform=logistic_map, **options)
+
+
+def python_in_shards(source: Path, scratch: Path, *, shards: int) -> None:
+    """The same in so many shards, each in a process of its own."""
+    with ProcessPoolExecutor(shards) as executor:
+        python_by_stage(source, scratch, durability="process", shards=shards, executor=executor)
 
 
 def arrays_by_stage(source: Path, scratch: Path, **options: Any) -> None:
@@ -52,13 +60,13 @@ def commit_again(source: Path, scratch: Path) -> Notes:
     """Notes how long the commit itself takes, lock, swap, syncs and retiring the old snapshot included."""
     seconds = 0.0
 
-    def timed(*arguments: Any) -> None:
+    def timed(ending: Ending, sealed: Manifest) -> None:
         nonlocal seconds
         began = time.perf_counter()
-        commit(*arguments)
+        commit(ending, sealed)
         seconds = time.perf_counter() - began
 
-    commit = pipeline.commit
-    with mock.patch.object(pipeline, "commit", timed):
+    commit = Ending.commit
+    with mock.patch.object(Ending, "commit", timed):
         arrays_by_stage(source, scratch, redo="all", durability="process")
     return {"commit ms": seconds * 1000}
