@@ -94,6 +94,7 @@ class Rejection(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     :param created: when it was sealed.
     :param rejected: when that was decided.
+    :param dag_id: whose run had made it; empty outside Airflow.
     :param run: of a scheduler, where one did it.
     """
 
@@ -104,6 +105,7 @@ class Rejection(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     user: Text
     host: Text
     reason: Text
+    dag_id: Text = ""
     run: Text = ""
 
 

@@ -133,6 +133,7 @@ def reject(
         user=user or user_name(),
         host=socket.gethostname(),
         reason=reason,
+        dag_id=made.attempt.dag_id,
         run=_run_of(attempt),
     )
     place.reject(rejection)
