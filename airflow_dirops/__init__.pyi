@@ -7,6 +7,7 @@ from .calendar.schedules import weekly_partitions as weekly_partitions
 from .calendar.windows import partitions as partitions
 from .core.stage.retention import Retention as Retention
 from .operators.directory_read import DirectoryReadOperator as DirectoryReadOperator
+from .operators.publish import PublishOperator as PublishOperator
 from .operators.staged_transform import StagedTransformOperator as StagedTransformOperator
 from .relays import arrivals as arrivals
 from .relays import commits as commits

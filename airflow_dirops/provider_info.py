@@ -24,6 +24,7 @@ def get_provider_info() -> dict[str, Any]:
                 "integration-name": integration,
                 "python-modules": [
                     "airflow_dirops.operators.directory_read",
+                    "airflow_dirops.operators.publish",
                     "airflow_dirops.operators.relay",
                     "airflow_dirops.operators.staged_transform",
                 ],

@@ -76,7 +76,7 @@ def _of(stage: StageStatus) -> Iterator[Wanted]:
 
 
 def _is_to_be_done(one: PartitionStatus) -> bool:
-    if one.state in ("whole", "unreadable") or one.at_work:
+    if one.state in ("whole", "unreadable", "held") or one.at_work:
         return False
     return one.state != "stale" or any(reason.kind != "upstream" for reason in one.reasons)
 

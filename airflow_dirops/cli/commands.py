@@ -46,7 +46,7 @@ def show(target: Path, output: Output) -> int:
             "durability": manifest.durability,
             **({} if manifest.limit is None else {"limit": f"{manifest.limit}: a trial run over the first inputs"}),
             **({"adopted": str(adopted)} if adopted else {}),
-            **({"made by": made_by} if (made_by := _made_by(manifest)) else {}),
+            **({"made by": made} if (made := made_by(manifest)) else {}),
         }
     elif adopted:
         facts["adopted"] = msgspec.to_builtins(adopted)
@@ -56,8 +56,11 @@ def show(target: Path, output: Output) -> int:
 
 @for_each_target(_LOOK)
 def log(target: Path, output: Output) -> int:
-    """List the snapshots that are kept: the current one, what it replaced, what that one replaced, and so on."""
-    rows = [
+    """List the snapshots that are kept: the current one, what it replaced, what that one replaced, and so on.
+
+    Then those that were held, and rejected: nothing of them is kept.
+    """
+    rows: list[dict[str, Any]] = [
         {
             "current": kept.is_current,
             "snapshot": kept.manifest.snapshot,
@@ -68,11 +71,22 @@ def log(target: Path, output: Output) -> int:
             "files": kept.manifest.counts.entries,
             "bytes": kept.manifest.bytes,
             "limit": kept.manifest.limit,
-            "made by": _made_by(kept.manifest),
+            "made by": made_by(kept.manifest),
         }
         for kept in upkeep.list_snapshots(target)
     ]
-    output.rows(str(target), rows)
+    rejected = [
+        {
+            **dict.fromkeys(rows[0]),
+            "current": False,
+            "snapshot": each.snapshot,
+            "created": each.created,
+            "stage": each.stage,
+            "made by": f"rejected by {each.user} on {each.host} at {each.rejected}: {each.reason}",
+        }
+        for each in reversed(upkeep.list_rejections(target))
+    ]
+    output.rows(str(target), [*rows, *rejected])
     return 0
 
 
@@ -123,7 +137,7 @@ def rollback(
     before = _current_id(path)
     manifest = upkeep.rollback(path, snapshot)
     what = "is rolled back" if manifest.snapshot != before else "is there already: nothing was done"
-    facts = manifest.summary() | {"restored": manifest.restored, "made by": _made_by(manifest)}
+    facts = manifest.summary() | {"restored": manifest.restored, "made by": made_by(manifest)}
     output_of(json=json).facts(f"{path} {what}", facts)
     return 0
 
@@ -183,10 +197,14 @@ def _current_id(target: Path | str) -> str | None:
     return None
 
 
-def _made_by(manifest: Manifest) -> str | None:
-    """Who brought it back, and from what; None for the work of a run."""
+def made_by(manifest: Manifest) -> str | None:
+    """Who brought it back, and from what, or who published it, and why; None for the work of a run."""
     done = manifest.upkeep
-    return f"{done.action} of {manifest.restored} by {done.user} on {done.host}" if done else None
+    if done is None:
+        return None
+    what = f" of {manifest.restored}" if manifest.restored else ""
+    run = f" in {done.run}" if done.run else ""
+    return f"{done.action}{what} by {done.user} on {done.host}{run}{f': {done.reason}' if done.reason else ''}"
 
 
 def _named(dimensions: Mapping[str, str]) -> list[str]:

@@ -3,6 +3,7 @@ from .api import iter_plan as iter_plan
 from .api import read_directory as read_directory
 from .api import transform_directory as transform_directory
 from .format.control import Adoption as Adoption
+from .format.control import Rejection as Rejection
 from .format.manifest import Manifest as Manifest
 from .format.runs import Attempt as Attempt
 from .format.runs import LogicalRun as LogicalRun
@@ -35,6 +36,7 @@ from .insight.watch import WatchedAttempt as WatchedAttempt
 from .insight.watch import look_at as look_at
 from .insight.watch import watch as watch
 from .place.held import Kept as Kept
+from .place.held import OnHold as OnHold
 from .plan.plan import PlannedInput as PlannedInput
 from .report.outcome import Outcome as Outcome
 from .report.outcome import Progress as Progress
@@ -69,6 +71,10 @@ from .upkeep.failures import FailedInput as FailedInput
 from .upkeep.failures import Failures as Failures
 from .upkeep.failures import list_failures as list_failures
 from .upkeep.history import list_snapshots as list_snapshots
+from .upkeep.publishing import list_held as list_held
+from .upkeep.publishing import list_rejections as list_rejections
+from .upkeep.publishing import publish as publish
+from .upkeep.publishing import reject as reject
 from .upkeep.repair import Repaired as Repaired
 from .upkeep.repair import repair as repair
 from .upkeep.rollback import rollback as rollback

@@ -15,6 +15,7 @@
     │   ├── TooManyFailures         more inputs failed than ``max_failures`` allows
     │   ├── TooManyRemoved          more results would go than ``max_removed`` allows
     │   ├── NothingMade             every input gave nothing, and ``empty="fail"``
+    │   ├── CheckFailed             a check found something in the sealed snapshot
     │   ├── ManifestMissing         the directory carries no manifest
     │   ├── ManifestDamaged         the manifest cannot be read, or contradicts itself
     │   └── SnapshotDamaged         an entry is not what the manifest says
@@ -25,6 +26,7 @@
     │   ├── PlanDamaged             the plan of a sharded stage cannot be read, or is of something else
     │   ├── PlanNotSeen             this machine does not see what another one wrote beside the target
     │   ├── ShardMissing            what a shard made is not there; it has to be made again
+    │   ├── NotHeld                 there is no such held snapshot, or it is not published yet
     │   └── UntrustedPickle         decoding would run code, and nobody vouched for it
     ├── TransientError          try again
     │   ├── TargetBusy              another process holds the target's lock
@@ -186,6 +188,12 @@ class NothingMade(InputError):
     kind = "nothing-made"
 
 
+class CheckFailed(InputError):
+    """A check found something in the sealed snapshot, and nothing was published."""
+
+    kind = "check-failed"
+
+
 class ManifestMissing(InputError):
     """The directory carries no manifest."""
 
@@ -238,6 +246,14 @@ class ShardMissing(SetupError):
     """What a shard made is not there, or is not what it sealed; it has to be made again."""
 
     kind = "shard-missing"
+
+
+class NotHeld(SetupError):
+    """There is no such snapshot to publish or reject, as it was decided or its time is over; or nobody has published
+    what is to be read.
+    """
+
+    kind = "not-held"
 
 
 class UntrustedPickle(SetupError):

@@ -1,4 +1,4 @@
-"""The whole story of a stage: claim the target, plan, stage file by file, seal, commit, retire."""
+"""The whole story of a stage: claim the target, plan, stage file by file, seal, check, commit or hold, retire."""
 
 from __future__ import annotations
 
@@ -24,7 +24,6 @@ from airflow_dirops.core.report.progress_bar import shown_progress
 from airflow_dirops.core.snapshot.strays import warn_of_strays
 from airflow_dirops.core.source.opening import check_readable, open_sources
 from airflow_dirops.core.source.source import Source, describe_source
-from airflow_dirops.core.stage.retention import Retention
 from airflow_dirops.core.stage.stage import Stage
 from airflow_dirops.core.work.work import Work, draw_up_work, log_work
 
@@ -88,11 +87,8 @@ class _Attempt:
             losses.check_sealed(sealed)
             if run.base is not None:
                 warn_of_strays(run.base, self._claim.where_replaced(), run.sorter)
-        ending.commit(sealed)
-        losses.forget_permission()
-        ending.forget_retries()
-        self._claim.retire(self._stage.retention or Retention())
-        return ending.outcome("committed", sealed, done=reporter.done, code_changes=told(changes))
+        published = ending.publish(sealed, losses)
+        return ending.published(published, done=reporter.done, code_changes=told(changes))
 
     def _sealing(self, work: Work) -> Sealing:
         return Sealing(

@@ -69,6 +69,10 @@ class StagedTransformOperator(StageOperator):
         half, where there are 20 or more; ``"100%"`` lets everything go.
     :param file_retries: how often a file that failed is tried again within the same run, after all others.
     :param file_timeout: the seconds that one file may take; then the process that works on it is killed.
+    :param check: called with the sealed snapshot and the one that it would replace, or None, before anybody sees it;
+        what it returns, yields or raises speaks against it, and nothing is published then. One function, or several.
+    :param publish: ``"commit"`` what was made, or ``"hold"`` it until somebody publishes or rejects it.
+    :param hold_hours: with ``publish="hold"``, for how long; what nobody has published by then is dropped.
     :param on_conflict: when another run committed meanwhile: ``"fail"``, or let the ``"newest"`` or the ``"last"`` win.
     :param shards: cut the work into so many parts at most, and give each to ``shard_executor``. For parts that are
         tasks of Airflow, write ``.sharded(64, …)`` instead.
@@ -111,6 +115,9 @@ class StagedTransformOperator(StageOperator):
         max_removed: int | str | None = None,
         file_retries: int = 0,
         file_timeout: float | None = None,
+        check: Callable[..., Any] | Sequence[Callable[..., Any]] | None = None,
+        publish: Literal["commit", "hold"] = "commit",
+        hold_hours: float = 168,
         on_conflict: Literal["fail", "newest", "last"] = "fail",
         shards: int | None = None,
         shard_executor: Callable[[], AbstractContextManager[Executor]] | None = None,
@@ -140,6 +147,9 @@ class StagedTransformOperator(StageOperator):
         self.max_removed = max_removed
         self.file_retries = file_retries
         self.file_timeout = file_timeout
+        self.check = check
+        self.publish = publish
+        self.hold_hours = hold_hours
         self.on_conflict = on_conflict
         self.shards = shards
         self.shard_executor = shard_executor

@@ -20,6 +20,7 @@ from airflow_dirops.core.stage.partitions import PartitionsLike
 from airflow_dirops.operators.fields import StageFields
 from airflow_dirops.runtime import events
 from airflow_dirops.runtime.dimensions import names_told
+from airflow_dirops.runtime.links import snapshot_address
 from airflow_dirops.runtime.paths import source_text
 from airflow_dirops.triggers.conditions import Conditions
 
@@ -114,7 +115,13 @@ class StageTask(StageFields):
         if outcome.outcome == "skipped":
             raise AirflowSkipException(outcome.reason)
         events.announce(self, context, outcome)
-        return outcome.to_dict()
+        return {**outcome.to_dict(), **self._pages(outcome)}
+
+    def _pages(self, outcome: Outcome) -> dict[str, Any]:
+        """Where whoever decides about what is held can look at it."""
+        if outcome.outcome != "held":
+            return {}
+        return {"pages": {page: snapshot_address(self, outcome, page) for page in ("snapshot", "sheet", "diff")}}
 
     def get_openlineage_facets_on_complete(self, task_instance: Any) -> Any:  # noqa: ARG002
         """What was read and written: asked for by OpenLineage's provider alone, where that is installed."""

@@ -47,15 +47,16 @@ class SnapshotLink(BaseOperatorLink):
         return page_link("snapshot" if outcome else "failures", fields)
 
 
-def snapshot_address(operator: BaseOperator, outcome: Outcome) -> str:
+def snapshot_address(operator: BaseOperator, outcome: Outcome, page: str = "snapshot") -> str:
     """The whole address of the page about a snapshot, for those who read it elsewhere than in Airflow's own pages.
 
     :param operator: the stage that committed it, with its fields rendered.
     :param outcome: what it came to.
+    :param page: which of the pages about it.
     """
     base = urlsplit(conf.get("api", "base_url", fallback=""))
     host = f"{base.scheme}://{base.netloc}" if base.netloc else ""
-    return host + page_link("snapshot", _what(operator, outcome))
+    return host + page_link(page, _what(operator, outcome))
 
 
 def page_link(page: str, fields: dict[str, Any]) -> str:

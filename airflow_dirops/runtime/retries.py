@@ -40,5 +40,5 @@ and mostly finds that nothing is left to do.
 SHARD_RETRY_POLICY = _failing_at(*_LASTING, errors.SourceChanged)
 """As a shard of a stage deals with them: its plan says what the files were."""
 
-COMMIT_RETRY_POLICY = _failing_at(*_LASTING, errors.TargetConflict, errors.TooManyFailures)
+COMMIT_RETRY_POLICY = _failing_at(*_LASTING, errors.TargetConflict, errors.TooManyFailures, errors.CheckFailed)
 """As the commit of a sharded stage deals with them: neither its plan nor what was made of it changes by another try."""

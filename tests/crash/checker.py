@@ -15,7 +15,7 @@ from pathlib import Path
 
 HEADER = "_dirops/manifest.json"
 LISTS = ("files.jsonl", "quarantine.jsonl", "skipped.jsonl")
-AT_REST = {"lock", "fence.json", "attempts", "retired", "removing"}
+AT_REST = {"lock", "fence.json", "rejections.json", "attempts", "retired", "removing"}
 ASIDE = ".json.unreadable-"
 
 Content = dict[str, str]
@@ -125,6 +125,7 @@ class Expected:
     :param new: what the struck run commits.
     :param kept: what was retired before, and must stay; by name.
     :param expired: names of retired snapshots that may be deleted.
+    :param held: the held snapshots; those that must be there as they were, whatever happens.
     :param unreadable: what documents of the control directory held before that were none; nobody throws it away.
     """
 
@@ -133,13 +134,17 @@ class Expected:
     kept: dict[str, Sight] = field(default_factory=dict)
     expired: frozenset[str] = frozenset()
     unreadable: tuple[bytes, ...] = ()
+    held: dict[str, Sight] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, target: Path, new: Content, expired: frozenset[str] = frozenset()) -> Expected:
+    def of(
+        cls, target: Path, new: Content, expired: frozenset[str] = frozenset(), decided: frozenset[str] = frozenset()
+    ) -> Expected:
         """From what lies there now: a swap that was cut off counts as made, what an exchange left as retired."""
         kept = _retired(target) | {seen.snapshot or "unmanaged": seen for seen in _swapped_out(target)}
         unreadable = tuple(content for content in _documents(target) if not _is_document(content))
-        return cls(look_as_reader(target), new, kept, expired, unreadable)
+        held = {name: seen for name, seen in held_at(target).items() if name not in decided}
+        return cls(look_as_reader(target), new, kept, expired, unreadable, held)
 
     def violations_after_crash(self, target: Path) -> list[str]:
         return [*self._of_target(target), *self._of_what_is_kept(target)]
@@ -178,8 +183,17 @@ class Expected:
         for name, before in self._must_be_kept():
             if (found := places.count(_same(before))) != 1 and _same(before) != visible:
                 yield f"{name}, which was replaced, lies in {found} places"
-        held = [*_documents(target)]
-        yield from (f"no document holds {lost!r} any more" for lost in self.unreadable if lost not in held)
+        documents = [*_documents(target)]
+        yield from (f"no document holds {lost!r} any more" for lost in self.unreadable if lost not in documents)
+        yield from self._of_what_is_held(held_at(target))
+
+    def _of_what_is_held(self, held: dict[str, Sight]) -> Iterator[str]:
+        for name, before in self.held.items():
+            if name not in held or held[name].content != before.content or held[name].findings:
+                yield f"the held snapshot {name} is not what it was"
+        for name, seen in held.items():
+            if seen.findings:
+                yield f"held {name} is no complete snapshot: {'; '.join(seen.findings)}"
 
     def _must_be_kept(self) -> Iterator[tuple[str, Sight]]:
         yield from ((name, sight) for name, sight in self.kept.items() if name not in self.expired)
@@ -193,6 +207,16 @@ class Expected:
         known = [_same(sight) for sight in (*self.kept.values(), self.old)]
         if surplus := [name for name, sight in _retired(target).items() if _same(sight) not in known]:
             yield f"retired besides what was replaced: {surplus}"
+
+
+def held_at(target: Path) -> dict[str, Sight]:
+    """The snapshots that wait for a decision."""
+    found = {}
+    for document in (control_of(target) / "attempts").glob("*/hold.json"):
+        seen = look(document.parent / "tree")
+        if seen is not None and seen.snapshot == json.loads(document.read_bytes())["snapshot"]:
+            found[seen.snapshot] = seen
+    return found
 
 
 def finished_inputs(target: Path) -> dict[str, set[str]]:
@@ -251,8 +275,9 @@ def _is_document(content: bytes) -> bool:
 
 def _left_over(target: Path) -> Iterator[str]:
     control = control_of(target)
+    held = {path.parent.name for path in (control / "attempts").glob("*/hold.json")}
     for folder in ("attempts", "removing"):
-        if (control / folder).exists() and (orphans := sorted(path.name for path in (control / folder).iterdir())):
+        if orphans := sorted(path.name for path in (control / folder).glob("*") if path.name not in held):
             yield f"orphans in {folder}: {orphans}"
     if surplus := {path.name for path in control.iterdir() if ASIDE not in path.name} - AT_REST:
         yield f"left in the control directory: {sorted(surplus)}"

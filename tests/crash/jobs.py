@@ -100,6 +100,31 @@ def rollback(*, target: str, snapshot: str, **_: Any) -> dict[str, Any]:
     return {"snapshot": manifest.snapshot}
 
 
+def hold(*, target: str, **arguments: Any) -> dict[str, Any]:
+    """Make and hold a snapshot; whether a try before got through or not, one is held in the end, and it is whole."""
+    made = stage(target=target, publish="hold", **arguments)
+    upkeep.clean(target)
+    held = [each.manifest.snapshot for each in upkeep.list_held(target)]
+    if made["outcome"] != "held" or held != [made["snapshot"]]:
+        raise AssertionError(f"held are {held} after {made}")
+    return made
+
+
+def publish(*, target: str, snapshot: str, **_: Any) -> dict[str, Any]:
+    """Publish, and clean up what a try before may have left."""
+    manifest = upkeep.publish(target, snapshot, reason="it is right")
+    upkeep.clean(target)
+    return {"snapshot": manifest.snapshot}
+
+
+def reject(*, target: str, snapshot: str, **_: Any) -> dict[str, Any]:
+    rejection = upkeep.reject(target, snapshot, reason="it is wrong")
+    upkeep.clean(target)
+    if held := upkeep.list_held(target):
+        raise AssertionError(f"still held: {held}")
+    return {"snapshot": rejection.snapshot}
+
+
 def clean(*, target: str, keep_snapshots: int = 1, keep_hours: float = 24.0, **_: Any) -> dict[str, Any]:
     return {"orphans": upkeep.clean(target, Retention(keep_snapshots, keep_hours)).orphans}
 
@@ -251,6 +276,9 @@ JOBS = {
     "accept_removal": accept_removal,
     "adopt": adopt,
     "let_through": let_through,
+    "hold": hold,
+    "publish": publish,
+    "reject": reject,
     "plan": plan,
     "go_on": go_on,
     "cut_shards": cut_shards,

@@ -30,6 +30,7 @@ class Job:
     :param makes_anew: that the next try must commit a snapshot, even one with the same content.
     :param commits: that it makes a snapshot, and does not just find one.
     :param whole: for a stage in shards, what does all of it in one call.
+    :param decided: held snapshots that this job publishes or rejects; others stay.
     """
 
     arguments: dict[str, Any]
@@ -39,6 +40,7 @@ class Job:
     makes_anew: bool = False
     commits: bool = True
     whole: str = ""
+    decided: frozenset[str] = frozenset()
 
     def next_try(self) -> dict[str, Any]:
         """The next try of the same logical run."""
@@ -105,7 +107,7 @@ def prepare(name: str, world: World) -> Scenario:
     world = replace(world, plain=plain)
     world.root.mkdir(parents=True)
     job = function(world)
-    return Scenario(name, world, job, Expected.of(world.target, job.content(world), job.expired))
+    return Scenario(name, world, job, Expected.of(world.target, job.content(world), job.expired, job.decided))
 
 
 @scenario
@@ -336,6 +338,69 @@ def shards_gathered(world: World) -> Job:
     sealed = world.run("work_shards", **{"source": TWO["source"], "mark": TWO["mark"], **planned}).result
     assert sealed
     return Job({"source": TWO["source"], "mark": TWO["mark"], **sealed}, "gather_shards", whole="run_shards")
+
+
+@scenario
+@also_plain
+def hold(world: World) -> Job:
+    """A snapshot is made and held; the target stays, and nothing is lost of what is held."""
+    world.commit(**ONE)
+    return Job(TWO, "hold", makes=ONE, commits=False)
+
+
+@scenario
+def held_beside_a_run(world: World) -> Job:
+    """Another run takes over files of what is held, and commits; that stays held."""
+    world.commit(**ONE)
+    world.hold(**TWO)
+    return Job(TWO | {"run": "third"})
+
+
+@scenario
+@also_plain
+def publish(world: World) -> Job:
+    world.commit(**ONE)
+    held = world.hold(**TWO)
+    return Job({"snapshot": held}, "publish", makes=TWO, decided=frozenset({held}))
+
+
+@scenario
+def publish_the_first(world: World) -> Job:
+    """Nothing is there yet."""
+    held = world.hold(**ONE)
+    return Job({"snapshot": held}, "publish", makes=ONE, decided=frozenset({held}))
+
+
+@scenario
+@also_plain
+def publish_over_unmanaged(world: World) -> Job:
+    _make_bare(world.target)
+    held = world.hold(**ONE, may_replace=["unmanaged"])
+    return Job({"snapshot": held}, "publish", makes=ONE, decided=frozenset({held}))
+
+
+@scenario
+def publish_one_of_two(world: World) -> Job:
+    world.commit(**ONE)
+    world.hold(**TWO | {"mark": "C", "run": "third"})
+    held = world.hold(**TWO)
+    return Job({"snapshot": held}, "publish", makes=TWO, decided=frozenset({held}))
+
+
+@scenario
+def reject(world: World) -> Job:
+    world.commit(**ONE)
+    held = world.hold(**TWO)
+    return Job({"snapshot": held}, "reject", makes=ONE, commits=False, decided=frozenset({held}))
+
+
+@scenario
+def clean_beside_what_is_held(world: World) -> Job:
+    """A dead attempt beside it goes, and what is held stays."""
+    world.commit(**ONE)
+    world.hold(**TWO)
+    world.crash(Strike("kill-before", 1, REPLACED), **ONE | {"run": "dead", "mark": "C"})
+    return Job({}, "clean", makes=ONE, commits=False)
 
 
 @scenario

@@ -143,6 +143,13 @@ class World:
             raise AssertionError(f"{arguments} did not commit: {ended}")
         return str(ended.result["snapshot"])
 
+    def hold(self, **arguments: Any) -> str:
+        """Run a stage that must hold what it makes; returns the snapshot's id."""
+        ended = self.run("stage", publish="hold", **arguments)
+        if not ended.result or ended.result["outcome"] != "held":
+            raise AssertionError(f"{arguments} held nothing: {ended}")
+        return str(ended.result["snapshot"])
+
     def crash(self, strike: Strike, job: str = "stage", **arguments: Any) -> None:
         """Run a job that must die at the strike."""
         ended = self.run(job, strike=strike, **arguments)

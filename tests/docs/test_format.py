@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 
 from airflow_dirops.core import (
+    Attempt,
+    LogicalRun,
     Partitions,
     Stage,
     accept_failures,
@@ -31,7 +33,7 @@ from airflow_dirops.core.places.directory.control import _MAX_FENCED_RUNS, Contr
 from airflow_dirops.core.places.directory.place import DirectoryPlace
 from airflow_dirops.core.places.directory.recovery import MOST_KEPT
 from airflow_dirops.core.rules.ownership import COMMITS_KNOWN, OPEN_SECONDS
-from airflow_dirops.core.upkeep import rollback
+from airflow_dirops.core.upkeep import list_held, publish, reject, rollback
 from airflow_dirops.testing.places.driving import Driven, attempt_of, terms
 from tests.docs.markdown import code_in, page
 
@@ -155,9 +157,31 @@ def test_members_of_the_header(stages: list[Path], tmp_path: Path) -> None:
         source=tmp_path / "raw", target=rolled_back, read=read, codec="text", on_error="quarantine", redo="all"
     )
     rollback(rolled_back)
-    headers = [json.loads((stage / "_dirops/manifest.json").read_bytes()) for stage in (*stages, trial)]
+    held = tmp_path / "held"
+    read_directory(source=tmp_path / "raw", target=held, read=read, codec="text", on_error="quarantine", publish="hold")
+    publish(held, reason="sharp", attempt=Attempt(run=LogicalRun("dag", "run", "task")))
+    headers = [json.loads((stage / "_dirops/manifest.json").read_bytes()) for stage in (*stages, trial, held)]
     assert {member for header in headers for member in members(header)} == documented("`_dirops/manifest.json`")
     assert {header["format"] for header in headers} == {manifest.FORMAT} == {"dirops/1"}
+
+
+def test_members_of_what_is_held_and_of_what_was_rejected(stages: list[Path], tmp_path: Path) -> None:
+    held = tmp_path / "held"
+    options: dict[str, Any] = {
+        "codec": "text",
+        "on_error": "quarantine",
+        "may_replace": {"unmanaged"},
+        "publish": "hold",
+    }
+    read_directory(source=tmp_path / "raw", target=held, read=read, **options)
+    control = tmp_path / ".dirops/held"
+    (document,) = control.glob("attempts/*/hold.json")
+    assert set(members(json.loads(document.read_bytes()))) == documented("`attempts/<attempt>/hold.json`")
+    task = Attempt(run=LogicalRun("dag", "run", "task"))
+    read_directory(source=tmp_path / "raw", target=held, read=read, **options, attempt=task, redo="all", version="2")
+    reject(held, list_held(held)[0].manifest.snapshot, reason="blurred", attempt=task)
+    (rejected,) = json.loads((control / "rejections.json").read_bytes())
+    assert set(members(rejected)) == documented("`rejections.json`")
 
 
 def test_members_of_the_fence(stages: list[Path]) -> None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Literal
 
 import msgspec
 
-from airflow_dirops.core.format.members import AreaName, Count, Id, Number, RetiredName, Text
+from airflow_dirops.core.format.members import AreaName, Count, Id, Moment, Number, RetiredName, Seconds, Text
 from airflow_dirops.core.format.runs import Attempt, LogicalRun
 
 
@@ -74,6 +75,38 @@ class Adoption(msgspec.Struct, frozen=True, omit_defaults=True):
     def lets(self, stage: str, snapshot: str | None, changed_ns: int | None = None) -> bool:
         """Whether a stage may replace what is there now, as in :meth:`is_for`."""
         return self.stage in (None, stage) and self.is_for(snapshot, changed_ns)
+
+
+class Hold(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A sealed snapshot waits in its staging area until somebody publishes or rejects it.
+
+    :param until: when nobody has, it is dropped; in seconds since the epoch.
+    :param may_replace: what else than its stage's own snapshots it may replace, as the stage said.
+    """
+
+    snapshot: Id
+    until: Seconds
+    may_replace: tuple[Literal["unmanaged", "other_stage"], ...] = ()
+
+
+class Rejection(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A held snapshot that somebody did not let through.
+
+    :param created: when it was sealed.
+    :param rejected: when that was decided.
+    :param dag_id: whose run had made it; empty outside Airflow.
+    :param run: of a scheduler, where one did it.
+    """
+
+    snapshot: Id
+    stage: Text
+    created: Moment
+    rejected: Moment
+    user: Text
+    host: Text
+    reason: Text
+    dag_id: Text = ""
+    run: Text = ""
 
 
 class Expected(msgspec.Struct, frozen=True):

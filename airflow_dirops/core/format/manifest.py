@@ -115,15 +115,20 @@ class ListRecord(ManifestModel, frozen=True):
     digest: Digest
 
 
-Action = Literal["rollback", "repair"]
+Action = Literal["rollback", "repair", "publish"]
 
 
-class UpkeepRecord(ManifestModel, frozen=True):
-    """Which command made a snapshot out of an earlier one, and who gave it."""
+class UpkeepRecord(ManifestModel, frozen=True, omit_defaults=True):
+    """Which command made a snapshot out of an earlier one, or published it, and who gave it.
+
+    ``reason`` and ``run``, of a scheduler, are there where somebody gave them.
+    """
 
     action: Word
     user: Text
     host: Text
+    reason: Text = ""
+    run: Text = ""
 
 
 class Counts(ManifestModel, frozen=True, omit_defaults=True):
@@ -150,6 +155,7 @@ class Manifest(ManifestModel, frozen=True, omit_defaults=True):
     ``inputs_digest`` is there where entries were made of all inputs together.
     ``one_to_one`` says that each entry has the key of its only input, so that ``files.jsonl`` is in the order of both.
     ``restored`` and ``upkeep`` are there only after a roll-back or a repair: the snapshot whose lists these are.
+    ``upkeep`` alone is there where the snapshot was held; ``created`` is when it was published then.
     ``dimensions`` is there where the target has a site, a camera or the like besides its partition.
     ``limit`` is there only where a trial run took no more than the first so many inputs.
     """

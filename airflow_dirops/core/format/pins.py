@@ -49,6 +49,11 @@ class SnapshotPin(msgspec.Struct, frozen=True, kw_only=True):
         return self.outcome == "planned"
 
     @property
+    def was_held(self) -> bool:
+        """Whether the run that named it has held it, so that it may not be published yet."""
+        return self.outcome == "held"
+
+    @property
     def is_there(self) -> bool:
         """Whether there is anything to read."""
         return self.snapshot is not None

@@ -9,12 +9,13 @@ from typing import Literal, TypeAlias, get_args
 from airflow_dirops.core.insight.cost import Cost
 from airflow_dirops.core.insight.staleness import Reason
 
-State = Literal["unreadable", "damaged", "absent", "trial", "stale", "quarantined", "whole"]
+State = Literal["unreadable", "held", "damaged", "absent", "trial", "stale", "quarantined", "whole"]
 """What a partition is; the first that fits.
 
-``unreadable``: it cannot be looked at from here, so it may be anything; ``damaged``: its header is no manifest;
-``absent``: it is expected, and no stage has committed it; ``trial``: only the first inputs are in it; ``stale``: a run
-would make something else; ``quarantined``: some inputs failed; ``whole``: none of these.
+``unreadable``: it cannot be looked at from here, so it may be anything; ``held``: a sealed snapshot waits for
+somebody to publish or reject it; ``damaged``: its header is no manifest; ``absent``: it is expected, and no stage has
+committed it; ``trial``: only the first inputs are in it; ``stale``: a run would make something else; ``quarantined``:
+some inputs failed; ``whole``: none of these.
 """
 
 STATES: tuple[State, ...] = get_args(State)
@@ -35,6 +36,7 @@ class PartitionStatus:
     :param created: when that was committed, UTC.
     :param dag_id: whose run committed it; empty outside Airflow, as ``run_id`` may be.
     :param limit: of a trial, over how many inputs it went.
+    :param held: the ids of the snapshots that wait for a decision, the latest first.
     :param at_work: an attempt is at work on it; looked for only where it is not whole.
     :param cost: what it takes to make it whole; None where nothing is to be done, or nothing tells.
     """
@@ -53,6 +55,7 @@ class PartitionStatus:
     bytes: int = 0
     quarantined: int = 0
     limit: int | None = None
+    held: tuple[str, ...] = ()
     at_work: bool = False
     cost: Cost | None = None
 

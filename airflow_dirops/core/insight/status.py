@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -18,6 +19,7 @@ from airflow_dirops.core.insight.staleness import Reason, Sources, code_reason, 
 from airflow_dirops.core.insight.states import STATES, Expected, PartitionStatus, StageStatus, State, Status, Trouble
 from airflow_dirops.core.messages.shown import shown
 from airflow_dirops.core.places import place_of, was_skipped
+from airflow_dirops.core.rules.publishing import is_open
 from airflow_dirops.core.stage.locations import checked_path
 from airflow_dirops.core.stage.partitions import PLACEHOLDER, with_partition
 
@@ -146,6 +148,8 @@ class _Judge:
         seen = row.seen.get(name)
         judged = self._judged(seen) if seen else self._without_header(name, row.unread.get(name))
         real = seen.real if seen else row.unread[name].real if name in row.unread else judged.target
+        if judged.state != "unreadable" and (held := _held_at(real)):
+            judged = replace(judged, state="held", held=held, detail=_why_held(held, judged), cost=None)
         self._table.states[real] = judged.state
         return replace(judged, at_work=True) if judged.state != "whole" and _is_at_work(real) else judged
 
@@ -237,6 +241,22 @@ class _Judge:
 
     def _cost(self, files: int | None, *, at_most: bool = False) -> Cost | None:
         return self._rates.cost(files, at_most=at_most) if self._rates else None
+
+
+def _held_at(target: str) -> tuple[str, ...]:
+    """What waits for a decision there: one listing, where nothing is at work."""
+    with suppress(DiropsError, OSError):
+        place = place_of(target)
+        if place.is_tried():
+            now = time.time()
+            return tuple(each.manifest.snapshot for each in place.list_held() if is_open(each.until, now))
+    return ()
+
+
+def _why_held(held: Sequence[str], there: PartitionStatus) -> str:
+    what = "1 snapshot waits" if len(held) == 1 else f"{len(held)} snapshots wait"
+    now = f"; what is there is {there.state}" if there.state != "absent" else ""
+    return f"{what} for somebody to publish or reject it{now}{f': {there.detail}' if now and there.detail else ''}"
 
 
 def _is_at_work(target: str) -> bool:

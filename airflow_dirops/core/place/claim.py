@@ -171,6 +171,25 @@ class Claim(Protocol):
         :raises StorageError: if the place refused; the target is as it was.
         """
 
+    def hold_sealed(self) -> Held:
+        """What was sealed here, held open before anybody else sees it."""
+
+    def hold_back(self, sealed: Manifest, until: float, on_conflict: OnConflict = "fail") -> Committed:
+        """Instead of a commit: keep what was sealed, unseen, for somebody to publish or reject it.
+
+        Nothing removes it before, and nobody else's work builds on it.
+
+        :param until: when its time is over, in seconds since the epoch.
+        :returns: as :meth:`commit`, with the same rules; nothing is at the target.
+        """
+
+    def publish(self, held: Manifest) -> Committed:
+        """Make a held snapshot the target, which another attempt has sealed; else as :meth:`commit`.
+
+        :param held: its header, as it shall be from now on.
+        :raises NotHeld: if it is not held, or not any more.
+        """
+
     def retire(self, retention: Retention) -> None:
         """After a commit: drop replaced snapshots past their retention. Failing at it only warns."""
 

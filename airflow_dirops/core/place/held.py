@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import AbstractContextManager
 from io import BufferedReader
 from typing import NamedTuple, Protocol
 
 from airflow_dirops.core.errors import DiropsError
 from airflow_dirops.core.format.manifest import Manifest
+from airflow_dirops.core.stage.policies import Replaceable
 
 
 class FileStatus(NamedTuple):
@@ -83,6 +84,18 @@ class Kept(Protocol):
 
         :raises ManifestMissing: if it is gone by now.
         """
+
+
+class OnHold(Kept, Protocol):
+    """A sealed snapshot that waits for somebody to publish or reject it."""
+
+    @property
+    def until(self) -> float:
+        """When its time is over, in seconds since the epoch."""
+
+    @property
+    def may_replace(self) -> Collection[Replaceable]:
+        """What else than its stage's own snapshots it may replace."""
 
 
 def name_in(held: Held, path: str) -> str:

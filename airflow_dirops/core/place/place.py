@@ -8,14 +8,14 @@ from io import BufferedReader
 from typing import BinaryIO, NamedTuple, Protocol
 
 from airflow_dirops.core.errors import DiropsError
-from airflow_dirops.core.format.control import Adoption, Owner
+from airflow_dirops.core.format.control import Adoption, Owner, Rejection
 from airflow_dirops.core.format.entries import Input
 from airflow_dirops.core.format.journal import Failure
 from airflow_dirops.core.format.manifest import Manifest
 from airflow_dirops.core.format.runs import Attempt
 from airflow_dirops.core.format.triage import Decision
 from airflow_dirops.core.place.claim import Claim, Terms
-from airflow_dirops.core.place.held import Held, Kept
+from airflow_dirops.core.place.held import Held, Kept, OnHold
 from airflow_dirops.core.stage.retention import Retention
 
 
@@ -112,6 +112,20 @@ class Place(Protocol):
 
     def list_kept(self) -> Sequence[Kept]:
         """The snapshots whose header can be read: the current one first, then the latest retired first."""
+
+    def list_held(self) -> Sequence[OnHold]:
+        """The sealed snapshots that wait for a decision, the latest first; also those whose time is over by now, as
+        long as they are there.
+        """
+
+    def reject(self, rejection: Rejection) -> None:
+        """Note that a held snapshot was rejected, and hold it no more; its finished files are a dead attempt's then.
+
+        :raises NotHeld: if it is not held.
+        """
+
+    def rejections(self) -> Sequence[Rejection]:
+        """The latest of them, in the order in which they were decided."""
 
     def finish_what_crashed(self, who: str) -> None:
         """Roll a commit forward that a crash cut off, and keep what it replaced.

@@ -8,12 +8,13 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from airflow_dirops.core.checks.audit import audit
 from airflow_dirops.core.errors import DiropsError
 from airflow_dirops.core.format.entries import Input
 from airflow_dirops.core.format.manifest import Manifest
 from airflow_dirops.core.messages.commands import dirops_command
 from airflow_dirops.core.messages.shown import logger
-from airflow_dirops.core.place.claim import Claim, Lost, Unknown
+from airflow_dirops.core.place.claim import Claim, Committed, Lost, Unknown
 from airflow_dirops.core.place.place import Place
 from airflow_dirops.core.plan.decided import Decided
 from airflow_dirops.core.plan.emptiness import (
@@ -23,8 +24,11 @@ from airflow_dirops.core.plan.emptiness import (
     why_empty,
     why_nothing_made,
 )
+from airflow_dirops.core.plan.losses import LossGuard
 from airflow_dirops.core.report.outcome import Outcome, OutcomeName
+from airflow_dirops.core.rules.publishing import is_open, is_same_work
 from airflow_dirops.core.source.source import Source
+from airflow_dirops.core.stage.retention import Retention
 from airflow_dirops.core.stage.stage import Stage
 
 log = logger(__name__)
@@ -42,15 +46,36 @@ class Ending:
     place: Place
     began: float
 
-    def commit(self, sealed: Manifest) -> None:
-        """Commit what was sealed.
+    def publish(self, sealed: Manifest, losses: LossGuard) -> Manifest:
+        """Let the checks look at what was sealed; then commit it, or hold it.
 
-        :raises ConflictError: if somebody else did.
+        :returns: what was committed or is held; of what is the same as a snapshot that is held already, that one.
+        :raises CheckFailed: if a check found something.
+        :raises ConflictError: if somebody else has committed.
         :raises CommitUnknown: if it cannot be told.
         """
-        match self.claim.commit(sealed, self.stage.on_conflict):
-            case Lost(error) | Unknown(error):
-                raise error
+        audit(self.stage, self.claim, self.place.name)
+        if self.stage.publish == "hold":
+            return self._hold(sealed)
+        _settled(self.claim.commit(sealed, self.stage.on_conflict))
+        losses.forget_permission()
+        self.forget_retries()
+        self.claim.retire(self.stage.retention or Retention())
+        return sealed
+
+    def published(self, sealed: Manifest, *, done: Counter[str], code_changes: Sequence[str]) -> Outcome:
+        """What :meth:`publish` came to."""
+        outcome: OutcomeName = "held" if self.stage.publish == "hold" else "committed"
+        return self.outcome(outcome, sealed, done=done, code_changes=code_changes)
+
+    def _hold(self, sealed: Manifest) -> Manifest:
+        now = time.time()
+        held = [each.manifest for each in self.place.list_held() if is_open(each.until, now)]
+        if same := next((each for each in held if is_same_work(each, sealed)), None):
+            log.info("snapshot %s, which is held already, is the same; this one is dropped", same.snapshot)
+            return same
+        _settled(self.claim.hold_back(sealed, now + self.stage.hold_hours * 3600, self.stage.on_conflict))
+        return sealed
 
     def empty(self, source: Source) -> Outcome:
         """There is no input.
@@ -101,6 +126,12 @@ class Ending:
         )
 
 
+def _settled(how: Committed) -> None:
+    match how:
+        case Lost(error) | Unknown(error):
+            raise error
+
+
 def outcome_of(
     stage: Stage,
     outcome: OutcomeName,
@@ -139,6 +170,13 @@ def log_end(outcome: Outcome, target: str) -> None:
     # A task's log folds up what Airflow says of a skipped task: why it was has to be said before.
     said = outcome.reason or counts
     log.info("stage %s %s in %.1f s: %s", outcome.stage, outcome.outcome, outcome.seconds, said)
+    if outcome.outcome == "held":
+        log.warning(
+            "snapshot %s is held, and nobody sees it until somebody publishes it: %s ; or rejects it: %s",
+            outcome.snapshot,
+            dirops_command("publish", target, options=(f"--snapshot={outcome.snapshot}",)),
+            dirops_command("reject", target, options=(f"--snapshot={outcome.snapshot}", "--reason=...")),
+        )
     if outcome.counts["quarantined"]:
         log.warning(
             "%d of %d inputs were set aside, since they failed; which and why: %s",

@@ -15,7 +15,7 @@ from airflow_dirops.core.format.lists import FILES
 from airflow_dirops.core.format.manifest import HEADER, Manifest
 from airflow_dirops.core.processes.home import Home
 
-OutcomeName = Literal["committed", "unchanged", "skipped", "planned"]
+OutcomeName = Literal["committed", "unchanged", "skipped", "planned", "held"]
 
 _REPORT_EVERY_SECONDS = 1.0
 
@@ -28,7 +28,8 @@ class Outcome:
     :param snapshot: the id of the snapshot that is there now; None if there is none.
     :param manifest: the path of its header.
     :param outcome: ``committed``; ``unchanged`` where nothing was new; ``skipped`` where there was nothing to publish
-        and ``empty="skip"``; ``planned`` after a dry run.
+        and ``empty="skip"``; ``planned`` after a dry run; ``held`` where the snapshot waits for somebody to publish it:
+        nobody sees it, and there is no ``manifest`` at the target for it.
     :param counts: those of the manifest, and how many inputs this run computed, carried over and reused; after a
         dry run how many would run for which reason, be carried over, or are removed.
     :param bytes: of the entries.
@@ -79,7 +80,7 @@ class Outcome:
         return cls(
             target=target,
             snapshot=manifest.snapshot if manifest else None,
-            manifest=str(Path(target) / HEADER) if manifest else None,
+            manifest=str(Path(target) / HEADER) if manifest and outcome != "held" else None,
             outcome=outcome,
             stage=stage,
             partition=partition,

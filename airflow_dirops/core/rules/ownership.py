@@ -9,7 +9,7 @@ import msgspec
 from airflow_dirops.core.errors import AttemptSuperseded, TargetRefused
 from airflow_dirops.core.format.control import FencedRun, OpenClaim, Owner
 from airflow_dirops.core.format.manifest import Manifest
-from airflow_dirops.core.format.runs import Attempt, time_of
+from airflow_dirops.core.format.runs import Attempt, LogicalRun, time_of
 from airflow_dirops.core.place.claim import Terms
 
 # Of so many commits of one run it is known which try made them.
@@ -95,6 +95,24 @@ def rows_after(
     # What is replaced stays the target if the swap fails, and may be brought back later.
     committed = dict([*mine.committed.items(), (snapshot, attempt.try_number)][-COMMITS_KNOWN:])
     return replaced | {key: msgspec.structs.replace(mine, committed=committed)}
+
+
+def rows_after_publishing(
+    attempt: Attempt, fence: Mapping[str, FencedRun], current: Manifest | None, held: Manifest
+) -> dict[str, FencedRun]:
+    """As :func:`rows_after`, where a snapshot is published that another run has made: its line says so as well.
+
+    :param attempt: who publishes.
+    :param held: what is published.
+    """
+    rows = rows_after(attempt, fence, current, held.snapshot)
+    key = LogicalRun.of(held.attempt).fence_key
+    maker = rows.get(key) or fence.get(key)
+    if maker is None or key == attempt.run.fence_key or held.attempt.try_number > maker.try_number:
+        return rows
+    committed = dict([*maker.committed.items(), (held.snapshot, held.attempt.try_number)][-COMMITS_KNOWN:])
+    noted = msgspec.structs.replace(maker, committed=committed)
+    return {key: noted} | {other: row for other, row in rows.items() if other != key}
 
 
 def can_reuse(owner: Owner, attempt: Attempt, row: FencedRun, fingerprint: str, *, full: bool) -> bool:

@@ -29,7 +29,7 @@ from airflow_dirops.core.plan.emptiness import is_nothing
 from airflow_dirops.core.plan.ending import Ending, log_end, outcome_of
 from airflow_dirops.core.plan.losses import LossGuard
 from airflow_dirops.core.report.outcome import Outcome
-from airflow_dirops.core.sharding.going_on import go_on, kept_commit_of, survey_of, with_advice
+from airflow_dirops.core.sharding.going_on import go_on, held_by, kept_commit_of, survey_of, with_advice
 from airflow_dirops.core.sharding.merging import Stream, merged
 from airflow_dirops.core.sharding.messages import Cut
 from airflow_dirops.core.sharding.notes import (
@@ -44,7 +44,6 @@ from airflow_dirops.core.sharding.notes import (
 from airflow_dirops.core.sharding.results import checked_results
 from airflow_dirops.core.snapshot.reader import Snapshot
 from airflow_dirops.core.snapshot.strays import warn_of_strays
-from airflow_dirops.core.stage.retention import Retention
 from airflow_dirops.core.stage.stage import Stage
 from airflow_dirops.core.stops import note_handlers
 from airflow_dirops.core.work.quarantine import too_many_failures
@@ -92,10 +91,15 @@ def _gather(stage: Stage, given: Cut, sealed: Iterable[SealedShard | Mapping[str
         raise
     except DiropsError:
         # A try before this one may have committed, or one beside it, and what this one needs went with that.
-        if (made := kept_commit_of(place_of(stage.target), plan_id)) is None:
+        place = place_of(stage.target)
+        if made := kept_commit_of(place, plan_id):
+            log.info("another try had committed snapshot %s already", made.snapshot)
+            outcome = outcome_of(stage, "committed", made, began)
+        elif made := held_by(place, plan_id):
+            log.info("another try had held snapshot %s already", made.snapshot)
+            outcome = outcome_of(stage, "held", made, began)
+        else:
             raise
-        log.info("another try had committed snapshot %s already", made.snapshot)
-        outcome = outcome_of(stage, "committed", made, began)
     log_end(outcome, os.fspath(stage.target))
     return outcome
 
@@ -160,11 +164,8 @@ class _Gathering:
             losses.check_sealed(made)
             self._warn_of_strays()
         with with_advice():
-            ending.commit(made)
-        losses.forget_permission()
-        ending.forget_retries()
-        claim.retire(stage.retention or Retention())
-        return ending.outcome("committed", made, done=self._done, code_changes=plan.code_changes)
+            published = ending.publish(made, losses)
+        return ending.published(published, done=self._done, code_changes=plan.code_changes)
 
     def _check_failures(self) -> None:
         failed = sum(record.lists[QUARANTINE].lines for _, record in self._sealed)

@@ -61,6 +61,14 @@ def kept_commit_of(place: Place, plan: str) -> Manifest | None:
     return next((kept.manifest for kept in place.list_kept() if kept.manifest.attempt.id == plan), None)
 
 
+def held_by(place: Place, plan: str) -> Manifest | None:
+    """The snapshot that was made of a plan, and waits for somebody to publish it.
+
+    :param plan: the id of the attempt that planned.
+    """
+    return next((held.manifest for held in place.list_held() if held.manifest.attempt.id == plan), None)
+
+
 @contextmanager
 def unless_committed(stage: Stage, plan: str) -> Iterator[None]:
     """Say of what fails because another process has committed the plan that it is over: what was needed went with that.

@@ -8,9 +8,11 @@ from contextlib import ExitStack, closing
 from pathlib import Path
 
 from airflow_dirops.core.codecs.base import Codec
-from airflow_dirops.core.errors import ArgumentRefused, SourceMissing, storage_errors
+from airflow_dirops.core.errors import ArgumentRefused, NotHeld, SourceMissing, storage_errors
 from airflow_dirops.core.format.manifest import HEADER
 from airflow_dirops.core.format.pins import ListingPin, Pin, SnapshotPin
+from airflow_dirops.core.messages.commands import dirops_command
+from airflow_dirops.core.places import place_of
 from airflow_dirops.core.snapshot.opening import open_snapshot
 from airflow_dirops.core.source.absence import Absence, is_there
 from airflow_dirops.core.source.bare import BareDirectory
@@ -123,11 +125,14 @@ def open_source(
     :param absence: judges a directory that is not there.
     :raises SourceMissing: if there is no such directory, and it is not one that may be missing.
     :raises SnapshotExpired: if a pinned snapshot is no longer kept.
+    :raises NotHeld: if it was held, and nobody has published it.
     :raises ListingChanged: if a directory is gone that was pinned as it was.
     """
     if isinstance(source, ListingPin):
         return open_pinned(source, selection=selection, apart_from=apart_from)
     if isinstance(source, Pin):
+        if source.was_held:
+            _refuse_unpublished(source)
         return SnapshotSource(open_snapshot(source, codec=codec), selection)
     path = Path(source)
     with storage_errors("opening the source", path):
@@ -139,3 +144,14 @@ def open_source(
         if (path / HEADER).exists():
             return SnapshotSource(open_snapshot(path, codec=codec), selection)
     return BareDirectory(path, selection, follow_symlinks=follow_symlinks, apart_from=apart_from)
+
+
+def _refuse_unpublished(pin: SnapshotPin) -> None:
+    place = place_of(pin.target)
+    if any(kept.manifest.snapshot == pin.snapshot for kept in place.list_kept()):
+        return
+    raise NotHeld(
+        f"snapshot {pin.snapshot} of {pin.target!r} was held by the stage that made it, and is not published, so "
+        "nothing reads it; let this stage come after a PublishOperator, with its output as source, or publish it: "
+        f"{dirops_command('publish', pin.target, options=(f'--snapshot={pin.snapshot}',))}"
+    )

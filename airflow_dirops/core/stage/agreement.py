@@ -30,6 +30,23 @@ def check_agreement(given: Mapping[str, Any]) -> tuple[UserFunction, ...]:
     return functions
 
 
+def checks_of(check: Any) -> tuple[UserFunction, ...]:
+    """The functions that look at what was sealed.
+
+    :param check: one, or several; None for none.
+    :raises ArgumentRefused: if one of them cannot be called so.
+    """
+    several = check if isinstance(check, list | tuple) else [] if check is None else [check]
+    checks = tuple(UserFunction(each, "check", 2) for each in several)
+    for each in checks:
+        if named := {"key", "path", "record"}.intersection(each.wanted):
+            raise ArgumentRefused(
+                f"check={each.name} asks for {', '.join(sorted(named))}, and looks at a whole snapshot: it gets that "
+                "and the one before; for each record, give check=every_record(...) from airflow_dirops.core.checks"
+            )
+    return checks
+
+
 def _check_join(source: Any, join: str | None) -> None:
     several = source if isinstance(source, list | tuple) else None
     if (several is not None) != (join is not None):
@@ -76,6 +93,11 @@ def _functions(given: Mapping[str, Any]) -> Iterator[UserFunction]:
 
 
 def _contradictions(given: Mapping[str, Any], functions: tuple[UserFunction, ...]) -> Iterator[str]:
+    if "check" in given:
+        try:
+            checks_of(given["check"])
+        except ArgumentRefused as error:
+            yield str(error)
     lacks = {name for name in ROLES if name in given and given[name] is None}
     if given.get("max_failures") is not None and given.get("on_error") == "fail":
         yield "max_failures= is for on_error='quarantine'; with 'fail' the first file that fails ends it all"

@@ -29,7 +29,7 @@ class UserFunction:
 
     :param function: called with one positional argument, and by keyword with what it names of
         ``key``, ``path``, ``record``, ``params``, ``partition`` and ``dimensions``.
-    :param role: what it is called in messages: ``read``, ``transform`` or ``aggregate``.
+    :param role: what it is called in messages: ``read``, ``transform``, ``aggregate`` or ``check``.
     :param values: how many positional arguments it gets.
     :raises ArgumentRefused: if it is not callable, or asks for something that nobody can give it.
     """

@@ -12,7 +12,16 @@ if TYPE_CHECKING:
     from airflow_dirops.core.codecs.base import Codec
     from airflow_dirops.core.format.runs import Attempt
     from airflow_dirops.core.report.outcome import Progress
-    from airflow_dirops.core.stage.policies import Durability, Empty, Join, OnConflict, OnError, Redo, Replaceable
+    from airflow_dirops.core.stage.policies import (
+        Durability,
+        Empty,
+        Join,
+        OnConflict,
+        OnError,
+        Publish,
+        Redo,
+        Replaceable,
+    )
     from airflow_dirops.core.stage.retention import Retention
 
 
@@ -49,6 +58,10 @@ class StageKeywords(TypedDict, total=False):
         half, where there are 20 or more; ``"100%"`` lets everything go.
     :param file_retries: how often a file that failed is tried again within the same run, after all others.
     :param file_timeout: the seconds that one file may take; then the process that works on it is killed.
+    :param check: called with the sealed snapshot and the one that it would replace, or None, before anybody sees it;
+        what it returns, yields or raises speaks against it, and nothing is published then. One function, or several.
+    :param publish: ``"commit"`` what was made, or ``"hold"`` it until somebody publishes or rejects it.
+    :param hold_hours: with ``publish="hold"``, for how long; what nobody has published by then is dropped.
     :param on_conflict: when another run committed meanwhile: ``"fail"``, or let the ``"newest"`` or the ``"last"`` win.
     :param stage: the stage's name in the manifest: by default the function's, in Airflow ``dag_id.task_id``.
     :param durability: ``"full"`` survives a power loss, ``"process"`` a crash of the process.
@@ -87,6 +100,9 @@ class StageKeywords(TypedDict, total=False):
     max_removed: int | str | None
     file_retries: int
     file_timeout: float | None
+    check: Callable[..., Any] | Sequence[Callable[..., Any]] | None
+    publish: Publish
+    hold_hours: float
     on_conflict: OnConflict
     stage: str | None
     durability: Durability

@@ -20,7 +20,16 @@ if TYPE_CHECKING:
     from airflow_dirops.core.codecs.base import Codec
     from airflow_dirops.core.format.runs import Attempt
     from airflow_dirops.core.report.outcome import Progress
-    from airflow_dirops.core.stage.policies import Durability, Empty, Join, OnConflict, OnError, Redo, Replaceable
+    from airflow_dirops.core.stage.policies import (
+        Durability,
+        Empty,
+        Join,
+        OnConflict,
+        OnError,
+        Publish,
+        Redo,
+        Replaceable,
+    )
     from airflow_dirops.core.stage.retention import Retention
 
 
@@ -148,6 +157,24 @@ class StageOptions:
     )
     file_timeout: float | None = option(
         None, Where.WHEN_WRONG, "the seconds that one file may take; then the process that works on it is killed"
+    )
+    check: Callable[..., Any] | Sequence[Callable[..., Any]] | None = option(
+        None,
+        Where.WHEN_WRONG,
+        "called with the sealed snapshot and the one that it would replace, or None, before anybody sees it; what it "
+        "returns, yields or raises speaks against it, and nothing is published then. One function, or several",
+        see="audit.md",
+    )
+    publish: Publish = option(
+        "commit",
+        Where.WHEN_WRONG,
+        '``"commit"`` what was made, or ``"hold"`` it until somebody publishes or rejects it',
+        see="audit.md",
+    )
+    hold_hours: float = option(
+        168,
+        Where.WHEN_WRONG,
+        'with ``publish="hold"``, for how long; what nobody has published by then is dropped',
     )
     on_conflict: OnConflict = option(
         "fail",

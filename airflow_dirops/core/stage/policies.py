@@ -18,7 +18,9 @@ Replaceable = Literal["unmanaged", "other_stage"]
 Durability = Literal["full", "process"]
 Join = Literal["inner", "outer", "strict"]
 OnConflict = Literal["fail", "newest", "last"]
+Publish = Literal["commit", "hold"]
 
+_MOST_HOURS = 24 * 366 * 100
 # Of a handful of results half are gone soon.
 _ENOUGH_TO_JUDGE = 20
 
@@ -84,6 +86,8 @@ def _findings(options: Mapping[str, Any]) -> Iterator[str]:
         yield f"file_retries={retries!r} is no count"
     if (timeout := options["file_timeout"]) is not None and not (_is_number(timeout, int | float) and timeout > 0):
         yield f"file_timeout={timeout!r} is no number of seconds"
+    if not (_is_number(hours := options["hold_hours"], int | float) and 0 < hours <= _MOST_HOURS):
+        yield f"hold_hours={hours!r} is no number of hours, of a hundred years at most"
     yield from _not_replaceable(options["may_replace"])
     yield from _uncountable(options)
 
@@ -112,6 +116,17 @@ def _is_budget(budget: int | str | None) -> bool:
         return isinstance(budget, str) and 0 <= _percentage(budget) <= 100
     except ValueError:
         return False
+
+
+def share_of(text: str) -> float:
+    """A percentage as a number from 0 to 1.
+
+    :raises ValueError: if it is none.
+    """
+    share = _percentage(text) / 100
+    if not 0 <= share <= 1:
+        raise ValueError(text)
+    return share
 
 
 def _percentage(text: str) -> float:

@@ -13,7 +13,7 @@ from airflow_dirops.core.errors import ArgumentRefused
 from airflow_dirops.core.format.members import text_problem
 from airflow_dirops.core.format.pins import Pin
 from airflow_dirops.core.messages.shown import shown
-from airflow_dirops.core.stage.agreement import ROLES, check_agreement
+from airflow_dirops.core.stage.agreement import ROLES, check_agreement, checks_of
 from airflow_dirops.core.stage.dimensions import check_dimensions
 from airflow_dirops.core.stage.functions import UserFunction
 from airflow_dirops.core.stage.locations import SourceLike, checked_path, checked_source
@@ -41,6 +41,7 @@ class Stage(StageOptions):
     aggregate: Callable[..., Any] | None = None
     sources: tuple[str | Pin | Partitions, ...] = field(init=False, default=())
     functions: tuple[UserFunction, ...] = field(init=False, default=())
+    checks: tuple[UserFunction, ...] = field(init=False, default=())
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "target", checked_path("target", self.target))
@@ -51,6 +52,7 @@ class Stage(StageOptions):
         self._settle_sources()
         given = {name: getattr(self, name) for name in (*OPTIONS, "source", *ROLES)}
         object.__setattr__(self, "functions", check_agreement(given))
+        object.__setattr__(self, "checks", checks_of(self.check))
         if findings := list(self._unwritable()):
             raise ArgumentRefused("this stage cannot run", findings)
 

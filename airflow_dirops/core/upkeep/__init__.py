@@ -9,6 +9,7 @@ from airflow_dirops.core.upkeep.adopt import adopt, adoption_of
 from airflow_dirops.core.upkeep.clean import Cleaned, clean
 from airflow_dirops.core.upkeep.failures import FailedInput, Failures, list_failures
 from airflow_dirops.core.upkeep.history import list_snapshots
+from airflow_dirops.core.upkeep.publishing import list_held, list_rejections, publish, reject
 from airflow_dirops.core.upkeep.remains import is_tried, what_is_left
 from airflow_dirops.core.upkeep.repair import Repaired, repair
 from airflow_dirops.core.upkeep.rollback import rollback
@@ -26,7 +27,11 @@ __all__ = [
     "clean",
     "is_tried",
     "list_failures",
+    "list_held",
+    "list_rejections",
     "list_snapshots",
+    "publish",
+    "reject",
     "repair",
     "rollback",
     "verify",

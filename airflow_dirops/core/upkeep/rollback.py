@@ -15,7 +15,7 @@ from airflow_dirops.core.snapshot.reader import Snapshot
 from airflow_dirops.core.upkeep.door import Target, door_to_change
 from airflow_dirops.core.upkeep.history import current_of, in_order
 from airflow_dirops.core.upkeep.restoring import restore, upkeep_claim
-from airflow_dirops.core.upkeep.verify import Finding, verify_snapshot
+from airflow_dirops.core.upkeep.verify import told, verify_snapshot
 
 log = logger(__name__)
 
@@ -89,13 +89,9 @@ def _open_whole(kept: Kept) -> Snapshot:
         snapshot.close()
         raise SnapshotDamaged(
             f"the retired snapshot {kept.name!r} is not what its manifest says; choose another one",
-            first_few(findings, _MAX_FINDINGS, _told).findings(),
+            first_few(findings, _MAX_FINDINGS, told).findings(),
         )
     return snapshot
-
-
-def _told(finding: Finding) -> str:
-    return f"{finding.path!r} is {finding.problem}: {finding.detail}"
 
 
 def _not_kept(place: Place, wanted: str, retired: list[Kept]) -> str:

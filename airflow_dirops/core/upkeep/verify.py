@@ -121,3 +121,8 @@ def _difference(snapshot: Snapshot, entry: Entry, *, deep: bool) -> str | None:
     if deep and not snapshot.has_digest(entry.path, entry.digest):
         return "its digest differs"
     return None
+
+
+def told(finding: Finding) -> str:
+    """A finding in a sentence."""
+    return f"{finding.path!r} is {finding.problem}: {finding.detail}"

@@ -37,6 +37,7 @@ from airflow_dirops.core.rules.replacing import (
     refuse_sibling,
     refuse_unmanaged,
 )
+from airflow_dirops.core.stage.policies import Replaceable
 from airflow_dirops.core.stage.retention import Retention
 from airflow_dirops.testing.places.faults import Fault, stumbling
 from airflow_dirops.testing.places.memory_claim import MemoryClaim
@@ -137,6 +138,14 @@ class MemoryPlace(MemoryTarget):
                     kept.append(MemoryKept(content.manifest(self.name), is_current, self.name, content))
         return kept
 
+    def list_held(self) -> list[MemoryOnHold]:
+        held = [
+            MemoryOnHold(area.content.manifest(self.name), False, self.name, area.content, hold.until, hold.may_replace)
+            for area in self.store.areas.values()
+            if (hold := area.on_hold) and hold.snapshot == area.sealed
+        ]
+        return held[::-1]
+
     def finish_what_crashed(self, who: str) -> None:
         """A commit here is one step."""
 
@@ -205,6 +214,14 @@ class MemoryKept:
 
     def hold(self) -> MemoryHeld:
         return MemoryHeld(self.content, self.name)
+
+
+@dataclass(frozen=True)
+class MemoryOnHold(MemoryKept):
+    """See :class:`~airflow_dirops.core.place.held.OnHold`."""
+
+    until: float
+    may_replace: tuple[Replaceable, ...]
 
 
 def _owner(attempt: Attempt, fingerprint: str, *, full: bool, shard: int | None) -> Owner:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from hashlib import sha256
 from io import BufferedReader, BytesIO, RawIOBase
@@ -21,7 +21,7 @@ from airflow_dirops.core.errors import (
     ManifestDamaged,
     SnapshotExpired,
 )
-from airflow_dirops.core.format.control import FencedRun, OpenClaim
+from airflow_dirops.core.format.control import FencedRun, Hold, OpenClaim
 from airflow_dirops.core.format.manifest import ListRecord, Manifest
 from airflow_dirops.core.format.runs import Attempt
 from airflow_dirops.core.place.claim import Committed, Lost, Terms, Unknown, Won
@@ -133,9 +133,25 @@ class MemoryClaim:
         return MemoryStaging(self.written, self._place.name, self.sorter, self._fault)
 
     def commit(self, sealed: Manifest, on_conflict: OnConflict = "fail") -> Committed:
+        return self._ended_by(lambda: self._place.swap(self.attempt, self.base, self.written, sealed, on_conflict))
+
+    def hold_sealed(self) -> MemoryHeld:
+        return MemoryHeld(self.written.content, self._place.name)
+
+    def hold_back(self, sealed: Manifest, until: float, on_conflict: OnConflict = "fail") -> Committed:
+        allowed = tuple(sorted(self._terms.may_replace))
+        hold = Hold(snapshot=sealed.snapshot, until=until, may_replace=allowed)
+        return self._ended_by(
+            lambda: self._place.hold_back(self.attempt, self.base, self.written, sealed, hold, on_conflict)
+        )
+
+    def publish(self, held: Manifest) -> Committed:
+        return self._ended_by(lambda: self._place.publish(self.attempt, held))
+
+    def _ended_by(self, step: Callable[[], None]) -> Committed:
         try:
             with stumbling(self._fault, "commit", self._place.name):
-                self._place.swap(self.attempt, self.base, self.written, sealed, on_conflict)
+                step()
         except ConflictError as error:
             return Lost(error)
         except AnswerLost as error:

@@ -14,12 +14,13 @@ from io import BufferedReader
 from pathlib import Path
 
 from airflow_dirops.core.errors import DiropsError, ManifestMissing, SnapshotDamaged
-from airflow_dirops.core.format.control import Adoption, FencedRun, OpenClaim, Owner
+from airflow_dirops.core.format.control import Adoption, FencedRun, Hold, OpenClaim, Owner, Rejection
 from airflow_dirops.core.format.entries import MANIFEST_DIRECTORY
 from airflow_dirops.core.format.journal import JournalLine
 from airflow_dirops.core.format.manifest import HEADER, Manifest, parse_header
 from airflow_dirops.core.format.triage import Decision
 from airflow_dirops.core.place.held import FileStatus, name_in, not_as_listed
+from airflow_dirops.core.rules.publishing import must_stay
 
 
 @dataclass(eq=False)
@@ -57,6 +58,7 @@ class Area:
     :param holder: the attempt that has taken what this one left.
     :param is_synced: its finished files outlive a power cut.
     :param expected: how many inputs it has said that it will go through.
+    :param on_hold: what was sealed here waits for a decision.
     """
 
     attempt: str
@@ -69,10 +71,16 @@ class Area:
     is_synced: bool = True
     notes: dict[str, bytes] = field(default_factory=dict)
     expected: int | None = None
+    on_hold: Hold | None = None
 
     @property
     def files(self) -> dict[str, bytes]:
         return self.content.files
+
+    @property
+    def sealed(self) -> str | None:
+        """The snapshot that was sealed here and is not committed."""
+        return self.content.manifest(self.attempt).snapshot if HEADER in self.files else None
 
 
 @dataclass(eq=False)
@@ -87,6 +95,7 @@ class Store:
     open_claims: dict[str, OpenClaim] = field(default_factory=dict)
     retired: list[Content] = field(default_factory=list)
     unmanaged: list[Content] = field(default_factory=list)
+    rejections: list[Rejection] = field(default_factory=list)
     accepted_removal: str | None = None
     adoption: Adoption | None = None
 
@@ -95,9 +104,10 @@ class Store:
         return {name: area for name, area in self.areas.items() if area.attempt == attempt}
 
     def drop(self, attempt: str) -> None:
-        """Remove all that an attempt left."""
-        for name in self.areas_of(attempt):
-            del self.areas[name]
+        """Remove all that an attempt left, but for what is held."""
+        for name, area in self.areas_of(attempt).items():
+            if not must_stay(area.on_hold, area.sealed, time.time()):
+                del self.areas[name]
         self.open_claims.pop(attempt, None)
 
     def cut_power(self) -> None:
@@ -106,6 +116,8 @@ class Store:
         """
         for area in self.areas.values():
             area.is_alive, area.holder = False, None
+            if area.on_hold:
+                continue
             finished = {output.path for line in area.lines for output in line.outputs}
             for path in list(area.files):
                 if path not in finished:

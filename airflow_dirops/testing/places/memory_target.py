@@ -17,11 +17,12 @@ from airflow_dirops.core.errors import (
     DiropsError,
     ManifestDamaged,
     ManifestMissing,
+    NotHeld,
     SnapshotDamaged,
     SnapshotExpired,
 )
-from airflow_dirops.core.format.control import OpenClaim
-from airflow_dirops.core.format.manifest import HEADER, Manifest
+from airflow_dirops.core.format.control import Hold, OpenClaim, Rejection
+from airflow_dirops.core.format.manifest import HEADER, Manifest, encode_header
 from airflow_dirops.core.format.runs import Attempt
 from airflow_dirops.core.format.triage import Decision
 from airflow_dirops.core.place.place import AttemptSeen, FailedInTry, FailedTry
@@ -31,7 +32,9 @@ from airflow_dirops.core.rules.ownership import (
     refuse_ended,
     refuse_superseded,
     rows_after,
+    rows_after_publishing,
 )
+from airflow_dirops.core.rules.publishing import REJECTIONS_KNOWN, refuse_moved_base
 from airflow_dirops.core.rules.replacing import (
     refuse_conflict,
     refuse_sibling,
@@ -171,8 +174,24 @@ class MemoryTarget:
 
     def sealed_by(self, attempt: str) -> set[str]:
         """The snapshots that an attempt's processes have sealed and not committed."""
-        areas = self.store.areas_of(attempt).values()
-        return {area.content.manifest(self.name).snapshot for area in areas if HEADER in area.files}
+        return {area.sealed for area in self.store.areas_of(attempt).values() if area.sealed}
+
+    def rejections(self) -> list[Rejection]:
+        return list(self.store.rejections)
+
+    def reject(self, rejection: Rejection) -> None:
+        self.on_hold(rejection.snapshot).on_hold = None
+        self.store.rejections = [*self.store.rejections, rejection][-REJECTIONS_KNOWN:]
+
+    def on_hold(self, snapshot: str) -> Area:
+        """Where a held snapshot lies.
+
+        :raises NotHeld: if it is not held.
+        """
+        for area in self.store.areas.values():
+            if area.on_hold and area.on_hold.snapshot == area.sealed == snapshot:
+                return area
+        raise NotHeld(f"snapshot {snapshot} of the target {self.name!r} is not held any more; run its stage again")
 
     def leave_open(self, attempt: Attempt, claim: OpenClaim) -> None:
         fence = self.store.fence
@@ -185,12 +204,35 @@ class MemoryTarget:
     def swap(
         self, attempt: Attempt, base: Manifest | None, written: Area, sealed: Manifest, on_conflict: OnConflict
     ) -> None:
-        store, current = self.store, self.manifest()
-        refuse_superseded(self.name, attempt, store.fence)
-        refuse_ended(self.name, attempt, store.fence, current, self.sealed_by(attempt.id))
-        refuse_sibling(self.name, attempt.run, current.attempt if current else None, store.fence)
+        current = self._still_claimed(attempt)
         refuse_conflict(self.name, attempt, base, current, sealed, on_conflict)
-        store.fence |= rows_after(attempt, store.fence, current, sealed.snapshot)
+        self.store.fence |= rows_after(attempt, self.store.fence, current, sealed.snapshot)
+        self._put_in_place(written, current)
+
+    def hold_back(
+        self, attempt: Attempt, base: Manifest | None, written: Area, sealed: Manifest, hold: Hold, asked: OnConflict
+    ) -> None:
+        refuse_conflict(self.name, attempt, base, self._still_claimed(attempt), sealed, asked)
+        written.on_hold = hold
+
+    def publish(self, attempt: Attempt, sealed: Manifest) -> None:
+        current, area = self._still_claimed(attempt), self.on_hold(sealed.snapshot)
+        refuse_moved_base(self.name, area.content.manifest(self.name), current)
+        area.files[HEADER] = encode_header(sealed)
+        self.store.fence |= rows_after_publishing(attempt, self.store.fence, current, sealed)
+        self._put_in_place(area, current)
+        area.on_hold = None
+        self.store.drop(area.attempt)
+
+    def _still_claimed(self, attempt: Attempt) -> Manifest | None:
+        fence, current = self.store.fence, self.manifest()
+        refuse_superseded(self.name, attempt, fence)
+        refuse_ended(self.name, attempt, fence, current, self.sealed_by(attempt.id))
+        refuse_sibling(self.name, attempt.run, current.attempt if current else None, fence)
+        return current
+
+    def _put_in_place(self, written: Area, current: Manifest | None) -> None:
+        store = self.store
         store.adoption = None
         replaced, store.current = store.current, written.content
         written.content, written.lines = Content(), []

@@ -9,6 +9,7 @@ import pytest
 from airflow_dirops.testing.places.adoptions import AdoptionTests
 from airflow_dirops.testing.places.claims import ClaimTests
 from airflow_dirops.testing.places.commits import CommitTests
+from airflow_dirops.testing.places.holds import HoldTests
 from airflow_dirops.testing.places.open_claims import OpenClaimTests
 from airflow_dirops.testing.places.readers import ReaderTests
 from airflow_dirops.testing.places.sharing import SharingTests
@@ -23,7 +24,15 @@ if TYPE_CHECKING:
 
 
 class PlaceTests(
-    ClaimTests, OpenClaimTests, SharingTests, AdoptionTests, StagingTests, CommitTests, ReaderTests, UpkeepTests
+    ClaimTests,
+    OpenClaimTests,
+    SharingTests,
+    AdoptionTests,
+    StagingTests,
+    CommitTests,
+    HoldTests,
+    ReaderTests,
+    UpkeepTests,
 ):
     """Subclass it, make an empty place, and pytest runs the contract on it::
 

@@ -10,13 +10,13 @@ from typing import NamedTuple
 from fastapi import APIRouter
 from fastapi.responses import HTMLResponse
 
-from airflow_dirops.core import Comparison, DiffedEntry, Manifest, Snapshot, list_snapshots
+from airflow_dirops.core import Comparison, DiffedEntry, Manifest, Snapshot
 from airflow_dirops.core.errors import DiropsError
 from airflow_dirops.core.format.members import is_id
 from airflow_dirops.web.access import Asking
 from airflow_dirops.web.asked import Address
 from airflow_dirops.web.opening import Location, Refusal, locate, opened
-from airflow_dirops.web.pages.frame import frame_of
+from airflow_dirops.web.pages.frame import frame_of, kept_at
 from airflow_dirops.web.pages.sheet import SMALL
 from airflow_dirops.web.previews.decoding import answers_to
 from airflow_dirops.web.previews.kinds import kind_of
@@ -44,9 +44,7 @@ def diff(asked: Address, visitor: Asking) -> HTMLResponse:
     with opened(location, visitor, asked.snapshot) as after, ExitStack() as stack:
         frame = frame_of(location, asked, after, visitor)
         kept = [
-            each.manifest
-            for each in list_snapshots(location.path)
-            if each.manifest.snapshot != after.manifest.snapshot and visitor.may_read(each.manifest.attempt.dag_id)
+            each.manifest for each in kept_at(location, visitor) if each.manifest.snapshot != after.manifest.snapshot
         ]
         place = _other(location, asked.other, after.manifest)
         if place is None:

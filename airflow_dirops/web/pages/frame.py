@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
 from markupsafe import Markup, escape
 
-from airflow_dirops.core import Manifest, PartitionStatus, Snapshot
+from airflow_dirops.core import Kept, Manifest, OnHold, PartitionStatus, Snapshot, list_held, list_snapshots
+from airflow_dirops.core.errors import DiropsError, ManifestMissing
+from airflow_dirops.core.format.runs import shown_time
+from airflow_dirops.core.messages.commands import dirops_command
 from airflow_dirops.web.access import Visitor
 from airflow_dirops.web.asked import Asked
 from airflow_dirops.web.opening import Location
@@ -22,6 +26,20 @@ class Tab(NamedTuple):
     page: str
     title: str
     number: int | None = None
+
+
+class Waiting(NamedTuple):
+    """A snapshot that is held.
+
+    :param until: when its time is over, UTC.
+    :param publish: the command that does it.
+    :param reject: likewise.
+    """
+
+    manifest: Manifest
+    until: str
+    publish: str
+    reject: str
 
 
 def frame_of(location: Location, asked: Asked, snapshot: Snapshot, visitor: Visitor) -> dict[str, Any]:
@@ -40,6 +58,7 @@ def frame_of(location: Location, asked: Asked, snapshot: Snapshot, visitor: Visi
         "state": None,
         "detail": "",
         "is_pinned": bool(asked.snapshot),
+        "held": waiting_at(location, visitor),
         "here": location.fields._replace(snapshot=asked.snapshot),
         "may_trigger": visitor.may_trigger(manifest.attempt.dag_id),
         "task": task_address(manifest),
@@ -72,11 +91,37 @@ def frame_without(
         "state": partition.state if partition else "absent",
         "detail": partition.detail if partition else "",
         "is_pinned": False,
+        "held": waiting_at(location, visitor),
         "here": location.fields,
         "may_trigger": visitor.may_trigger(dag_id),
         "task": None,
         "tabs": [Tab("failures", "Failures"), Tab("progress", "Progress")],
     }
+
+
+def waiting_at(location: Location, visitor: Visitor) -> list[Waiting]:
+    """What is held of a target, as far as the visitor may read its DAG."""
+    with suppress(DiropsError):
+        held = list_held(location.path)
+        return [_waiting(location, each) for each in held if visitor.may_read(each.manifest.attempt.dag_id)]
+    return []
+
+
+def _waiting(location: Location, held: OnHold) -> Waiting:
+    which = f"--snapshot={held.manifest.snapshot}"
+    return Waiting(
+        held.manifest,
+        shown_time(held.until),
+        dirops_command("publish", location.path, options=(which,)),
+        dirops_command("reject", location.path, options=(which, "--reason=...")),
+    )
+
+
+def kept_at(location: Location, visitor: Visitor) -> list[Kept]:
+    """The snapshots of a target that are kept, likewise; none where nothing but held ones is there."""
+    with suppress(ManifestMissing):
+        return [each for each in list_snapshots(location.path) if visitor.may_read(each.manifest.attempt.dag_id)]
+    return []
 
 
 def task_address(manifest: Manifest) -> Markup | None:

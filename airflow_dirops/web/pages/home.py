@@ -34,6 +34,7 @@ LETTERS: dict[Seen, str] = {
     "quarantined": "Q",
     "stale": "S",
     "trial": "T",
+    "held": "H",
     "absent": "–",
     "failed": "×",
     "at work": "…",
@@ -47,6 +48,7 @@ MEANINGS: dict[Seen, str] = {
     "quarantined": "some inputs failed",
     "stale": "a run would make something else",
     "trial": "only the first inputs",
+    "held": "waits for somebody to publish or reject it",
     "absent": "expected, and not there",
     "failed": "not there, though a run has tried",
     "at work": "not there yet",
@@ -158,7 +160,8 @@ def _counts(partitions: Iterable[PartitionStatus]) -> Counter[State]:
 
 def _cell(partition: PartitionStatus, root: Root) -> Cell:
     seen = _seen(partition)
-    fields = Asked(root=root.name, target=_relative(partition.target, root))
+    held = partition.held[0] if seen == "held" else ""
+    fields = Asked(root=root.name, target=_relative(partition.target, root), snapshot=held)
     page = _LEADS_TO.get(seen, "snapshot")
     return Cell(partition, seen, address(page, fields))
 

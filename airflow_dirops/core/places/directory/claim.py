@@ -64,6 +64,7 @@ class ClaimedTarget:
     :param adoption: the permission, for once, that a commit uses up.
     :param found_dead: what earlier attempts left; ours while we hold their locks.
     :param others: what other processes have in their staging areas under this claim.
+    :param published: the staging area, of another attempt, of a held snapshot that this one has published.
     """
 
     control: ControlDirectory
@@ -79,12 +80,13 @@ class ClaimedTarget:
     adoption: Adoption | None = None
     found_dead: list[DeadAttempt] = field(default_factory=list)
     others: list[LeftArea] = field(default_factory=list)
+    published: list[Path] = field(default_factory=list)
     _goes_on: bool = field(init=False, default=False)
     _looked_at: list[LeftArea] = field(init=False, default_factory=list)
 
     @property
     def tree(self) -> Path:
-        """What this process would make the target."""
+        """What this process writes."""
         return self.control.tree_of(self.directory.name)
 
     @property
@@ -175,11 +177,11 @@ class ClaimedTarget:
         try:
             with storage_errors("clearing up behind", self.directory):
                 self._discard_area(self.directory)
-                for attempt in self.found_dead:
-                    attempt.discard()
+                for area in (area.where for attempt in self.found_dead for area in attempt.areas):
+                    self._discard_area(area)
                 others = [area for area in areas_of(self.control.attempts, self.attempt.id) if area != self.directory]
-                if others:
-                    self._discard_others(others)
+                if others or self.published:
+                    self._discard_others([*others, *self.published])
         except DiropsError as error:
             log.warning("%s; the next run of this stage removes what is left of this one", error)
 

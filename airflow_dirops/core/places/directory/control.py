@@ -23,7 +23,7 @@ from airflow_dirops.core.disk.durable import sync_directory
 from airflow_dirops.core.disk.held import is_absence, look_anew
 from airflow_dirops.core.disk.permissions import share
 from airflow_dirops.core.errors import ManifestDamaged, StorageError, TargetRefused, storage_errors
-from airflow_dirops.core.format.control import AcceptedRemoval, Adoption, FencedRun, Intent
+from airflow_dirops.core.format.control import AcceptedRemoval, Adoption, FencedRun, Intent, Rejection
 from airflow_dirops.core.format.entries import CONTROL_DIRECTORY
 from airflow_dirops.core.messages.shown import logger
 from airflow_dirops.core.places.directory import lock
@@ -35,8 +35,9 @@ _FENCE = "fence.json"
 _INTENT = "intent.json"
 _ACCEPTED_REMOVAL = "accepted-removal.json"
 _ADOPTION = "adoption.json"
+_REJECTIONS = "rejections.json"
 TRIAGE = "triage.jsonl"
-_DOCUMENTS = frozenset({_FENCE, _INTENT, _ACCEPTED_REMOVAL, _ADOPTION, TRIAGE})
+_DOCUMENTS = frozenset({_FENCE, _INTENT, _ACCEPTED_REMOVAL, _ADOPTION, _REJECTIONS, TRIAGE})
 
 log = logger(__name__)
 
@@ -58,6 +59,7 @@ class ControlDirectory:
         self._intent = self.path / _INTENT
         self._accepted_removal = self.path / _ACCEPTED_REMOVAL
         self._adoption = self.path / _ADOPTION
+        self._rejections = self.path / _REJECTIONS
         self._rooms = (self.attempts, self.retired, self.removing)
         self._fence_is_lost = False
 
@@ -191,6 +193,16 @@ class ControlDirectory:
     def forget_adoption(self) -> None:
         with storage_errors("removing", self._adoption):
             self._adoption.unlink(missing_ok=True)
+
+    def write_rejections(self, rejections: list[Rejection]) -> None:
+        replace_document(self._rejections, msgspec.json.encode(rejections))
+        sync_directory(self.path)
+
+    def read_rejections(self) -> list[Rejection]:
+        """What was rejected; where that cannot be read, nothing that is known."""
+        with suppress(ManifestDamaged):
+            return read_document(self._rejections, list[Rejection]) or []
+        return []
 
     def holds_nothing(self) -> bool:
         """Whether all that lies here are claims that came to nothing, as of a stage that was skipped.

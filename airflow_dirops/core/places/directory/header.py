@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from airflow_dirops.core.disk.durable import sync_directory, write_file
 from airflow_dirops.core.disk.held import HeldDirectory, is_absence, is_damage, look_anew, read_at_most
 from airflow_dirops.core.errors import ManifestDamaged, ManifestMissing, ManifestTooNew, StorageError, storage_errors
-from airflow_dirops.core.format.manifest import HEADER, MAX_HEADER_BYTES, Manifest, parse_header, remedy
+from airflow_dirops.core.format.manifest import HEADER, MAX_HEADER_BYTES, Manifest, encode_header, parse_header, remedy
 
 
 def read_manifest(target: Path) -> Manifest:
@@ -27,6 +28,22 @@ def snapshot_in(tree: Path) -> str | None:
         return read_manifest(tree).snapshot
     except (ManifestMissing, ManifestDamaged, ManifestTooNew):
         return None
+
+
+def replace_header(area: Path, manifest: Manifest) -> None:
+    """Give a sealed tree another header, in one step; it keeps the time of the one before, by which files are judged.
+
+    :param area: the staging area that the tree lies in.
+    """
+    fresh, header = area / "header.json", area / "tree" / HEADER
+    with storage_errors("replacing", header):
+        before = os.stat(header, follow_symlinks=False)
+        fresh.unlink(missing_ok=True)
+        write_file(fresh, encode_header(manifest))
+        os.chmod(fresh, before.st_mode & 0o777)
+        os.utime(fresh, ns=(before.st_atime_ns, before.st_mtime_ns))
+        os.replace(fresh, header)
+    sync_directory(header.parent)
 
 
 def hold_snapshot(path: Path) -> HeldDirectory:

@@ -15,9 +15,9 @@ from typing import BinaryIO, Self
 from airflow_dirops.core.disk.removal import Concerns, concerns
 from airflow_dirops.core.disk.sorting import Sorter
 from airflow_dirops.core.errors import CommitUnknown, ConflictError, DiropsError, StorageError, TransientError
-from airflow_dirops.core.format.control import Adoption
+from airflow_dirops.core.format.control import Adoption, Rejection
 from airflow_dirops.core.format.manifest import ListRecord, Manifest
-from airflow_dirops.core.format.runs import Attempt
+from airflow_dirops.core.format.runs import Attempt, shown_time
 from airflow_dirops.core.format.triage import Decision
 from airflow_dirops.core.messages.shown import logger
 from airflow_dirops.core.place.claim import Committed, Lost, Terms, Unknown, Won
@@ -25,12 +25,13 @@ from airflow_dirops.core.place.place import AttemptSeen, Cleaned, FailedTry
 from airflow_dirops.core.places.directory.adopting import adopt, adoption_of
 from airflow_dirops.core.places.directory.alive import LeftAlone
 from airflow_dirops.core.places.directory.claim import ClaimedTarget, claim_target
-from airflow_dirops.core.places.directory.commit import commit
+from airflow_dirops.core.places.directory.commit import commit, hold_back, publish
 from airflow_dirops.core.places.directory.control import ControlDirectory
 from airflow_dirops.core.places.directory.dead import LeftArea
 from airflow_dirops.core.places.directory.header import read_manifest
 from airflow_dirops.core.places.directory.holding import HeldSnapshot, hold, hold_current, hold_pinned
 from airflow_dirops.core.places.directory.notes import open_note, path_of_note, write_note
+from airflow_dirops.core.places.directory.on_hold import list_on_hold, reject
 from airflow_dirops.core.places.directory.overlay import check_not_in_lower_layer
 from airflow_dirops.core.places.directory.preflight import check_target, make_writable, read_base
 from airflow_dirops.core.places.directory.recovery import describe_left, finish_swap, take_dead
@@ -44,7 +45,7 @@ from airflow_dirops.core.places.directory.triage import (
     read_triage,
 )
 from airflow_dirops.core.places.directory.watching import look_at_attempts
-from airflow_dirops.core.stage.policies import Durability, OnConflict
+from airflow_dirops.core.stage.policies import Durability, OnConflict, Replaceable
 from airflow_dirops.core.stage.retention import Retention
 from airflow_dirops.core.staging.area import StagingArea
 
@@ -123,6 +124,18 @@ class DirectoryPlace:
         retired = (_look(path, is_current=False) for path in list_retired(self._control))
         return [kept for kept in (current, *retired) if kept is not None]
 
+    def list_held(self) -> list[OnHoldDirectory]:
+        return [
+            OnHoldDirectory(each.manifest, False, str(each.area / "tree"), each.hold.until, each.hold.may_replace)
+            for each in list_on_hold(self._control)
+        ]
+
+    def reject(self, rejection: Rejection) -> None:
+        reject(self._control, rejection)
+
+    def rejections(self) -> list[Rejection]:
+        return self._control.read_rejections()
+
     def finish_what_crashed(self, who: str) -> None:
         if not self._control.path.is_dir():
             return
@@ -157,6 +170,11 @@ class DirectoryPlace:
         with concerns(log, left) as found:
             orphans = _discard_orphans(control, left, found)
             expired = drop_expired(control, retention, found)
+        left += [
+            f"snapshot {each.hold.snapshot} is held until {shown_time(each.hold.until)}, unless it is published or "
+            "rejected before"
+            for each in list_on_hold(control)
+        ]
         return Cleaned(orphans, expired, list_unmanaged(control), list_foreign(control), left)
 
 
@@ -231,8 +249,20 @@ class DirectoryClaim:
         return StagingArea(claimed.directory, claimed.alive.touch, durability=durability, target=claimed.target)
 
     def commit(self, sealed: Manifest, on_conflict: OnConflict = "fail") -> Committed:
+        return self._ended_by(lambda: commit(self._claimed, sealed, on_conflict))
+
+    def hold_sealed(self) -> HeldSnapshot:
+        return hold(self._claimed.tree)
+
+    def hold_back(self, sealed: Manifest, until: float, on_conflict: OnConflict = "fail") -> Committed:
+        return self._ended_by(lambda: hold_back(self._claimed, sealed, until, on_conflict))
+
+    def publish(self, held: Manifest) -> Committed:
+        return self._ended_by(lambda: publish(self._claimed, held))
+
+    def _ended_by(self, step: Callable[[], None]) -> Committed:
         try:
-            commit(self._claimed, sealed, on_conflict)
+            step()
         except ConflictError as error:
             return Lost(error)
         except CommitUnknown as error:
@@ -257,6 +287,14 @@ class KeptDirectory:
 
     def hold(self) -> HeldSnapshot:
         return hold(Path(self.name))
+
+
+@dataclass(frozen=True)
+class OnHoldDirectory(KeptDirectory):
+    """A snapshot that waits for a decision; see :class:`~airflow_dirops.core.place.held.OnHold`."""
+
+    until: float
+    may_replace: tuple[Replaceable, ...]
 
 
 def _look(path: Path, *, is_current: bool) -> KeptDirectory | None:

@@ -19,6 +19,7 @@ from airflow_dirops.core.places.directory.areas import id_in, list_attempts, lis
 from airflow_dirops.core.places.directory.control import ControlDirectory
 from airflow_dirops.core.places.directory.dead import DeadAttempt, LeftArea, release_all
 from airflow_dirops.core.places.directory.header import read_manifest, snapshot_in
+from airflow_dirops.core.places.directory.on_hold import must_be_kept
 from airflow_dirops.core.places.directory.open_claims import OpenClaims
 from airflow_dirops.core.places.directory.retention import retire
 from airflow_dirops.core.rules.ownership import is_dead
@@ -81,7 +82,7 @@ def _take(
         for area in areas:
             keep_swapped_out(control, area)
         release.pop_all()
-    return DeadAttempt(control, attempt, [LeftArea(area, is_given_up=True) for area in areas], locks)
+    return DeadAttempt(control, attempt, [LeftArea(area, is_given_up=not must_be_kept(area)) for area in areas], locks)
 
 
 def sort_out(

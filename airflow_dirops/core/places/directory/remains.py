@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from itertools import chain
@@ -16,8 +17,10 @@ from airflow_dirops.core.place.place import FailedInTry, FailedTry
 from airflow_dirops.core.places.directory.areas import list_attempts
 from airflow_dirops.core.places.directory.control import ControlDirectory
 from airflow_dirops.core.places.directory.header import snapshot_in
+from airflow_dirops.core.places.directory.on_hold import list_on_hold
 from airflow_dirops.core.places.directory.preflight import last_changed
 from airflow_dirops.core.places.directory.retention import list_retired
+from airflow_dirops.core.rules.publishing import is_open
 from airflow_dirops.core.staging.journal import read_journal
 
 _MAX_NAMED = 3
@@ -51,6 +54,10 @@ def what_is_left(target: str | os.PathLike[str]) -> str:
     with suppress(DiropsError, OSError):
         if (adoption := control.read_adoption()) and adoption.is_for(None, last_changed(control.target)):
             return f"; {adoption}"
+    with suppress(DiropsError, OSError):
+        if held := [each for each in list_on_hold(control) if is_open(each.hold.until, time.time())]:
+            which = f"snapshot {held[0].hold.snapshot} is" if len(held) == 1 else f"{len(held)} snapshots are"
+            return f"; {which} held, and waits for somebody to publish it: {dirops_command('publish', target)}"
     with suppress(DiropsError, OSError):
         if found := newest_failed_try(control):
             return f"; the last try committed nothing: {_described(found.inputs)}: {dirops_command('failures', target)}"

@@ -21,6 +21,7 @@ from airflow_dirops.core.messages.shown import logger
 from airflow_dirops.core.places.directory.areas import id_in, list_own
 from airflow_dirops.core.places.directory.control import ControlDirectory
 from airflow_dirops.core.places.directory.header import snapshot_in
+from airflow_dirops.core.places.directory.on_hold import must_be_kept
 from airflow_dirops.core.places.directory.open_claims import OpenClaims
 from airflow_dirops.core.stage.retention import KEEP_HOURS, KEEP_SNAPSHOTS, Retention
 
@@ -116,8 +117,12 @@ def discard(control: ControlDirectory, directory: Path, found: Concerns | None =
 
     :func:`remove_rest` deletes it, once no file in it is held open: FUSE and NFS keep such a file under another name.
 
+    What lies beside a held snapshot stays, until that is decided or its time is over.
+
     :returns: whether it is out of sight.
     """
+    if must_be_kept(directory):
+        return False
     with ExitStack() as stack:
         found = found or stack.enter_context(concerns(log))
         try:

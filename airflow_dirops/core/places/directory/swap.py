@@ -24,21 +24,21 @@ from airflow_dirops.core.places.directory.retention import retire, retirement_pl
 log = logger(__name__)
 
 
-def swap(claim: ClaimedTarget, snapshot: str) -> None:
-    """Put the tree of a claim's attempt in the place of its target. Under the lock.
+def swap(claim: ClaimedTarget, area: Path, snapshot: str) -> None:
+    """Put the tree in a staging area in the place of a claim's target. Under the lock.
 
     :param snapshot: the id of the snapshot in that tree.
     :raises TargetConflict: if something that is not ours appeared there, or the file system lied.
     :raises StorageError: if the file system refused; the target is as it was.
     :raises CommitUnknown: if what happened cannot be seen, or may not last.
     """
-    target, tree = claim.target, claim.tree
+    target, tree = claim.target, area / "tree"
     try:
         if is_vacant(target):
             # Onto an absent or empty directory only: the kernel refuses any other.
             tree.rename(target)
         else:
-            _replace(claim, tree, snapshot)
+            _replace(claim, area, snapshot)
     except StorageError:
         raise
     except OSError as error:
@@ -54,12 +54,12 @@ def swap(claim: ClaimedTarget, snapshot: str) -> None:
     _read_back(target, snapshot)
 
 
-def keep_replaced(claim: ClaimedTarget, before: Manifest | None) -> None:
-    """Retire what a swap left in the attempt's tree. The commit stands, whatever happens here.
+def keep_replaced(claim: ClaimedTarget, area: Path, before: Manifest | None) -> None:
+    """Retire what a swap left in the staging area. The commit stands, whatever happens here.
 
     :param before: what the target held before the swap.
     """
-    replaced = claim.tree
+    replaced = area / "tree"
     if not replaced.exists():
         return
     try:
@@ -80,17 +80,17 @@ def _refused(target: Path, error: OSError) -> Exception:
     return StorageError("putting the new snapshot in place of", target, error)
 
 
-def _replace(claim: ClaimedTarget, tree: Path, snapshot: str) -> None:
+def _replace(claim: ClaimedTarget, area: Path, snapshot: str) -> None:
     if snapshot_in(claim.target) is None:
         was_changed = claim.let_as_of is not None and last_changed(claim.target) != claim.let_as_of
         if was_changed or not claim.replaces_unmanaged:
             raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(claim.target))
-        write_file(mark_of_unmanaged(claim.directory), b"")
-        sync_directory(claim.directory)
+        write_file(mark_of_unmanaged(area), b"")
+        sync_directory(area)
     try:
-        exchange(tree, claim.target)
+        exchange(area / "tree", claim.target)
     except ExchangeUnsupported:
-        _swap_by_two_renames(claim.control, claim.directory.name, snapshot)
+        _swap_by_two_renames(claim.control, area.name, snapshot)
 
 
 def _swap_by_two_renames(control: ControlDirectory, area: str, snapshot: str) -> None:
