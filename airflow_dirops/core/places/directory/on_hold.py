@@ -17,12 +17,14 @@ import msgspec
 
 from airflow_dirops.core.disk.documents import read_document, replace_document
 from airflow_dirops.core.disk.durable import sync_directory
+from airflow_dirops.core.disk.removal import Concerns
 from airflow_dirops.core.errors import (
     DiropsError,
     ManifestDamaged,
     ManifestMissing,
     ManifestTooNew,
     NotHeld,
+    StorageError,
     storage_errors,
 )
 from airflow_dirops.core.format.control import Hold, Rejection
@@ -77,9 +79,12 @@ def must_be_kept(area: Path) -> bool:
     return found is not None and must_stay(found.hold, found.manifest.snapshot, time.time())
 
 
-def list_on_hold(control: ControlDirectory) -> list[HeldArea]:
-    """What is held, the latest first; also what has run out of time and is still there."""
-    return list(_iter_on_hold(control))
+def list_on_hold(control: ControlDirectory, found: Concerns | None = None) -> list[HeldArea]:
+    """What is held, the latest first; also what has run out of time and is still there.
+
+    :param found: is told of what cannot be looked at; without it, that is an error.
+    """
+    return list(_iter_on_hold(control, found))
 
 
 def find_on_hold(control: ControlDirectory, snapshot: str) -> HeldArea:
@@ -110,11 +115,18 @@ def reject(control: ControlDirectory, rejection: Rejection) -> None:
         sync_directory(area)
 
 
-def _iter_on_hold(control: ControlDirectory) -> Iterator[HeldArea]:
+def _iter_on_hold(control: ControlDirectory, found: Concerns | None = None) -> Iterator[HeldArea]:
     for _, areas in reversed(list_attempts(control.attempts)):
         for area in areas:
-            if (found := on_hold_in(area)) is not None:
-                yield found
+            try:
+                held = on_hold_in(area)
+            except StorageError as error:
+                if found is None:
+                    raise
+                found.note("could not look for a held snapshot in", area, error)
+                continue
+            if held is not None:
+                yield held
 
 
 def _is_own_directory(path: Path) -> bool:
