@@ -27,12 +27,16 @@ from airflow_dirops.core.errors import (
 )
 from airflow_dirops.core.format.control import Hold, Rejection
 from airflow_dirops.core.format.manifest import Manifest
+from airflow_dirops.core.messages.shown import logger
 from airflow_dirops.core.places.directory.areas import id_in, list_attempts
 from airflow_dirops.core.places.directory.control import ControlDirectory
 from airflow_dirops.core.places.directory.header import read_manifest
 from airflow_dirops.core.rules.publishing import REJECTIONS_KNOWN, must_stay
 
 _HOLD = "hold.json"
+_MOST_TOLD = 3
+
+log = logger(__name__)
 
 
 @dataclass(frozen=True)
@@ -78,18 +82,29 @@ def must_be_kept(area: Path) -> bool:
 
 
 def list_on_hold(control: ControlDirectory) -> list[HeldArea]:
-    """What is held, the latest first; also what has run out of time and is still there."""
-    return list(_iter_on_hold(control))
+    """What is held, the latest first; also what has run out of time and is still there.
+
+    What cannot be looked at stops nothing else, and is warned of.
+    """
+    unseen: list[DiropsError] = []
+    found = list(_iter_on_hold(control, unseen))
+    for error in unseen[:_MOST_TOLD]:
+        log.warning("%s; what may be held there is not listed", error)
+    return found
 
 
 def find_on_hold(control: ControlDirectory, snapshot: str) -> HeldArea:
     """One of them, by its id.
 
     :raises NotHeld: if it is not among them.
+    :raises StorageError: if it may be where this process cannot look.
     """
-    for found in _iter_on_hold(control):
+    unseen: list[DiropsError] = []
+    for found in _iter_on_hold(control, unseen):
         if found.hold.snapshot == snapshot:
             return found
+    if unseen:
+        raise unseen[0]
     raise NotHeld(
         f"snapshot {snapshot} of the target {str(control.target)!r} is not held any more: somebody else has decided, "
         "or its time was over; run its stage again"
@@ -110,10 +125,19 @@ def reject(control: ControlDirectory, rejection: Rejection) -> None:
         sync_directory(area)
 
 
-def _iter_on_hold(control: ControlDirectory) -> Iterator[HeldArea]:
+def _iter_on_hold(control: ControlDirectory, unseen: list[DiropsError]) -> Iterator[HeldArea]:
+    """What is held, the latest first.
+
+    :param unseen: gets why a staging area cannot be looked at.
+    """
     for _, areas in reversed(list_attempts(control.attempts)):
         for area in areas:
-            if (found := on_hold_in(area)) is not None:
+            try:
+                found = on_hold_in(area)
+            except DiropsError as error:
+                unseen.append(error)
+                continue
+            if found is not None:
                 yield found
 
 
