@@ -80,3 +80,12 @@ with DAG("mishaps", schedule=None):
         file_timeout=2,
         workers=2,
     )
+
+with DAG("shared", schedule=None):
+    DirectoryReadOperator(
+        task_id="read",
+        source="raw/shared",
+        target="interim/shared",
+        read=lambda path: Path(path).read_text(),
+        codec="text",
+    )
