@@ -101,14 +101,14 @@ class Deployment(Cluster):
             f"--{kind}=/proc/{process}/ns/{kind.replace('mount', 'mnt')}" for kind in ("net", "uts", "pid", "mount")
         ]
         belongs = [f"--reuid={who}", f"--regid={of_groups[0]}", f"--groups={','.join(map(str, of_groups))}"]
-        enter = ["nsenter", *there, f"--root=/proc/{process}/root", "--wd=/", "setpriv", *belongs]
+        enter = ["nsenter", *there, f"--root=/proc/{process}/root", "setpriv", *belongs, "env", "--chdir=/tmp"]
         return subprocess.run(
             [*enter, *command],
             env=self._environment_of(service, image),
             capture_output=True,
             text=True,
             check=False,
-            timeout=60,
+            timeout=120,
         )
 
     def stop(self, name: str) -> subprocess.Popen[bytes]:

@@ -60,11 +60,11 @@ def test_whoever_is_not_logged_in_sees_nothing(deployment: Deployment) -> None:
     with pytest.raises(ApiError, match="401"):
         Api(deployment.url).get("dags")
     with pytest.raises(HTTPError):
-        build_opener(ProxyHandler({})).open(f"{deployment.url}/plugin/dirops/dirops/", timeout=60)
+        build_opener(ProxyHandler({})).open(f"{deployment.url}/dirops/", timeout=60)
 
 
 def test_the_page_reads_the_targets_and_cannot_write_there(deployment: Deployment, read: Run) -> None:
-    ask = Request(f"{deployment.url}/plugin/dirops/dirops/", headers=deployment.api.headers)
+    ask = Request(f"{deployment.url}/dirops/", headers=deployment.api.headers)
     with build_opener(ProxyHandler({})).open(ask, timeout=60) as answer:
         assert "shapes_1.lambda" in answer.read().decode()
     refused = deployment.execute("api-server", ["touch", "/data/file"])

@@ -37,6 +37,14 @@ def test_the_snapshot_is_the_same_for_any_number_of_workers(cluster: Cluster, da
         assert {process["daemon"] for process in processes} == {executor == "CeleryExecutor"}
 
 
+def test_a_task_may_give_its_shards_to_a_pool_of_processes(cluster: Cluster, data: Path) -> None:
+    write(data / "raw/numbers", **NUMBERS)
+    run = trigger(cluster, "pooled")
+    follow(cluster, [run])
+    assert values(data / "interim/pooled") == NUMBERS
+    assert returned(cluster, run)["outcome"] == "committed"
+
+
 def as_published(target: Path) -> dict[str, bytes]:
     """The entries and their list; the header says when and by whom."""
     files = {str(path.relative_to(target)): path.read_bytes() for path in target.rglob("*") if path.is_file()}
