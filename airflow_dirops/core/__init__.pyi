@@ -21,6 +21,8 @@ from .insight.differing import Side as Side
 from .insight.lineage import MadeBy as MadeBy
 from .insight.lineage import TracedFile as TracedFile
 from .insight.plain import to_plain as to_plain
+from .insight.replanning import Replanned as Replanned
+from .insight.replanning import replanned as replanned
 from .insight.staleness import Reason as Reason
 from .insight.states import PartitionStatus as PartitionStatus
 from .insight.states import StageStatus as StageStatus

@@ -29,7 +29,7 @@ class Job:
     :param expired: retired snapshots that this job may delete.
     :param makes_anew: that the next try must commit a snapshot, even one with the same content.
     :param commits: that it makes a snapshot, and does not just find one.
-    :param whole: what another run calls, where this is only a part of one.
+    :param whole: for a stage in shards, what does all of it in one call.
     :param decided: held snapshots that this job publishes or rejects; others stay.
     """
 
@@ -47,7 +47,11 @@ class Job:
         return self.arguments | {"try_number": self.arguments.get("try_number", 1) + 1}
 
     def new_run(self) -> dict[str, Any]:
-        """Another run of the same stage."""
+        """Another run of the same stage. A plan waits for its own run, so there the next try takes it up."""
+        return self.next_try() if self.whole else self.other_run()
+
+    def other_run(self) -> dict[str, Any]:
+        """Another run of the same stage, which leaves alone what waits for this one."""
         return self.arguments | {"run": "another", "try_number": 1}
 
     def content(self, world: World) -> Content:
@@ -304,7 +308,7 @@ def left_open(world: World) -> Job:
 def sharded(world: World) -> Job:
     """One process after the other plans, works on three shards, and commits."""
     world.commit(**ONE)
-    return Job(TWO, "run_shards")
+    return Job(TWO, "run_shards", whole="run_shards")
 
 
 @scenario
@@ -312,7 +316,7 @@ def sharded_rerun(world: World) -> Job:
     """Most outputs are carried over; the try before died with two shards sealed."""
     world.commit(**ONE)
     world.crash(Strike("kill-after", 2, "seal.json"), "run_shards", **TWO | {"mark": "A"})
-    return Job(TWO | {"mark": "A", "try_number": 2}, "run_shards")
+    return Job(TWO | {"mark": "A", "try_number": 2}, "run_shards", whole="run_shards")
 
 
 @scenario

@@ -81,7 +81,7 @@ class _Zombie:
         is_same_run = successor == "next try"
         job = scenario.job
         self._other_run = job.whole or job.name
-        name, arguments = (job.name, job.next_try()) if is_same_run else (self._other_run, job.new_run())
+        name, arguments = (job.name, job.next_try()) if is_same_run else (self._other_run, job.other_run())
         self._successor = {"job": name} | arguments | PATIENCE
         self.was_stopped = self.was_refused = False
 

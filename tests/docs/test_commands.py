@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -100,6 +101,7 @@ def test_the_readmes_commands_look_after_what_its_snippet_made(workplace: Path) 
     snippet.run({"__name__": "readme"})
     write_images(workplace / "raw", 4)
     snippet.run({"__name__": "readme"})
+    _put_dags_under_git(workplace)
     named = [shlex.split(command)[1:] for command in page("README.md").commands() if command.startswith("dirops ")]
     for arguments in named:
         command = [sys.executable, "-m", "airflow_dirops", *arguments]
@@ -107,6 +109,13 @@ def test_the_readmes_commands_look_after_what_its_snippet_made(workplace: Path) 
         differs = arguments[0] == "diff"  # as diff(1) says it
         assert done.returncode == (1 if differs else 0), done.stderr
     assert len(list((workplace / "final/red_channel").glob("*.npy"))) == 3  # rolled back
+
+
+def _put_dags_under_git(workplace: Path) -> None:
+    shutil.copytree(CHECKOUT / "dags", workplace / "dags", ignore=shutil.ignore_patterns("__pycache__"))
+    identity = ("-c", "user.name=Somebody", "-c", "user.email=somebody@example.org")
+    for arguments in (("init", "--initial-branch=main"), ("add", "dags"), (*identity, "commit", "-m", "DAGs")):
+        subprocess.run(["git", *arguments], cwd=workplace, check=True, capture_output=True)
 
 
 def test_the_readme_names_every_dirops_command() -> None:
