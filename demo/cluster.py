@@ -111,6 +111,13 @@ class Cluster:
         """The process of a component, for whoever wants to put it to sleep."""
         return psutil.Process(self._processes[component].pid)
 
+    def task_log(self, path: str) -> Path:
+        """Where a task wrote its log.
+
+        :param path: below the folder of logs.
+        """
+        return self.logs / path
+
     def check(self) -> None:
         """Raise with the end of its log if a component has ended."""
         for name, process in self._processes.items():
@@ -143,13 +150,17 @@ class Cluster:
 
     def _start(self) -> None:
         self._end_all()  # of an earlier one that had no chance to clean up
+        self._since = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime())
+        self._start_components()
+        self.wait("starting Airflow", self._healthy, READY_SECONDS)
+
+    def _start_components(self) -> None:
         places = {"dags": self.dags, "data": self.data}
         write_settings(self.home, **places, port=self.port, parallelism=self.parallelism, more=self.settings)
-        self._since = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime())
         self.tell("making the database")
         self.airflow("db", "migrate")
-        self._processes = {name: self._spawn(name) for name in self.components}
-        self.wait("starting Airflow", self._healthy, READY_SECONDS)
+        for name in self.components:
+            self._processes[name] = self._spawn(name)
 
     def _stop(self) -> None:
         """Ask every component to end, then end whatever is left of them, tasks included."""

@@ -23,6 +23,13 @@ class Api:
 
     def __init__(self, url: str) -> None:
         self.url = url
+        self.headers = {"Content-Type": "application/json"}
+
+    def log_in(self, user: str, password: str) -> None:
+        """Be a user from now on, where somebody has to."""
+        body = json.dumps({"username": user, "password": password}).encode()
+        answer = self._open(Request(f"{self.url}/auth/token", body, self.headers, method="POST"))
+        self.headers["Authorization"] = f"Bearer {answer['access_token']}"
 
     def get(self, *path: str, **query: Any) -> Any:
         return self._send("GET", path, query=query)
@@ -45,8 +52,7 @@ class Api:
         where = "/api/v2/" + "/".join(quote(part, safe="") for part in path)
         target = self.url + where + (f"?{urlencode(query)}" if query else "")
         data = None if body is None else json.dumps(body).encode()
-        headers = {"Content-Type": "application/json"}
-        return self._open(Request(target, data, headers, method=method))
+        return self._open(Request(target, data, self.headers, method=method))
 
     def _open(self, request: Request, tries: int = 3) -> Any:
         try:

@@ -77,7 +77,8 @@ def tasks_of(cluster: Cluster, run: Run) -> list[Task]:
 def task_log(cluster: Cluster, task: Task) -> Path:
     """Where the task wrote its log."""
     folders = (f"{name}={task[key]}" for name, key in _LOG_FOLDERS)
-    return cluster.logs.joinpath(*folders, f"attempt={task['try_number']}.log")
+    mapped = () if task["map_index"] < 0 else (f"map_index={task['map_index']}",)
+    return cluster.task_log("/".join((*folders, *mapped, f"attempt={task['try_number']}.log")))
 
 
 def _ended(tasks: dict[str, list[Task]], run: Run) -> bool:

@@ -9,6 +9,7 @@ import ctypes
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
@@ -24,7 +25,7 @@ INSTALLED_BY = {
         *("ganesha.nfsd", "hostname", "ip", "rpc.statd", "rpcbind", "unshare"),
         "libfuse3.so.3",
     ),
-    "tests/celery/install.sh": ("pg_ctl", "redis-server"),
+    "tests/celery/install.sh": ("curl", "docker-compose", "dumb-init", "nsenter", "pg_ctl", "redis-server"),
     "tests/browser/install.sh": ("chromium",),
 }
 
@@ -58,6 +59,14 @@ def packages(group: str, *names: str) -> None:
     """Python packages of a dependency group that is not installed unless asked for."""
     if missing := [name for name in names if find_spec(name) is None]:
         _skip(", ".join(missing), f"run make setup WITH={group}")
+
+
+def tool(group: str, name: str) -> str:
+    """A program that a Python package of a dependency group brings."""
+    found = shutil.which(name, path=os.pathsep.join((f"{sys.prefix}/bin", *os.get_exec_path())))
+    if found is None:
+        _skip(name, f"run make setup WITH={group}")
+    return found
 
 
 def root(why: str) -> None:

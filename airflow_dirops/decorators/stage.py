@@ -36,7 +36,7 @@ class PerFileTask(DecoratedOperator):
     role: ClassVar[str]
     """The operator's argument that the decorated function is for."""
 
-    shallow_copy_attrs: Sequence[str] = ("python_callable", "read", "transform", "codec", "source_codec")
+    shallow_copy_attrs: Sequence[str] = ("python_callable", "read", "transform", "codec", "source_codec", "check")
 
     def __init__(self, *, python_callable: Callable[..., Any], op_args: Collection[Any] = (), **kwargs: Any) -> None:
         if op_args:

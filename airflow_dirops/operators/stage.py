@@ -41,7 +41,7 @@ class StageOperator(StageTask):
     """
 
     template_fields: Sequence[str] = TEMPLATED
-    shallow_copy_attrs: Sequence[str] = ("codec", "source_codec", "shard_executor")
+    shallow_copy_attrs: Sequence[str] = ("codec", "source_codec", "check", "shard_executor")
     path_fields = ("source", "target")
     name_fields = ("pattern",)
     ui_color: str = "#dcefe6"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping
-from contextlib import nullcontext
+from contextlib import contextmanager
 from os.path import isdir
 from socket import gethostname
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -19,13 +19,14 @@ from airflow_dirops.core.messages.shown import shown
 from airflow_dirops.core.stage.partitions import PartitionsLike
 from airflow_dirops.operators.fields import StageFields
 from airflow_dirops.runtime import events
+from airflow_dirops.runtime.children import may_have_children
 from airflow_dirops.runtime.dimensions import names_told
 from airflow_dirops.runtime.links import snapshot_address
 from airflow_dirops.runtime.paths import source_text
 from airflow_dirops.triggers.conditions import Conditions
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from concurrent.futures import Executor
     from contextlib import AbstractContextManager
 
@@ -77,11 +78,14 @@ class StageTask(StageFields):
                 options |= {"shards": self.shards, "executor": executor}
             return self._conclude(context, options, self._measured(context, options, run))
 
-    def _made_executor(self, options: Mapping[str, Any]) -> AbstractContextManager[Executor | None]:
+    @contextmanager
+    def _made_executor(self, options: Mapping[str, Any]) -> Iterator[Executor | None]:
         """What works on the shards of the stage within this task, for as long as it does."""
         if self.shard_executor is None or options["dry_run"]:
-            return nullcontext()
-        return self.shard_executor()
+            yield None
+            return
+        with may_have_children(), self.shard_executor() as executor:
+            yield executor
 
     def _begin(self, options: Mapping[str, Any]) -> None:
         """Wait for what is to be read, and say what is about to be done."""

@@ -24,7 +24,7 @@ def need_servers() -> None:
     """Skip the test where they cannot be started, or not be talked to."""
     needs.packages("celery", *PACKAGES)
     needs.programs("setpriv", "redis-server")
-    _pg_ctl()
+    pg_ctl()
 
 
 @contextmanager
@@ -47,7 +47,7 @@ def redis() -> Iterator[str]:
 def postgres() -> Iterator[str]:
     """Start a PostgreSQL with an empty database; gives its URL."""
     port = free_port()
-    programs, owner = Path(_pg_ctl()).parent, ()
+    programs, owner = Path(pg_ctl()).parent, ()
     with TemporaryDirectory() as folder:
         if OWNER:
             shutil.chown(folder, OWNER, OWNER)
@@ -92,7 +92,7 @@ def _run(folder: str, *command: str | Path, patience: float = 0) -> None:
         time.sleep(0.1)
 
 
-def _pg_ctl() -> str:
-    """Debian keeps it out of the PATH, one for each version."""
+def pg_ctl() -> str:
+    """PostgreSQL's own program, beside which the others are: Debian keeps it out of the PATH, one for each version."""
     debian = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: float(path.parts[4]))
     return needs.program("pg_ctl", among=(*map(str, reversed(debian)), *os.get_exec_path()))

@@ -12,10 +12,8 @@ from tests.cluster.sharded_runs import Sharded
 from tests.text_files import values
 
 
-def test_a_worker_is_lost_in_the_middle_of_64_shards(
-    cluster: Cluster, data: Path, tmp_path: Path, executor: str
-) -> None:
-    run = Sharded.begin(cluster, data, "sharded_64", tmp_path, 128, gated="040")
+def test_a_worker_is_lost_in_the_middle_of_64_shards(cluster: Cluster, data: Path, gate: Path, executor: str) -> None:
+    run = Sharded.begin(cluster, data, "sharded_64", gate, 128, gated="040")
     waiting = run.process()
     above = {process.pid for process in waiting.parents()}
     lost = [name for name in WORKERS[executor] if cluster.process(name).pid in above]

@@ -12,6 +12,7 @@ import pytest
 from airflow_dirops.core import read_manifest
 from demo.cluster import Cluster
 from demo.runs import ENDED, Run, follow, task_log, tasks_of, trigger
+from tests.celery.pids import process_named
 from tests.cluster.moments import as_it_is, mark_failed, state
 from tests.text_files import values, write
 
@@ -19,12 +20,6 @@ NUMBERS = {f"row_{number:02}": f"{number} {number + 1} {number + 2}" for number 
 QUICK = {f"quick_{number:02}": "quick" for number in range(40)}
 # Last in the order of keys: the quick ones are done when a worker stands at the gate.
 WAITING = {f"waits_{number}": "waits" for number in range(6)}
-
-
-@pytest.fixture
-def gate(tmp_path: Path) -> Path:
-    """Where a reader that waits leaves its process id, until there is a file ``open``."""
-    return tmp_path
 
 
 def test_the_snapshot_is_the_same_for_any_number_of_workers(cluster: Cluster, data: Path, executor: str) -> None:
@@ -40,6 +35,14 @@ def test_the_snapshot_is_the_same_for_any_number_of_workers(cluster: Cluster, da
         processes = values(data / f"interim/{workers}/processes").values()
         assert len({process["id"] for process in processes}) == workers
         assert {process["daemon"] for process in processes} == {executor == "CeleryExecutor"}
+
+
+def test_a_task_may_give_its_shards_to_a_pool_of_processes(cluster: Cluster, data: Path) -> None:
+    write(data / "raw/numbers", **NUMBERS)
+    run = trigger(cluster, "pooled")
+    follow(cluster, [run])
+    assert values(data / "interim/pooled") == NUMBERS
+    assert returned(cluster, run)["outcome"] == "committed"
 
 
 def as_published(target: Path) -> dict[str, bytes]:
@@ -110,7 +113,7 @@ def test_a_task_process_that_is_killed_leaves_no_worker_and_the_next_try_goes_on
 def stage_at(gate: Path, cluster: Cluster) -> list[psutil.Process]:
     """The processes of a stage with two workers, one of them at the gate: the task's own comes first."""
     cluster.wait("a worker at the gate", lambda: any(gate.iterdir()))
-    worker = psutil.Process(int(next(gate.iterdir()).name))
+    worker = process_named(next(gate.iterdir()).name)
     _fork_server, task_process, *_ = worker.parents()
     cluster.wait("the other worker", lambda: len(task_process.children(recursive=True)) == 3)
     return [task_process, *task_process.children(recursive=True)]

@@ -10,6 +10,7 @@ import psutil
 
 from demo.cluster import Cluster
 from demo.runs import ENDED, Run, Task, task_log, tasks_of, trigger
+from tests.celery.pids import process_named
 from tests.text_files import write
 
 
@@ -53,8 +54,7 @@ class Sharded:
     def log(self, name: str, map_index: int = -1) -> str:
         """Of the last try."""
         task = self.task(name, map_index)
-        log = task_log(self.cluster, task)
-        return (log if map_index < 0 else log.parent / f"map_index={map_index}" / log.name).read_text()
+        return task_log(self.cluster, task).read_text()
 
     def wait(self, what: str = "the run's end") -> None:
         """Wait until the run has ended, and with it all that was cleared."""
@@ -74,7 +74,7 @@ class Sharded:
         """Of the task that waits at the gate."""
         pid = self.folder / "task_pid"
         self.cluster.wait("the gated file", lambda: pid.exists() and pid.read_text(), 400)
-        return psutil.Process(int(pid.read_text()))
+        return process_named(pid.read_text())
 
     def open_gate(self) -> None:
         (self.folder / "gate").touch()

@@ -11,6 +11,7 @@ from airflow_dirops.core.errors import DiropsError, InputError
 KINDS = {
     "argument-refused",
     "attempt-superseded",
+    "check-failed",
     "commit-unknown",
     "conflict-error",
     "dangling-link",
@@ -24,6 +25,7 @@ KINDS = {
     "manifest-damaged",
     "manifest-missing",
     "manifest-too-new",
+    "not-held",
     "nothing-made",
     "plan-damaged",
     "plan-not-seen",

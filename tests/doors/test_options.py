@@ -29,6 +29,7 @@ UNUSUAL = {
     "dimensions": {"site": "berlin"},
     "retention": Retention(keep_snapshots=3),
     "max_failures": 2,
+    "check": max,
     "shard_executor": ThreadPoolExecutor,
 }
 COMPANIONS: dict[str, dict[str, Any]] = {

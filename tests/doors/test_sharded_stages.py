@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
+from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,6 +17,7 @@ from airflow.sdk.exceptions import AirflowSkipException
 
 from airflow_dirops import DirectoryReadOperator, StagedTransformOperator, dirops_params
 from airflow_dirops.core.errors import ArgumentRefused
+from tests import needs
 from tests.doors.airflow_runs import Run, Runs
 from tests.text_files import read_text, values, write
 
@@ -251,6 +255,31 @@ def test_one_task_gives_shards_to_an_executor_that_it_makes(runs: Runs, raw: Pat
     ((executor),) = used
     with pytest.raises(RuntimeError, match="after shutdown"):
         executor.submit(print)
+
+
+@contextmanager
+def dask() -> Iterator[Executor]:
+    needs.packages("dask", "dask", "distributed")
+    from distributed import Client, LocalCluster
+
+    with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster, Client(cluster) as client:
+        yield client.get_executor(pure=False)
+
+
+@pytest.mark.parametrize("make", [partial(ProcessPoolExecutor, 2), dask], ids=["processes", "dask"])
+def test_one_task_gives_shards_to_other_processes(runs: Runs, raw: Path, make: Any) -> None:
+    def who(path: str) -> str:
+        return str(os.getpid())
+
+    with DAG("elsewhere", schedule=None) as dag:
+        DirectoryReadOperator(**copy(shards=4, shard_executor=make, read=who))
+    with make():
+        pass  # what it needs is asked for outside the task, where a skip is one
+    run = runs(dag)
+    assert run.states == {"copy": "success"}
+    numbers = values(raw / "interim").values()
+    assert len(numbers) == 12
+    assert str(os.getpid()) not in numbers
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 import multiprocessing
 import os
 import time
+from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
 
@@ -79,4 +80,24 @@ with DAG("mishaps", schedule=None):
         on_error="quarantine",
         file_timeout=2,
         workers=2,
+    )
+
+with DAG("shared", schedule=None):
+    DirectoryReadOperator(
+        task_id="read",
+        source="raw/shared",
+        target="interim/shared",
+        read=lambda path: Path(path).read_text(),
+        codec="text",
+    )
+
+with DAG("pooled", schedule=None):
+    DirectoryReadOperator(
+        task_id="read",
+        source="raw/numbers",
+        target="interim/pooled",
+        read=lambda path: Path(path).read_text(),
+        codec="text",
+        shards=4,
+        shard_executor=lambda: ProcessPoolExecutor(2),
     )

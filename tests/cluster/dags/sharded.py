@@ -12,7 +12,7 @@ from airflow_dirops import DirectoryReadOperator, target_asset
 
 def read_at_gate(path, *, key, params):
     if key == params["gated"] and not Path(params["task_pid"]).exists():
-        Path(params["task_pid"]).write_text(str(os.getpgrp()))
+        Path(params["task_pid"]).write_text(f"{os.getpgrp()} {os.readlink('/proc/self/ns/pid')}")
         while not Path(params["gate"]).exists():
             time.sleep(0.1)
     if key == params["broken"] and not Path(params["mended"]).exists():

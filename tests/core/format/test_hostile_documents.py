@@ -22,7 +22,19 @@ from hypothesis import strategies as st
 from airflow_dirops.core import Retention, errors, open_snapshot, read_directory, transform_directory
 from airflow_dirops.core.places.directory.control import ControlDirectory
 from airflow_dirops.core.places.directory.place import DirectoryPlace
-from airflow_dirops.core.upkeep import adopt, adoption_of, clean, list_snapshots, repair, rollback, verify
+from airflow_dirops.core.upkeep import (
+    adopt,
+    adoption_of,
+    clean,
+    list_held,
+    list_rejections,
+    list_snapshots,
+    publish,
+    reject,
+    repair,
+    rollback,
+    verify,
+)
 from airflow_dirops.testing.places.driving import Driven, attempt_of, terms
 from airflow_dirops.triggers.conditions import Conditions
 from tests.core.directories import assert_whole, control_of, state_of, write_texts
@@ -38,6 +50,10 @@ DOCUMENTS = [
     "out/.dirops/target/intent.json",
     "out/.dirops/target/accepted-removal.json",
     "out/.dirops/target/adoption.json",
+    "out/.dirops/target/rejections.json",
+    "out/.dirops/target/attempts/{held}/hold.json",
+    "out/.dirops/target/attempts/{held}/tree/_dirops/manifest.json",
+    "out/.dirops/target/attempts/{held}/tree/_dirops/files.jsonl",
     "out/.dirops/target/lock",
     "out/.dirops/target/retired/{retired}/_dirops/manifest.json",
     "out/.dirops/target/retired/{retired}/_dirops/files.jsonl",
@@ -144,7 +160,9 @@ def _filled(value: Any, tmp: str) -> Any:
 
 @pytest.fixture(scope="module")
 def template() -> Iterator[Path]:
-    """A target with a retired snapshot, an open claim, a dead attempt, one of each list; and canaries beside it."""
+    """A target with a retired snapshot, an open claim, one that is held, one that was rejected, a dead attempt, one of
+    each list; and canaries beside it.
+    """
     tmp = Path(tempfile.mkdtemp(prefix="dirops-fuzz-"))
     write_texts(tmp / "texts", a="alpha", b="beta", s="skip", q="ill")
     write_texts(tmp / "canary", thesis="precious")
@@ -153,6 +171,11 @@ def template() -> Iterator[Path]:
         write_texts(tmp / "texts", a=text)
         stage(tmp)
     leave_open(DirectoryPlace(tmp / "out/target"))
+    for text in ("rejected", "held"):
+        write_texts(tmp / "texts", a=text)
+        stage(tmp, publish="hold")
+        if text == "rejected":
+            reject(tmp / "out/target", reason="dark")
     write_texts(tmp / "texts", z="zeta")
     with pytest.raises(errors.RecordFailed):
         stage(tmp, read=refuse_z, on_error="fail")
@@ -174,9 +197,10 @@ def names_in(control: Path) -> dict[str, str]:
     """What the documents' paths leave out."""
     areas = list((control / "attempts").iterdir())
     (opened,) = (area.name for area in areas if (area / "claim.json").exists())
-    (attempt,) = (area.name for area in areas if not area.name.startswith(opened))
+    (held,) = (area.name for area in areas if (area / "hold.json").exists())
+    attempt = max(area.name for area in areas if not area.name.startswith((opened, held)))
     (retired,) = (snapshot.name for snapshot in (control / "retired").iterdir())
-    return {"retired": retired, "attempt": attempt, "open": opened}
+    return {"retired": retired, "attempt": attempt, "open": opened, "held": held}
 
 
 def read_some(path: str) -> str | None:
@@ -197,9 +221,10 @@ def stage(tmp: Path, **changes: Any) -> None:
     read_directory(source=tmp / "texts", target=tmp / "out/target", **{"read": read_some, **options, **changes})
 
 
-def try_every_door(tmp: Path, opened: str) -> None:
+def try_every_door(tmp: Path, opened: str, waits: str | None) -> None:
     target = tmp / "out/target"
     doors: list[Callable[[], Any]] = [
+        lambda: publish(target, waits),
         lambda: [(record.path, record.value) for record in _opened(target)],
         lambda: Conditions(target=str(target), newer_than="2026-01-01T00:00:00+00:00").look(),
         lambda: list_snapshots(target),
@@ -207,6 +232,9 @@ def try_every_door(tmp: Path, opened: str) -> None:
         lambda: transform_directory(source=target, target=tmp / "out/final", transform=shout, codec="text"),
         lambda: transform_directory(source=target, target=tmp / "out/read", read=read_text, codec="text"),
         lambda: stage(tmp, dry_run=True),
+        lambda: list_held(target),
+        lambda: list_rejections(target),
+        lambda: reject(target, waits, reason="dark"),
         lambda: take_all(target, opened).fail(),
         lambda: repair(target),
         lambda: stage(tmp),
@@ -277,11 +305,13 @@ def test_nothing_outside_changes_and_no_error_is_anybody_elses(
     with tempfile.TemporaryDirectory(prefix="dirops-fuzz-") as scratch:
         tmp = Path(scratch, "here")
         shutil.copytree(template, tmp, symlinks=True, copy_function=copied)
-        opened = names_in(control_of(tmp / "out/target"))["open"]
+        names = names_in(control_of(tmp / "out/target"))
+        hold = control_of(tmp / "out/target") / "attempts" / names["held"] / "hold.json"
+        waits = json.loads(hold.read_bytes())["snapshot"] if consistent else None
         corrupt(tmp, document, change, consistent)
         before = [state_of(tmp / place) for place in ("canary", "out/neighbour", "texts")]
         beside = {path.name for path in tmp.iterdir()} | {path.name for path in Path(scratch).iterdir()}
-        try_every_door(tmp, opened)
+        try_every_door(tmp, names["open"], waits)
         assert [state_of(tmp / place) for place in ("canary", "out/neighbour", "texts")] == before
         assert {path.name for path in tmp.iterdir()} | {path.name for path in Path(scratch).iterdir()} == beside
         assert {path.name for path in (tmp / "out").iterdir()} <= {"target", ".dirops", "neighbour", "final", "read"}

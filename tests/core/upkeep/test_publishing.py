@@ -344,6 +344,18 @@ class TestDamage:
         document.parent.rename(other)
         assert list_held(target) == []
 
+    def test_an_area_that_cannot_be_read_hides_no_other(self, run: Run, target: Path, texts: Path) -> None:
+        one = hold(run)
+        write_texts(texts, a="two")
+        two = hold(run)
+        for area in (control_of(target) / "attempts").iterdir():
+            if one.snapshot in (area / "hold.json").read_text():
+                (area / "hold.json").unlink()
+                (area / "hold.json").mkdir()
+        assert [each.manifest.snapshot for each in list_held(target)] == [two.snapshot]
+        publish(target)
+        assert values_of(target) == OLD | {"a": "two"}
+
     def test_rejections_that_cannot_be_read_are_none(self, run: Run, target: Path) -> None:
         hold(run)
         (control_of(target) / "rejections.json").write_bytes(b"{")

@@ -17,24 +17,26 @@ import msgspec
 
 from airflow_dirops.core.disk.documents import read_document, replace_document
 from airflow_dirops.core.disk.durable import sync_directory
-from airflow_dirops.core.disk.removal import Concerns
 from airflow_dirops.core.errors import (
     DiropsError,
     ManifestDamaged,
     ManifestMissing,
     ManifestTooNew,
     NotHeld,
-    StorageError,
     storage_errors,
 )
 from airflow_dirops.core.format.control import Hold, Rejection
 from airflow_dirops.core.format.manifest import Manifest
+from airflow_dirops.core.messages.shown import logger
 from airflow_dirops.core.places.directory.areas import id_in, list_attempts
 from airflow_dirops.core.places.directory.control import ControlDirectory
 from airflow_dirops.core.places.directory.header import read_manifest
 from airflow_dirops.core.rules.publishing import REJECTIONS_KNOWN, must_stay
 
 _HOLD = "hold.json"
+_MOST_TOLD = 3
+
+log = logger(__name__)
 
 
 @dataclass(frozen=True)
@@ -79,22 +81,30 @@ def must_be_kept(area: Path) -> bool:
     return found is not None and must_stay(found.hold, found.manifest.snapshot, time.time())
 
 
-def list_on_hold(control: ControlDirectory, found: Concerns | None = None) -> list[HeldArea]:
+def list_on_hold(control: ControlDirectory) -> list[HeldArea]:
     """What is held, the latest first; also what has run out of time and is still there.
 
-    :param found: is told of what cannot be looked at; without it, that is an error.
+    What cannot be looked at stops nothing else, and is warned of.
     """
-    return list(_iter_on_hold(control, found))
+    unseen: list[DiropsError] = []
+    found = list(_iter_on_hold(control, unseen))
+    for error in unseen[:_MOST_TOLD]:
+        log.warning("%s; what may be held there is not listed", error)
+    return found
 
 
 def find_on_hold(control: ControlDirectory, snapshot: str) -> HeldArea:
     """One of them, by its id.
 
     :raises NotHeld: if it is not among them.
+    :raises StorageError: if it may be where this process cannot look.
     """
-    for found in _iter_on_hold(control):
+    unseen: list[DiropsError] = []
+    for found in _iter_on_hold(control, unseen):
         if found.hold.snapshot == snapshot:
             return found
+    if unseen:
+        raise unseen[0]
     raise NotHeld(
         f"snapshot {snapshot} of the target {str(control.target)!r} is not held any more: somebody else has decided, "
         "or its time was over; run its stage again"
@@ -115,18 +125,20 @@ def reject(control: ControlDirectory, rejection: Rejection) -> None:
         sync_directory(area)
 
 
-def _iter_on_hold(control: ControlDirectory, found: Concerns | None = None) -> Iterator[HeldArea]:
+def _iter_on_hold(control: ControlDirectory, unseen: list[DiropsError]) -> Iterator[HeldArea]:
+    """What is held, the latest first.
+
+    :param unseen: gets why a staging area cannot be looked at.
+    """
     for _, areas in reversed(list_attempts(control.attempts)):
         for area in areas:
             try:
-                held = on_hold_in(area)
-            except StorageError as error:
-                if found is None:
-                    raise
-                found.note("could not look for a held snapshot in", area, error)
+                found = on_hold_in(area)
+            except DiropsError as error:
+                unseen.append(error)
                 continue
-            if held is not None:
-                yield held
+            if found is not None:
+                yield found
 
 
 def _is_own_directory(path: Path) -> bool:

@@ -170,11 +170,10 @@ class DirectoryPlace:
         with concerns(log, left) as found:
             orphans = _discard_orphans(control, left, found)
             expired = drop_expired(control, retention, found)
-            held = list_on_hold(control, found)
         left += [
             f"snapshot {each.hold.snapshot} is held until {shown_time(each.hold.until)}, unless it is published or "
             "rejected before"
-            for each in held
+            for each in list_on_hold(control)
         ]
         return Cleaned(orphans, expired, list_unmanaged(control), list_foreign(control), left)
 
