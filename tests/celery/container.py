@@ -6,8 +6,10 @@ and then is the command.
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -19,6 +21,7 @@ from tempfile import mkdtemp
 OF_THE_MACHINE = ("bin", "dev", "etc", "lib", "lib32", "lib64", "libx32", "sbin", "sys", "usr")
 AIRFLOW_USER = "airflow:x:{user}:0::/home/airflow:/bin/bash\n"
 INTERFACE = "eth0"
+_PR_SET_PDEATHSIG = 1
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,8 @@ class Container:
         os.setgroups(self.groups)
         os.setgid(self.groups[0])
         os.setuid(self.user)
+        # Whoever becomes another user has lost it: the end of unshare is to be the end of this process.
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
         os.execvpe(self.command[0], self.command, self.environment)
 
     def _join_network(self) -> None:
