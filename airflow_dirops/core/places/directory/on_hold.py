@@ -17,6 +17,7 @@ import msgspec
 
 from airflow_dirops.core.disk.documents import read_document, replace_document
 from airflow_dirops.core.disk.durable import sync_directory
+from airflow_dirops.core.disk.held import is_absence
 from airflow_dirops.core.errors import (
     DiropsError,
     ManifestDamaged,
@@ -72,8 +73,10 @@ def on_hold_in(area: Path) -> HeldArea | None:
 
 def must_be_kept(area: Path) -> bool:
     """Whether a held snapshot lies in a staging area; where that cannot be told, one may, until its time is over."""
-    if not os.path.lexists(area / _HOLD):
-        return False
+    try:
+        os.lstat(area / _HOLD)
+    except OSError as error:
+        return not is_absence(error)
     try:
         hold = read_document(area / _HOLD, Hold)
         if hold is None:  # its name is there
