@@ -12,7 +12,7 @@ from typing import Any
 from unittest import mock
 
 from airflow_dirops.core import open_snapshot, read_directory, upkeep
-from airflow_dirops.core.plan.ending import Ending
+from airflow_dirops.core.places.directory.place import DirectoryClaim
 from airflow_dirops.core.plan.plan import Plan
 from airflow_dirops.core.source.bare import BareDirectory
 from airflow_dirops.core.staging.area import StagingArea
@@ -26,7 +26,7 @@ _PHASES: tuple[tuple[str, Any, str], ...] = (
     ("plan s", Plan, "survey"),
     ("work s", Steps, "take"),
     ("seal s", StagingArea, "seal"),
-    ("commit ms", Ending, "commit"),
+    ("commit ms", DirectoryClaim, "commit"),
 )
 """Listing walks and spills sorted runs, the plan merges them, sealing sorts the journal and writes the lists."""
 

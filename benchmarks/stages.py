@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-from airflow_dirops.core import Manifest, read_directory, transform_directory
-from airflow_dirops.core.plan.ending import Ending
+from airflow_dirops.core import read_directory, transform_directory
+from airflow_dirops.core.places.directory.place import DirectoryClaim
 from benchmarks.work import double, logistic_map, read_bytes, read_image, red_channel, same
 
 Notes = dict[str, float]
@@ -60,13 +60,14 @@ def commit_again(source: Path, scratch: Path) -> Notes:
     """Notes how long the commit itself takes, lock, swap, syncs and retiring the old snapshot included."""
     seconds = 0.0
 
-    def timed(ending: Ending, sealed: Manifest) -> None:
+    def timed(*arguments: Any) -> Any:
         nonlocal seconds
         began = time.perf_counter()
-        commit(ending, sealed)
+        answer = commit(*arguments)
         seconds = time.perf_counter() - began
+        return answer
 
-    commit = Ending.commit
-    with mock.patch.object(Ending, "commit", timed):
+    commit = DirectoryClaim.commit
+    with mock.patch.object(DirectoryClaim, "commit", timed):
         arrays_by_stage(source, scratch, redo="all", durability="process")
     return {"commit ms": seconds * 1000}

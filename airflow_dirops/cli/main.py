@@ -3,16 +3,4 @@
 from airflow_dirops.cli import chain, commands, decisions, diff, failures, plan, plan_dags, status, trace, watch
 from airflow_dirops.cli.app import app
 
-__all__ = [
-    "app",
-    "chain",
-    "commands",
-    "decisions",
-    "diff",
-    "failures",
-    "plan",
-    "plan_dags",
-    "status",
-    "trace",
-    "watch",
-]
+__all__ = ["app", "chain", "commands", "decisions", "diff", "failures", "plan", "plan_dags", "status", "trace", "watch"]

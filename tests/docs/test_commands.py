@@ -18,6 +18,7 @@ import pytest
 import typer.main
 
 from airflow_dirops.cli.main import app
+from airflow_dirops.core import read_manifest, transform_directory
 from tests.docs.conftest import write_images
 from tests.docs.markdown import CHECKOUT, page, pages
 
@@ -104,11 +105,27 @@ def test_the_readmes_commands_look_after_what_its_snippet_made(workplace: Path) 
     _put_dags_under_git(workplace)
     named = [shlex.split(command)[1:] for command in page("README.md").commands() if command.startswith("dirops ")]
     for arguments in named:
+        if arguments[0] in ("publish", "reject"):
+            _hold(workplace)
         command = [sys.executable, "-m", "airflow_dirops", *arguments]
         done = subprocess.run(command, cwd=workplace, capture_output=True, text=True, check=False)
         differs = arguments[0] == "diff"  # as diff(1) says it
         assert done.returncode == (1 if differs else 0), done.stderr
-    assert len(list((workplace / "final/red_channel").glob("*.npy"))) == 3  # rolled back
+        if arguments[0] == "rollback":
+            assert len(list((workplace / "final/red_channel").glob("*.npy"))) == 3
+
+
+def _hold(workplace: Path) -> None:
+    target = workplace / "final/red_channel"
+    held = transform_directory(
+        source=workplace / "interim/to_numpy",
+        target=target,
+        transform=lambda image: image,
+        stage=read_manifest(target).stage,
+        redo="all",
+        publish="hold",
+    )
+    assert held.outcome == "held"
 
 
 def _put_dags_under_git(workplace: Path) -> None:

@@ -117,6 +117,23 @@ def test_the_next_try_goes_on_from_what_was_finished(runs: Runs, root: Path) -> 
     assert seen.read_text() == "abbc"
 
 
+def test_a_stopped_shard_leaves_the_target_as_it_was_and_the_next_run_is_whole(runs: Runs, root: Path) -> None:
+    seen = root / "seen"
+    write(root / "raw", a="a", b="b", c="c", d="d")
+    with DAG("shard_stopped", schedule=None) as dag:
+        DirectoryReadOperator.sharded(
+            2, task_id="read", source="raw", target="interim", codec="text", read=until_told(seen, terminate)
+        )
+    stopped = runs(dag)
+    assert sorted(stopped.state("read.shard", number) for number in range(2)) == ["failed", "success"]
+    assert stopped.states["read.commit"] == "upstream_failed"
+    assert not (root / "interim").exists()
+
+    again = runs(dag)
+    assert again.output("read.commit")["counts"]["entries"] == 4
+    assert values(root / "interim") == {name: f"{name} again" for name in "abcd"}
+
+
 def test_a_task_that_runs_no_stage_has_nothing_to_stop() -> None:
     with DAG("idle", schedule=None):
         stage = DirectoryReadOperator(task_id="read", source="/raw", target="/interim", read=read_text)

@@ -225,7 +225,8 @@ def test_airflow_takes_the_plugin_as_it_is(browser: Open) -> None:
     answer = browser().client.get(f"{BASE}/api/v2/plugins").json()
     (ours,) = (plugin for plugin in answer["plugins"] if plugin["name"] == "airflow_dirops")
     assert [(view["name"], view["href"], view["destination"]) for view in ours["external_views"]] == [
-        ("Targets", "dirops/", "nav")
+        ("Targets", "dirops/", "nav"),
+        ("Targets", "dirops/run?dag_id={DAG_ID}&run_id={RUN_ID}", "dag_run"),
     ]
     assert [app["url_prefix"] for app in ours["fastapi_apps"]] == ["/dirops"]
     assert browser().client.get(f"{BASE}/api/v2/plugins/importErrors").json()["total_entries"] == 0
