@@ -36,6 +36,10 @@ SCENARIOS = (
     "removal_let_through",
     "sharded",
     "shards_gathered",
+    "hold",
+    "publish",
+    "publish_plain",
+    "reject",
 )
 WRITING = (errno.ENOSPC, errno.EIO, errno.EDQUOT, errno.EACCES, errno.EROFS, errno.ENOENT, errno.ESTALE)
 READING = (errno.EIO, errno.EACCES, errno.ESTALE)

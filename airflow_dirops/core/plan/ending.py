@@ -6,6 +6,7 @@ import os
 import time
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from airflow_dirops.core.checks.audit import audit
@@ -70,7 +71,9 @@ class Ending:
 
     def _hold(self, sealed: Manifest) -> Manifest:
         now = time.time()
-        held = [each.manifest for each in self.place.list_held() if is_open(each.until, now)]
+        held: list[Manifest] = []
+        with suppress(DiropsError):  # of somebody else's that cannot be looked at
+            held = [each.manifest for each in self.place.list_held() if is_open(each.until, now)]
         if same := next((each for each in held if is_same_work(each, sealed)), None):
             log.info("snapshot %s, which is held already, is the same; this one is dropped", same.snapshot)
             return same

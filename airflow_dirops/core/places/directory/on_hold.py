@@ -17,6 +17,7 @@ import msgspec
 
 from airflow_dirops.core.disk.documents import read_document, replace_document
 from airflow_dirops.core.disk.durable import sync_directory
+from airflow_dirops.core.disk.held import is_absence
 from airflow_dirops.core.errors import (
     DiropsError,
     ManifestDamaged,
@@ -71,23 +72,42 @@ def on_hold_in(area: Path) -> HeldArea | None:
 
 
 def must_be_kept(area: Path) -> bool:
-    """Whether a held snapshot lies in a staging area; where that cannot be told, one may."""
-    if not os.path.lexists(area / _HOLD):
-        return False
+    """Whether a held snapshot lies in a staging area; where that cannot be told, one may, until its time is over."""
     try:
-        found = on_hold_in(area)
+        os.lstat(area / _HOLD)
+    except OSError as error:
+        return not is_absence(error)
+    try:
+        hold = read_document(area / _HOLD, Hold)
+        if hold is None:  # its name is there
+            return True
+        sealed = _sealed_in(area, hold) if _is_own_directory(area / "tree") else None
+    except ManifestDamaged:
+        return False
     except DiropsError:
         return True
-    return found is not None and must_stay(found.hold, found.manifest.snapshot, time.time())
+    return must_stay(hold, sealed, time.time())
+
+
+def _sealed_in(area: Path, hold: Hold) -> str:
+    """The snapshot in its tree; where that has no header that can be read, the one that it is held for."""
+    try:
+        return read_manifest(area / "tree").snapshot
+    except (ManifestDamaged, ManifestMissing, ManifestTooNew):
+        return hold.snapshot
 
 
 def list_on_hold(control: ControlDirectory) -> list[HeldArea]:
     """What is held, the latest first; also what has run out of time and is still there.
 
-    What cannot be looked at stops nothing else, and is warned of.
+    What cannot be looked at hides nothing else, and is warned of.
+
+    :raises StorageError: if that is all there is.
     """
     unseen: list[DiropsError] = []
     found = list(_iter_on_hold(control, unseen))
+    if unseen and not found:
+        raise unseen[0]
     for error in unseen[:_MOST_TOLD]:
         log.warning("%s; what may be held there is not listed", error)
     return found

@@ -170,11 +170,8 @@ class DirectoryPlace:
         with concerns(log, left) as found:
             orphans = _discard_orphans(control, left, found)
             expired = drop_expired(control, retention, found)
-        left += [
-            f"snapshot {each.hold.snapshot} is held until {shown_time(each.hold.until)}, unless it is published or "
-            "rejected before"
-            for each in list_on_hold(control)
-        ]
+        with suppress(DiropsError):  # what cannot be looked at was told of above
+            left += _described_holds(control)
         return Cleaned(orphans, expired, list_unmanaged(control), list_foreign(control), left)
 
 
@@ -309,6 +306,14 @@ def _look(path: Path, *, is_current: bool) -> KeptDirectory | None:
     # Somebody put it there, or changed its header: it is not what was retired under that name.
     is_own = is_current or path.name.startswith(manifest.snapshot)
     return KeptDirectory(manifest, is_current, str(path)) if is_own else None
+
+
+def _described_holds(control: ControlDirectory) -> list[str]:
+    return [
+        f"snapshot {each.hold.snapshot} is held until {shown_time(each.hold.until)}, unless it is published or "
+        "rejected before"
+        for each in list_on_hold(control)
+    ]
 
 
 def _discard_orphans(control: ControlDirectory, left: list[str], found: Concerns) -> list[str]:
