@@ -16,6 +16,7 @@ from demo.runs import Run, follow, tasks_of, trigger
 from tests.celery.compose import CELERY
 from tests.celery.conftest import WORKERS
 from tests.celery.deployment import GROUP, USER, Deployment
+from tests.celery.inputs import NUMBERS, forget
 from tests.celery.pids import process_named
 from tests.text_files import values, write
 
@@ -34,7 +35,7 @@ print(read_directory(**places, read=read, codec="text", stage="shared.read").out
 @pytest.fixture
 def read(deployment: Deployment, data: Path) -> Run:
     """A run of stages that has ended well."""
-    write(data / "raw/numbers", **{f"row_{number}": f"{number} 1" for number in range(6)})
+    write(data / "raw/numbers", **NUMBERS)
     run = trigger(deployment, "shapes_1")
     follow(deployment, [run])
     return run
@@ -99,6 +100,7 @@ def test_init_refuses_a_data_folder_that_nobody_may_write(deployment: Deployment
 
 
 def test_a_worker_that_is_stopped_lets_its_task_come_to_its_end(deployment: Deployment, data: Path, gate: Path) -> None:
+    forget(data, "killed")
     write(data / "raw/killed", waits_0="waits", quick="quick")
     run = trigger(deployment, "killed", conf={"gate": str(gate)})
     deployment.wait("a process at the gate", lambda: any(gate.iterdir()))

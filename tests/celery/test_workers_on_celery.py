@@ -12,14 +12,10 @@ import pytest
 from airflow_dirops.core import read_manifest
 from demo.cluster import Cluster
 from demo.runs import ENDED, Run, follow, task_log, tasks_of, trigger
+from tests.celery.inputs import NUMBERS, QUICK, WAITING, forget
 from tests.celery.pids import process_named
 from tests.cluster.moments import as_it_is, mark_failed, state
 from tests.text_files import values, write
-
-NUMBERS = {f"row_{number:02}": f"{number} {number + 1} {number + 2}" for number in range(40)}
-QUICK = {f"quick_{number:02}": "quick" for number in range(40)}
-# Last in the order of keys: the quick ones are done when a worker stands at the gate.
-WAITING = {f"waits_{number}": "waits" for number in range(6)}
 
 
 def test_the_snapshot_is_the_same_for_any_number_of_workers(cluster: Cluster, data: Path, executor: str) -> None:
@@ -94,6 +90,7 @@ def test_a_stage_that_has_to_stop_leaves_its_target_as_it_was_and_no_process(
 def test_a_task_process_that_is_killed_leaves_no_worker_and_the_next_try_goes_on(
     cluster: Cluster, data: Path, gate: Path
 ) -> None:
+    forget(data, "killed")
     write(data / "raw/killed", **QUICK, **WAITING)
     run = trigger(cluster, "killed", conf={"gate": str(gate)})
     task_process, *workers = stage_at(gate, cluster)
