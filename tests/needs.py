@@ -57,8 +57,15 @@ def library(name: str) -> None:
 
 def packages(group: str, *names: str) -> None:
     """Python packages of a dependency group that is not installed unless asked for."""
-    if missing := [name for name in names if find_spec(name) is None]:
+    if missing := [name for name in names if not _is_there(name)]:
         _skip(", ".join(missing), f"run make setup WITH={group}")
+
+
+def _is_there(name: str) -> bool:
+    try:
+        return find_spec(name) is not None
+    except ModuleNotFoundError:  # nor is the package that it would be in
+        return False
 
 
 def tool(group: str, name: str) -> str:

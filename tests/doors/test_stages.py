@@ -58,7 +58,8 @@ def test_two_stages_and_what_airflow_shows_of_them(runs: Runs, root: Path) -> No
     assert run.rendered("upper")["source"] == f"{root}/raw/{DAY}"
     assert run.rendered("twice")["source"]["snapshot"] == output["snapshot"]
     assert run.rendered("twice")["target"] == f"{root}/final/{DAY}"
-    assert run.events("upper") == [(DAY, output)]
+    ((key, extra),) = run.events("upper")
+    assert (key, extra) == (DAY, {"page": extra["page"], **output})
 
 
 def test_the_log_tells_in_words_what_is_read_and_written(
