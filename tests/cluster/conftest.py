@@ -46,6 +46,7 @@ DAG_IDS = (
     "sharded_64",
     "sharded_cleared",
     "sharded_conflict",
+    "sharded_stopped",
     "shared",
     "sites",
     "slow",

@@ -96,9 +96,10 @@ class Sharded:
             },
         )
 
-    def mark_success(self, name: str, map_index: int) -> None:
+    def mark(self, state: str, name: str, map_index: int) -> None:
+        """As a user does in the web UI."""
         path = ("dags", self.dag_id, "dagRuns", self.run["dag_run_id"], "taskInstances", f"copy.{name}")
-        self.cluster.api.patch(*path, str(map_index), body={"new_state": "success"})
+        self.cluster.api.patch(*path, str(map_index), body={"new_state": state})
 
     def outcome(self) -> dict[str, Any]:
         path = ("dags", self.dag_id, "dagRuns", self.run["dag_run_id"], "taskInstances", "copy.commit", "xcomEntries")

@@ -48,7 +48,7 @@ def test_a_shard_that_was_marked_by_hand_is_missed_and_made_when_it_is_cleared(b
     assert run.states("commit") == ["upstream_failed"]
     assert not run.target.exists()
 
-    run.mark_success("shard", 1)
+    run.mark("success", "shard", 1)
     run.clear("commit")
     run.wait()
     assert "1 of 3 shards have no result for this plan, so nothing was committed: 1." in run.log("commit")
@@ -113,6 +113,28 @@ def test_what_another_run_commits_meanwhile_is_a_conflict_that_a_new_plan_settle
     first.wait()
     assert first.outcome()["outcome"] == "unchanged"
     assert first.events() == 1
+
+
+def test_a_shard_that_is_marked_as_failed_while_it_works_stops_and_goes_on_when_it_is_cleared(
+    begin: Any, tmp_path: Path
+) -> None:
+    run: Sharded = begin("sharded_stopped", tmp_path, 9, gated="004")
+    working = run.process()
+    run.wait_for("success", "shard", 0)
+    run.wait_for("success", "shard", 2)
+    run.mark("failed", "shard", 1)
+    run.cluster.wait("the end of its process", lambda: not working.is_running(), 100)
+    run.wait()
+    assert (run.states(), run.states("commit")) == (["success", "failed", "success"], ["upstream_failed"])
+    assert not run.target.exists()
+
+    run.open_gate()
+    run.clear(("shard", 1), "commit")
+    run.wait()
+    assert (run.states(), run.states("commit")) == (["success"] * 3, ["success"])
+    assert len(values(run.target)) == 9
+    assert run.outcome()["counts"]["reused"] == 1  # what it had finished before it was stopped
+    assert run.events() == 1
 
 
 def test_a_file_that_changes_after_the_plan_needs_a_new_plan(begin: Any, tmp_path: Path) -> None:

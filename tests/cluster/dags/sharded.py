@@ -20,7 +20,9 @@ def read_at_gate(path, *, key, params):
     return Path(path).read_text()
 
 
-for dag_id, shards in {"sharded_64": 64, "sharded_3": 3, "sharded_cleared": 3, "sharded_conflict": 3}.items():
+DAGS = {"sharded_64": 64} | dict.fromkeys(("sharded_3", "sharded_cleared", "sharded_conflict", "sharded_stopped"), 3)
+
+for dag_id, shards in DAGS.items():
     params = dict.fromkeys(("gated", "gate", "task_pid", "broken", "mended"), "")
     with DAG(dag_id, schedule=None, params=params):
         DirectoryReadOperator.sharded(
