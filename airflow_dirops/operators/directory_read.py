@@ -65,8 +65,9 @@ class DirectoryReadOperator(StageOperator):
     :param file_timeout: the seconds that one file may take; then the process that works on it is killed.
     :param check: called with the sealed snapshot and the one that it would replace, or None, before anybody sees it;
         what it returns, yields or raises speaks against it, and nothing is published then. One function, or several.
-    :param publish: ``"commit"`` what was made, or ``"hold"`` it until somebody publishes or rejects it.
-    :param hold_hours: with ``publish="hold"``, for how long; what nobody has published by then is dropped.
+    :param publish: ``"commit"`` what was made, or ``"hold"`` it until somebody publishes or rejects it; or
+        ``"if_passed"``: hold what its checks have found something in, and commit the rest.
+    :param hold_hours: for how long a snapshot is held; what nobody has published by then is dropped.
     :param on_conflict: when another run committed meanwhile: ``"fail"``, or let the ``"newest"`` or the ``"last"`` win.
     :param shards: cut the work into so many parts at most, and give each to ``shard_executor``. For parts that are
         tasks of Airflow, write ``.sharded(64, …)`` instead.
@@ -106,7 +107,7 @@ class DirectoryReadOperator(StageOperator):
         file_retries: int = 0,
         file_timeout: float | None = None,
         check: Callable[..., Any] | Sequence[Callable[..., Any]] | None = None,
-        publish: Literal["commit", "hold"] = "commit",
+        publish: Literal["commit", "hold", "if_passed"] = "commit",
         hold_hours: float = 168,
         on_conflict: Literal["fail", "newest", "last"] = "fail",
         shards: int | None = None,

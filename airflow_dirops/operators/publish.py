@@ -44,7 +44,7 @@ class Decision(NamedTuple):
 
 
 class PublishOperator(BaseOperator):
-    """Publishes a snapshot that a stage with ``publish="hold"`` has made; or rejects it, where somebody has said so.
+    """Publishes what a stage has held, with ``publish="hold"`` or ``"if_passed"``; or rejects it, as somebody has said.
 
     It is the one commit, and makes the asset events of its ``outlets``; what comes after it takes its ``.output`` as
     source. Where the stage had nothing new, so that nothing is held, it does nothing, and hands that on. Where it

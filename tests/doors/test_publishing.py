@@ -143,6 +143,17 @@ def test_a_stage_does_not_read_what_is_not_published(runs: Runs, source: Path) -
     assert "PublishOperator" in _said(run)
 
 
+def test_what_does_not_pass_is_held_for_a_person(runs: Runs, source: Path, root: Path) -> None:
+    with DAG("careful", schedule=daily_partitions("0 2 * * *")) as dag:
+        upper = held(check=at_least(100), publish="if_passed")
+        PublishOperator(task_id="publish", held=upper.output, decision=decided("Publish"), outlets=[UPPER])
+    run = runs(dag, key=DAY)
+    assert run.output("upper")["outcome"] == "held"
+    assert "at least 100 are expected" in run.output("upper")["reason"]
+    assert (run.events("upper"), len(run.events("publish"))) == ([], 1)
+    assert read_manifest(root / "interim" / DAY).snapshot == run.output("upper")["snapshot"]
+
+
 def test_a_check_keeps_what_it_finds_from_everybody(runs: Runs, source: Path) -> None:
     with DAG("checked", schedule=daily_partitions("0 2 * * *")) as dag:
         held(publish="commit", check=at_least(3))

@@ -25,7 +25,7 @@ def at_least(files: int) -> Check:
         if len(snapshot) < files:
             yield f"it has {counted(len(snapshot), 'file')}, and at least {files} are expected"
 
-    return at_least
+    return _told_as(f"at_least({files!r})", at_least)
 
 
 def at_most_fewer(share: str) -> Check:
@@ -44,7 +44,7 @@ def at_most_fewer(share: str) -> Check:
                 f"before; {share} may go"
             )
 
-    return at_most_fewer
+    return _told_as(f"at_most_fewer({share!r})", at_most_fewer)
 
 
 def at_most_quarantined(share: str) -> Check:
@@ -60,7 +60,7 @@ def at_most_quarantined(share: str) -> Check:
         if counts.quarantined > counts.inputs * allowed:
             yield f"{counts.quarantined} of {counts.inputs} inputs failed; {share} may"
 
-    return at_most_quarantined
+    return _told_as(f"at_most_quarantined({share!r})", at_most_quarantined)
 
 
 def every_record(judge: Callable[[Record], str | None]) -> Check:
@@ -74,7 +74,7 @@ def every_record(judge: Callable[[Record], str | None]) -> Check:
         found = ((record.key, judge(record)) for record in snapshot)
         yield from islice((f"{key!r}: {what}" for key, what in found if what), _MOST_FOUND)
 
-    return every_record
+    return _told_as("every_record", every_record)
 
 
 def steady_mean(of: Callable[[Record], float], at_most: str) -> Check:
@@ -95,7 +95,13 @@ def steady_mean(of: Callable[[Record], float], at_most: str) -> Check:
         if not abs(now - before) <= abs(before) * allowed:
             yield f"the mean is {now:.6g}, and was {before:.6g} in the snapshot before; it may differ by {at_most}"
 
-    return steady_mean
+    return _told_as(f"steady_mean(at_most={at_most!r})", steady_mean)
+
+
+def _told_as(name: str, check: Check) -> Check:
+    """Let messages name a check as it was asked for."""
+    check.__qualname__ = name
+    return check
 
 
 def _mean(numbers: Iterable[Any]) -> float:

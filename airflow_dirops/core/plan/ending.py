@@ -8,13 +8,14 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from airflow_dirops.core.checks.audit import audit
-from airflow_dirops.core.errors import DiropsError
+from airflow_dirops.core.errors import CheckFailed, DiropsError
 from airflow_dirops.core.format.entries import Input
 from airflow_dirops.core.format.manifest import Manifest
 from airflow_dirops.core.messages.commands import dirops_command
-from airflow_dirops.core.messages.shown import logger
+from airflow_dirops.core.messages.shown import logger, shown
 from airflow_dirops.core.place.claim import Claim, Committed, Lost, Unknown
 from airflow_dirops.core.place.place import Place
 from airflow_dirops.core.plan.decided import Decided
@@ -34,6 +35,20 @@ from airflow_dirops.core.stage.stage import Stage
 
 log = logger(__name__)
 
+_MOST_OF_A_REASON = 1_000
+
+
+class Published(NamedTuple):
+    """What became of a sealed snapshot.
+
+    :param manifest: what was committed or is held; of what is the same as a snapshot that is held already, that one.
+    :param reason: why it is held, where that was not asked for.
+    """
+
+    manifest: Manifest
+    outcome: OutcomeName
+    reason: str | None = None
+
 
 @dataclass(frozen=True)
 class Ending:
@@ -47,27 +62,32 @@ class Ending:
     place: Place
     began: float
 
-    def publish(self, sealed: Manifest, losses: LossGuard) -> Manifest:
+    def publish(self, sealed: Manifest, losses: LossGuard) -> Published:
         """Let the checks look at what was sealed; then commit it, or hold it.
 
-        :returns: what was committed or is held; of what is the same as a snapshot that is held already, that one.
-        :raises CheckFailed: if a check found something.
+        :raises CheckFailed: if a check found something, and that is not what it is held for.
         :raises ConflictError: if somebody else has committed.
         :raises CommitUnknown: if it cannot be told.
         """
-        audit(self.stage, self.claim, self.place.name)
+        try:
+            audit(self.stage, self.claim, self.place.name)
+        except CheckFailed as failed:
+            if self.stage.publish != "if_passed":
+                raise
+            found = "; ".join(failed.findings)
+            log.warning("the snapshot did not pass its checks, so it is held: %s", found)
+            return Published(self._hold(sealed), "held", shown(found, _MOST_OF_A_REASON))
         if self.stage.publish == "hold":
-            return self._hold(sealed)
+            return Published(self._hold(sealed), "held")
         _settled(self.claim.commit(sealed, self.stage.on_conflict))
         losses.forget_permission()
         self.forget_retries()
         self.claim.retire(self.stage.retention or Retention())
-        return sealed
+        return Published(sealed, "committed")
 
-    def published(self, sealed: Manifest, *, done: Counter[str], code_changes: Sequence[str]) -> Outcome:
+    def published(self, what: Published, *, done: Counter[str], code_changes: Sequence[str]) -> Outcome:
         """What :meth:`publish` came to."""
-        outcome: OutcomeName = "held" if self.stage.publish == "hold" else "committed"
-        return self.outcome(outcome, sealed, done=done, code_changes=code_changes)
+        return self.outcome(what.outcome, what.manifest, done=done, reason=what.reason, code_changes=code_changes)
 
     def _hold(self, sealed: Manifest) -> Manifest:
         now = time.time()

@@ -93,11 +93,7 @@ def _functions(given: Mapping[str, Any]) -> Iterator[UserFunction]:
 
 
 def _contradictions(given: Mapping[str, Any], functions: tuple[UserFunction, ...]) -> Iterator[str]:
-    if "check" in given:
-        try:
-            checks_of(given["check"])
-        except ArgumentRefused as error:
-            yield str(error)
+    yield from _contradictions_to_checks(given)
     lacks = {name for name in ROLES if name in given and given[name] is None}
     if given.get("max_failures") is not None and given.get("on_error") == "fail":
         yield "max_failures= is for on_error='quarantine'; with 'fail' the first file that fails ends it all"
@@ -109,6 +105,18 @@ def _contradictions(given: Mapping[str, Any], functions: tuple[UserFunction, ...
         yield "join= is for a transform or an aggregate, which gets a value from each source"
     if given.get("aggregate") is not None:
         yield from _contradictions_to_aggregate(given, functions)
+
+
+def _contradictions_to_checks(given: Mapping[str, Any]) -> Iterator[str]:
+    if "check" not in given:
+        return
+    try:
+        checks = checks_of(given["check"])
+    except ArgumentRefused as error:
+        yield str(error)
+        return
+    if given.get("publish") == "if_passed" and not checks:
+        yield 'publish="if_passed" holds what does not pass its checks, and there are none; give check='
 
 
 def _contradictions_to_aggregate(given: Mapping[str, Any], functions: tuple[UserFunction, ...]) -> Iterator[str]:

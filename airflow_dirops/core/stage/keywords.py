@@ -60,8 +60,9 @@ class StageKeywords(TypedDict, total=False):
     :param file_timeout: the seconds that one file may take; then the process that works on it is killed.
     :param check: called with the sealed snapshot and the one that it would replace, or None, before anybody sees it;
         what it returns, yields or raises speaks against it, and nothing is published then. One function, or several.
-    :param publish: ``"commit"`` what was made, or ``"hold"`` it until somebody publishes or rejects it.
-    :param hold_hours: with ``publish="hold"``, for how long; what nobody has published by then is dropped.
+    :param publish: ``"commit"`` what was made, or ``"hold"`` it until somebody publishes or rejects it; or
+        ``"if_passed"``: hold what its checks have found something in, and commit the rest.
+    :param hold_hours: for how long a snapshot is held; what nobody has published by then is dropped.
     :param on_conflict: when another run committed meanwhile: ``"fail"``, or let the ``"newest"`` or the ``"last"`` win.
     :param stage: the stage's name in the manifest: by default the function's, in Airflow ``dag_id.task_id``.
     :param durability: ``"full"`` survives a power loss, ``"process"`` a crash of the process.

@@ -168,13 +168,14 @@ class StageOptions:
     publish: Publish = option(
         "commit",
         Where.WHEN_WRONG,
-        '``"commit"`` what was made, or ``"hold"`` it until somebody publishes or rejects it',
+        '``"commit"`` what was made, or ``"hold"`` it until somebody publishes or rejects it; or ``"if_passed"``: hold '
+        "what its checks have found something in, and commit the rest",
         see="audit.md",
     )
     hold_hours: float = option(
         168,
         Where.WHEN_WRONG,
-        'with ``publish="hold"``, for how long; what nobody has published by then is dropped',
+        "for how long a snapshot is held; what nobody has published by then is dropped",
     )
     on_conflict: OnConflict = option(
         "fail",

@@ -18,7 +18,7 @@ Replaceable = Literal["unmanaged", "other_stage"]
 Durability = Literal["full", "process"]
 Join = Literal["inner", "outer", "strict"]
 OnConflict = Literal["fail", "newest", "last"]
-Publish = Literal["commit", "hold"]
+Publish = Literal["commit", "hold", "if_passed"]
 
 _MOST_HOURS = 24 * 366 * 100
 # Of a handful of results half are gone soon.

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from airflow_dirops.core import Outcome, Snapshot, read_directory, read_manifest, transform_directory
+from airflow_dirops.core import Outcome, Snapshot, publish, read_directory, read_manifest, transform_directory
 from airflow_dirops.core.checks import at_least, at_most_fewer, at_most_quarantined, every_record, steady_mean
 from airflow_dirops.core.errors import ArgumentRefused, CheckFailed
 from tests.core.conftest import Run
@@ -200,3 +200,24 @@ def test_a_check_over_many_records_holds_one_at_a_time(measure: Any, tmp_path: P
     measure(*[1] * 30, read=read, check=check)
     measure(*[1.01] * 30, read=read, check=check)
     assert peaks[1] < 4_000_000
+
+
+def test_what_does_not_pass_is_held_and_what_passes_is_committed(measure: Any, tmp_path: Path) -> None:
+    target = tmp_path / "measured"
+    careful = {"check": at_most_fewer("5%"), "publish": "if_passed"}
+    first = measure(1, 2, 3, **careful)
+    assert (first.outcome, read_manifest(target).snapshot) == ("committed", first.snapshot)
+
+    fewer = measure(1, **careful)
+    assert fewer.outcome == "held"
+    assert str(fewer.reason).startswith("at_most_fewer('5%'): it has 1 file, 66.7% fewer than the 3")
+    assert read_manifest(target).snapshot == first.snapshot
+
+    publish(target, fewer.snapshot, reason="two were removed on purpose")
+    assert len(values_of(target)) == 1
+    assert measure(1, 2, **careful).outcome == "committed"
+
+
+def test_what_is_to_pass_needs_a_check(measure: Any) -> None:
+    with pytest.raises(ArgumentRefused, match="there are none; give check="):
+        measure(1, publish="if_passed")
