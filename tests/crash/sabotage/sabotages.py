@@ -16,6 +16,7 @@ OPEN_CLAIMS = "tests/core/places/test_open_claims.py"
 RUNS = "tests/core/places/test_runs.py"
 CONTROL_FILES = "tests/core/places/test_control_files.py"
 CLEAN_UP = "tests/core/upkeep/test_clean_up.py"
+PUBLISHING = "tests/core/upkeep/test_publishing.py"
 REMOVAL = "tests/core/plan/test_removal.py"
 LEADS_OUT = "tests/core/places/test_names_that_lead_out.py"
 
@@ -46,30 +47,31 @@ SABOTAGES = [
     Sabotage(
         "the fence is not checked",
         "places/directory/commit.py",
-        "        refuse_superseded(str(control.target), attempt, fence)\n",
+        "        refuse_superseded(place, attempt, fence)\n",
         "",
         MACHINE,
     ),
     Sabotage(
         "the base is not checked",
         "places/directory/commit.py",
-        "        refuse_conflict(str(control.target), attempt, claim.base, current, manifest, on_conflict)\n",
-        "",
+        "        refuse_conflict(str(claim.target), claim.attempt, claim.base, current, manifest, on_conflict)\n"
+        "        # Before",
+        "        # Before",
         f"{CONCURRENCY} -k stand_before",
     ),
     Sabotage(
         "the commit is noted after the swap",
         "places/directory/commit.py",
-        "        control.write_fence(fence, rows_after(attempt, fence, current, manifest.snapshot))\n"
-        "        swap(claim, manifest.snapshot)\n",
-        "        swap(claim, manifest.snapshot)\n"
-        "        control.write_fence(fence, rows_after(attempt, fence, current, manifest.snapshot))\n",
+        "        claim.control.write_fence(fence, rows_after(claim.attempt, fence, current, manifest.snapshot))\n"
+        "        _put_in_place(claim, claim.directory, manifest.snapshot, current)\n",
+        "        _put_in_place(claim, claim.directory, manifest.snapshot, current)\n"
+        "        claim.control.write_fence(fence, rows_after(claim.attempt, fence, current, manifest.snapshot))\n",
         killed("replacement"),
     ),
     Sabotage(
         "an attempt commits twice, by two of its processes",
         "places/directory/commit.py",
-        "        refuse_ended(str(control.target), attempt, fence, current, sealed_by(control, attempt, fence))\n",
+        "        refuse_ended(place, attempt, fence, current, sealed_by(control, attempt, fence))\n",
         "",
         f"{OPEN_CLAIMS} -k 'wakes or both_awake'",
     ),
@@ -160,8 +162,8 @@ SABOTAGES = [
     Sabotage(
         "a permission to replace is for ever",
         "places/directory/commit.py",
-        "            _use_up_adoption(claim)\n",
-        "            pass\n",
+        "        _use_up_adoption(claim)\n",
+        "        pass\n",
         "tests/core/places/test_adoption.py -k replaced_once",
     ),
     Sabotage(
@@ -265,7 +267,7 @@ SABOTAGES = [
     Sabotage(
         "a mapped instance replaces what another one has committed meanwhile",
         "places/directory/commit.py",
-        "        refuse_sibling(str(control.target), attempt.run, current.attempt if current else None, fence)\n",
+        "        refuse_sibling(place, attempt.run, current.attempt if current else None, fence)\n",
         "",
         f"{RUNS} -k Mapped",
     ),
@@ -335,7 +337,7 @@ SABOTAGES = [
     ),
     Sabotage(
         "a permission to remove results is for ever",
-        "pipeline.py",
+        "plan/ending.py",
         "        losses.forget_permission()\n",
         "",
         f"{REMOVAL} -k once",
@@ -392,7 +394,7 @@ SABOTAGES = [
     Sabotage(
         "nobody notes that a replaced directory is not ours",
         "places/directory/swap.py",
-        '        write_file(mark_of_unmanaged(claim.directory), b"")\n',
+        '        write_file(mark_of_unmanaged(area), b"")\n',
         "",
         killed("unmanaged"),
     ),
@@ -421,5 +423,26 @@ SABOTAGES = [
         "        refused: TransientError | None = None\n"
         "        for place in chain([target], trees):\n",
         f"{CONCURRENCY} -k pinned",
+    ),
+    Sabotage(
+        "clean-up takes what is held",
+        "places/directory/on_hold.py",
+        "    return must_stay(hold, sealed, time.time())\n",
+        "    return False\n",
+        PUBLISHING,
+    ),
+    Sabotage(
+        "what is held is published over what it was not made to replace",
+        "places/directory/commit.py",
+        "        refuse_moved_base(str(control.target), held.manifest, current)\n",
+        "",
+        PUBLISHING,
+    ),
+    Sabotage(
+        "a held snapshot is published though files of it are gone",
+        "upkeep/publishing.py",
+        "    _check_whole(place, held)\n",
+        "",
+        PUBLISHING,
     ),
 ]
