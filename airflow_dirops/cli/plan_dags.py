@@ -9,11 +9,13 @@ from typing import Annotated, Any
 import typer
 
 from airflow_dirops.cli.app import FOUND, AsJson, command
+from airflow_dirops.cli.costs import cost_facts
 from airflow_dirops.cli.output import Json, Output, note, output_of
 from airflow_dirops.cli.revisions import checked_out, read_dags, repository_of
 from airflow_dirops.cli.targets import find_folders
 from airflow_dirops.core import Cost, Replanned, replanned, status, to_plain
 from airflow_dirops.core.errors import ArgumentRefused
+from airflow_dirops.core.insight.cost import total_cost
 from airflow_dirops.core.insight.stage_code import StageCodes
 from airflow_dirops.core.messages.counted import counted
 from airflow_dirops.core.messages.duration import duration
@@ -51,7 +53,7 @@ def plan_dags(
     before, after = _both(dags.absolute(), base)
     folders = find_folders(root or [])
     found = replanned(status(folders, code=before.known), status(folders, code=after.known))
-    total = _total(found)
+    total = total_cost(each.cost for each in found)
     is_within = seconds is None or total is None or total.seconds <= seconds
     facts = {
         "new": sorted(after.names - before.names),
@@ -89,14 +91,6 @@ def _both(dags: Path, base: str) -> tuple[StageCodes, StageCodes]:
     return before, after
 
 
-def _total(found: list[Replanned]) -> Cost | None:
-    total = None
-    for each in found:
-        if each.cost is not None:
-            total = each.cost if total is None else total + each.cost
-    return total
-
-
 def _show(output: Output, found: list[Replanned], total: Cost | None, facts: dict[str, Any]) -> None:
     partitions = sum(len(each.partitions) for each in found)
     stages = len({each.stage for each in found})
@@ -111,21 +105,21 @@ def _show(output: Output, found: list[Replanned], total: Cost | None, facts: dic
         **{f"unknown: {stage}": why for stage, why in facts["unknown"].items()},
     }
     if total is not None:
-        at_most = "up to " if total.at_most else ""
-        summed = {"in all": f"{at_most}{total.files:,} files, {duration(total.seconds)} with as many workers"} | summed
+        files = cost_facts(total)["files"]
+        summed = {"in all": f"{files} files, {duration(total.seconds)} with as many workers"} | summed
     if shown := {name: text for name, text in summed.items() if text}:
         output.facts("", shown)
 
 
 def _row(each: Replanned) -> dict[str, Any]:
     first, last, number = each.partitions[0], each.partitions[-1], len(each.partitions)
-    at_most = "up to " if each.cost is not None and each.cost.at_most else ""
+    cost = cost_facts(each.cost)
     return {
         "stage": each.stage,
         "partitions": first if number == 1 else f"{first} to {last} ({number:,})",
         "why": ", ".join(each.changes) or "other code" if each.cause == "code" else "what it is made from changes",
-        "files": None if each.cost is None else f"{at_most}{each.cost.files:,}",
-        "time": None if each.cost is None else f"{at_most}{duration(each.cost.seconds)}",
+        "files": cost["files"],
+        "time": cost["time"],
     }
 
 

@@ -13,14 +13,15 @@ import typer
 from airflow_dirops.calendar.expected import ExpectedBetween
 from airflow_dirops.cli.app import FAILED, FOUND, AsJson, command
 from airflow_dirops.cli.backfill import runs_wanted, start_runs
+from airflow_dirops.cli.costs import cost_facts
 from airflow_dirops.cli.output import Json, Output, note, output_of
 from airflow_dirops.cli.targets import find_folders
-from airflow_dirops.core import Cost, PartitionStatus, StageStatus, Status, to_plain
+from airflow_dirops.core import PartitionStatus, StageStatus, Status, to_plain
 from airflow_dirops.core import status as status_of
 from airflow_dirops.core.errors import ArgumentRefused, ManifestMissing
+from airflow_dirops.core.insight.cost import total_cost
 from airflow_dirops.core.insight.states import STATES, State
 from airflow_dirops.core.messages.counted import counted
-from airflow_dirops.core.messages.duration import duration
 
 _RANGE = re.compile(r"(?P<first>\d[^.]*)\.\.(?P<last>\d[^.]*)")
 _MAX_DETAIL = 300
@@ -109,7 +110,7 @@ def _show(output: Output, found: Status, shown: list[StageStatus]) -> None:
     if rows:
         output.rows("not whole", rows)
     if found.cost is not None:
-        output.facts("to make all of them whole, going by earlier runs", _cost_facts(found.cost))
+        output.facts("to make all of them whole, going by earlier runs", cost_facts(found.cost))
     for trouble in found.troubles:
         note(f"{trouble.path}: {trouble.kind}: {trouble.message}")
 
@@ -137,16 +138,12 @@ def _partition_row(
 ) -> dict[str, Any]:
     first, last = alike[0], alike[-1]
     names = first.partition or ""
-    cost = None
-    for each in alike:
-        if each.cost is not None:
-            cost = each.cost if cost is None else cost + each.cost
     return {
         "stage": stage.stage or first.target,
         "partitions": names if len(alike) == 1 else f"{names} to {last.partition} ({len(alike)})",
         "state": f"{state} ({', '.join(kinds)})" if kinds else state,
         "why": _cut(_why(first)),
-        **_cost_facts(cost),
+        **cost_facts(total_cost(each.cost for each in alike)),
     }
 
 
@@ -157,15 +154,6 @@ def _why(one: PartitionStatus) -> str:
 
 def _likeness(one: PartitionStatus) -> tuple[State, tuple[str, ...]]:
     return one.state, tuple(dict.fromkeys(reason.kind for reason in one.reasons))
-
-
-def _cost_facts(cost: Cost | None) -> dict[str, Any]:
-    at_most = "up to " if cost is not None and cost.at_most else ""
-    return {
-        "files": None if cost is None else f"{at_most}{cost.files:,}",
-        "MB": None if cost is None else f"{at_most}{cost.bytes / 1e6:,.1f}",
-        "time": None if cost is None else f"{at_most}{duration(cost.seconds)}",
-    }
 
 
 def _cut(text: str) -> str:

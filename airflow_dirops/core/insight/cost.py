@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from statistics import median
 
@@ -31,6 +31,15 @@ class Cost:
             round(self.seconds + other.seconds, 3),
             self.at_most or other.at_most,
         )
+
+
+def total_cost(costs: Iterable[Cost | None]) -> Cost | None:
+    """Of all that are known, together; None where none is."""
+    total: Cost | None = None
+    for cost in costs:
+        if cost is not None:
+            total = cost if total is None else total + cost
+    return total
 
 
 @dataclass(frozen=True)

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import reduce
 from itertools import groupby
-from operator import add
 from typing import Literal
 
-from airflow_dirops.core.insight.cost import Cost
+from airflow_dirops.core.insight.cost import Cost, total_cost
 from airflow_dirops.core.insight.states import PartitionStatus, Status
 
 
@@ -45,7 +43,6 @@ def replanned(before: Status, after: Status) -> list[Replanned]:
         new = [(cause, one) for one in stage.partitions if (cause := _new_cause(one, causes.get(one.target, set())))]
         for (cause, changes), alike in groupby(sorted(new, key=_likeness), key=_likeness):
             ones = [one for _, one in alike]
-            costs = [one.cost for one in ones if one.cost is not None]
             found.append(
                 Replanned(
                     stage=stage.stage,
@@ -53,7 +50,7 @@ def replanned(before: Status, after: Status) -> list[Replanned]:
                     cause="code" if cause == "code" else "upstream",
                     changes=changes,
                     partitions=tuple(one.partition or one.target for one in ones),
-                    cost=reduce(add, costs) if costs else None,
+                    cost=total_cost(one.cost for one in ones),
                 )
             )
     return found

@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 
 from airflow_dirops.core.errors import DiropsError, ManifestDamaged, ManifestMissing
 from airflow_dirops.core.format.code import Code
-from airflow_dirops.core.insight.cost import Cost, Rates
+from airflow_dirops.core.insight.cost import Cost, Rates, total_cost
 from airflow_dirops.core.insight.headers import Headers, Seen, Unread, read_headers
 from airflow_dirops.core.insight.rows import Row, names_below, rows_of
 from airflow_dirops.core.insight.staleness import Reason, Sources, code_reason, source_reasons
@@ -85,7 +85,7 @@ def status(
         stages=tuple(table.stages),
         troubles=tuple(_troubles(headers, rows)),
         counts=_in_order(counts),
-        cost=_sum(stage.cost for stage in table.stages),
+        cost=total_cost(stage.cost for stage in table.stages),
     )
 
 
@@ -102,7 +102,7 @@ class _Judge:
     def stage(self) -> StageStatus:
         partitions = tuple(self._partition(name) for name in self._names())
         counts = _in_order(Counter(each.state for each in partitions))
-        cost = _sum(each.cost for each in partitions)
+        cost = total_cost(each.cost for each in partitions)
         row = self._row
         return StageStatus(
             stage=row.stage,
@@ -294,14 +294,6 @@ def _troubles(headers: Headers, rows: Sequence[Row]) -> Iterator[Trouble]:
         if datetime.fromisoformat(seen.created) > latest:
             why = "the clock of a machine is wrong, or was"
             yield Trouble(seen.target, "clock", f"it was committed at {seen.created}, which is yet to come: {why}")
-
-
-def _sum(costs: Iterable[Cost | None]) -> Cost | None:
-    total: Cost | None = None
-    for cost in costs:
-        if cost is not None:
-            total = cost if total is None else total + cost
-    return total
 
 
 def _in_order(counts: Mapping[State, int]) -> dict[State, int]:
