@@ -19,7 +19,7 @@ from airflow_dirops.core.insight.staleness import Reason, Sources, code_reason, 
 from airflow_dirops.core.insight.states import STATES, Expected, PartitionStatus, StageStatus, State, Status, Trouble
 from airflow_dirops.core.messages.shown import shown
 from airflow_dirops.core.places import place_of, was_skipped
-from airflow_dirops.core.rules.publishing import is_open
+from airflow_dirops.core.rules.publishing import waiting
 from airflow_dirops.core.stage.locations import checked_path
 from airflow_dirops.core.stage.partitions import PLACEHOLDER, with_partition
 
@@ -248,8 +248,7 @@ def _held_at(target: str) -> tuple[str, ...]:
     with suppress(DiropsError, OSError):
         place = place_of(target)
         if place.is_tried():
-            now = time.time()
-            return tuple(each.manifest.snapshot for each in place.list_held() if is_open(each.until, now))
+            return tuple(each.manifest.snapshot for each in waiting(place.list_held(), time.time()))
     return ()
 
 

@@ -28,7 +28,7 @@ from airflow_dirops.core.plan.emptiness import (
 )
 from airflow_dirops.core.plan.losses import LossGuard
 from airflow_dirops.core.report.outcome import Outcome, OutcomeName
-from airflow_dirops.core.rules.publishing import is_open, is_same_work
+from airflow_dirops.core.rules.publishing import is_same_work, waiting
 from airflow_dirops.core.source.source import Source
 from airflow_dirops.core.stage.retention import Retention
 from airflow_dirops.core.stage.stage import Stage
@@ -93,7 +93,7 @@ class Ending:
         now = time.time()
         held: list[Manifest] = []
         with suppress(DiropsError):  # of somebody else's that cannot be looked at
-            held = [each.manifest for each in self.place.list_held() if is_open(each.until, now)]
+            held = [each.manifest for each in waiting(self.place.list_held(), now)]
         if same := next((each for each in held if is_same_work(each, sealed)), None):
             log.info("snapshot %s, which is held already, is the same; this one is dropped", same.snapshot)
             return same

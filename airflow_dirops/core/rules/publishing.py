@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 from airflow_dirops.core.errors import NotHeld, TargetConflict
 from airflow_dirops.core.format.control import Hold, Rejection
@@ -25,6 +25,11 @@ def is_open(until: float, now: float) -> bool:
     :param until: when its time is over, in seconds since the epoch.
     """
     return now < until
+
+
+def waiting(held: Iterable[OnHold], now: float) -> list[OnHold]:
+    """Those that may still be published."""
+    return [kept for kept in held if is_open(kept.until, now)]
 
 
 def is_same_work(held: Manifest, sealed: Manifest) -> bool:
@@ -58,18 +63,18 @@ def chosen(
     :param snapshot: its id; None where there is one only.
     :raises NotHeld: if there is none, or there are several and none was named.
     """
-    waiting = [kept for kept in held if is_open(kept.until, now)]
+    still = waiting(held, now)
     if snapshot is None:
-        if len(waiting) == 1:
-            return waiting[0]
-        if waiting:
+        if len(still) == 1:
+            return still[0]
+        if still:
             raise NotHeld(
-                f"{len(waiting)} snapshots are held of the target {place!r}, so name the one that you mean by its id",
-                (_described(kept) for kept in waiting),
+                f"{len(still)} snapshots are held of the target {place!r}, so name the one that you mean by its id",
+                (_described(kept) for kept in still),
             )
-    if found := next((kept for kept in waiting if kept.manifest.snapshot == snapshot), None):
+    if found := next((kept for kept in still if kept.manifest.snapshot == snapshot), None):
         return found
-    raise NotHeld(_why_none(place, held, waiting, rejections, snapshot))
+    raise NotHeld(_why_none(place, held, still, rejections, snapshot))
 
 
 def refuse_moved_base(place: str, held: Manifest, current: Manifest | None) -> None:
@@ -95,7 +100,7 @@ def refuse_moved_base(place: str, held: Manifest, current: Manifest | None) -> N
 def _why_none(
     place: str,
     held: Sequence[OnHold],
-    waiting: Sequence[OnHold],
+    still: Sequence[OnHold],
     rejections: Collection[Rejection],
     snapshot: str | None,
 ) -> str:
@@ -107,12 +112,12 @@ def _why_none(
                 f"({rejected.reason}); {_RUN_AGAIN}"
             )
     for kept in held:
-        if snapshot in (None, kept.manifest.snapshot) and kept not in waiting:
+        if snapshot in (None, kept.manifest.snapshot) and kept not in still:
             return (
                 f"snapshot {kept.manifest.snapshot} of the target {place!r} was held until "
                 f"{shown_time(kept.until)}, and nobody decided; {_RUN_AGAIN}"
             )
-    others = f"; held are: {', '.join(map(_described, waiting))}" if waiting else ""
+    others = f"; held are: {', '.join(map(_described, still))}" if still else ""
     is_not = f"{what} is not held" if snapshot else "no snapshot is held"
     return f"{is_not} of the target {place!r}{others}. A stage with publish='hold' holds what it makes"
 

@@ -22,7 +22,7 @@ from airflow_dirops.core.place.claim import Lost, Terms, Unknown
 from airflow_dirops.core.place.held import OnHold
 from airflow_dirops.core.place.place import Place
 from airflow_dirops.core.places import place_of
-from airflow_dirops.core.rules.publishing import chosen, is_open
+from airflow_dirops.core.rules.publishing import chosen, waiting
 from airflow_dirops.core.snapshot.reader import Snapshot
 from airflow_dirops.core.upkeep.door import Target, door, door_to_change
 from airflow_dirops.core.upkeep.history import current_of
@@ -37,7 +37,7 @@ _MAX_FINDINGS = 20
 @door
 def list_held(target: Target) -> Sequence[OnHold]:
     """The sealed snapshots of a target that wait for somebody to publish or reject them, the latest first."""
-    return [each for each in place_of(target).list_held() if is_open(each.until, time.time())]
+    return waiting(place_of(target).list_held(), time.time())
 
 
 @door
